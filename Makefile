@@ -1,0 +1,57 @@
+# Index: `make help`. Each target does its own set-up in .venv.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+STACK ?= dev
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+TESTS ?= tests
+
+##@ Try it (no AWS account)
+.PHONY: lab
+lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running)
+	@$(PY) -m lab.story $(if $(KEEP),--keep)
+
+##@ Check it
+.PHONY: test
+test: $(READY) ## Run the fast tests: no root, no network but package installs
+	$(PY) -m pytest -q -n 2 --dist loadgroup -m "not booted" $(TESTS)
+
+.PHONY: test-lab
+test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
+	$(PY) -m pytest -q -m booted tests/booted
+
+.PHONY: lint
+lint: $(READY) ## Lint (ruff) and check types (mypy --strict)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy scripts/openclaw_agent scripts/spot_prices platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
+
+##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
+.PHONY: preview up destroy outputs
+preview: $(READY) ## Show what `make up` would change
+	@scripts/stacks.sh preview $(STACK)
+up: $(READY) ## Deploy platform, then ec2_spot
+	@scripts/stacks.sh up $(STACK)
+destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data)
+	@scripts/stacks.sh destroy $(STACK)
+outputs: $(READY) ## Show both stacks' outputs
+	@scripts/stacks.sh outputs $(STACK)
+
+##@ Operate it
+.PHONY: ec2-spot-prices
+ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
+	@$(PY) scripts/ec2-spot-prices.py $(if $(REGION),--region $(REGION)) $(INSTANCE_TYPES)
+
+##@ House-keeping
+.PHONY: setup clean help
+setup: $(READY) ## Create .venv with everything in it
+clean: ## Remove .venv and caches (the lab's cached root too)
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+help: ## This index
+	@awk -f scripts/make-help.awk $(MAKEFILE_LIST)
+
+$(READY): requirements.txt requirements-dev.txt
+	@PYTHON=$(PYTHON) scripts/make-venv.sh $(VENV)
+	@touch $@

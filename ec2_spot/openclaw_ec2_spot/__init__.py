@@ -1,0 +1,1 @@
+"""The disposable half of openclaw-lab: network, role, one spot instance that replaces itself, dashboard, alarms."""

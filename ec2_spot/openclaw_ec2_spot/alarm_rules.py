@@ -1,0 +1,79 @@
+"""When somebody is told: one row an alarm."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+FIVE_MINUTES = 300
+
+
+class Metric(Enum):
+    """What the instance measures in the stack's namespace: the first five by the agent, the rest by CloudWatch's."""
+
+    BACKUP_SUCCEEDED = "BackupSucceeded"
+    BACKUP_FAILED = "BackupFailed"
+    BACKUP_REFUSED = "BackupRefused"
+    RESTORE_FAILED = "RestoreFailed"
+    DATABASE_DAMAGED = "DatabaseDamaged"
+    MEMORY_USED_PERCENT = "mem_used_percent"
+    DISK_USED_PERCENT = "disk_used_percent"
+    SWAP_USED_PERCENT = "swap_used_percent"
+
+
+class MissingMetric(Enum):
+    """What it means that nothing was measured (CloudWatch's own words)."""
+
+    BREACHING = "breaching"
+    NOT_BREACHING = "notBreaching"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """One alarm: it fires when `periods` periods of five minutes in a row are beyond the threshold."""
+
+    name: str
+    metric: Metric
+    statistic: str
+    comparison: str
+    threshold: float
+    periods: int
+    missing: MissingMetric
+    meaning: str
+
+
+def alarm_rules(backup_interval_minutes: int) -> Iterator[AlarmRule]:
+    """Every alarm of a stack."""
+    minutes = minutes_without_backup(backup_interval_minutes)
+    yield AlarmRule(
+        name="no-good-backup",
+        metric=Metric.BACKUP_SUCCEEDED,
+        statistic="Sum",
+        comparison="LessThanThreshold",
+        threshold=1,
+        # Many short periods slide with the clock; one long period would be aligned to it and fire late.
+        periods=minutes * 60 // FIVE_MINUTES,
+        missing=MissingMetric.BREACHING,
+        meaning=f"No backup has succeeded for {minutes} minutes.",
+    )
+    yield _any_event(
+        "backup-refused", Metric.BACKUP_REFUSED, "A guard refused a backup, or another instance owns them."
+    )
+    yield _any_event("restore-failed", Metric.RESTORE_FAILED, "A restore failed, and OpenClaw does not start.")
+    yield _any_event(
+        "database-damaged", Metric.DATABASE_DAMAGED, "A database of OpenClaw's failed its integrity check."
+    )
+    yield _above("disk-full", Metric.DISK_USED_PERCENT, 85, "The root volume is more than 85 % full.")
+    yield _above("memory-full", Metric.MEMORY_USED_PERCENT, 90, "The memory is more than 90 % used.")
+
+
+def minutes_without_backup(backup_interval_minutes: int) -> int:
+    """How long no backup may succeed: three intervals, and at least an hour."""
+    return max(60, 3 * backup_interval_minutes)
+
+
+def _any_event(name: str, metric: Metric, meaning: str) -> AlarmRule:
+    return AlarmRule(name, metric, "Sum", "GreaterThanThreshold", 0, 1, MissingMetric.NOT_BREACHING, meaning)
+
+
+def _above(name: str, metric: Metric, percent: float, meaning: str) -> AlarmRule:
+    return AlarmRule(name, metric, "Average", "GreaterThanThreshold", percent, 3, MissingMetric.NOT_BREACHING, meaning)

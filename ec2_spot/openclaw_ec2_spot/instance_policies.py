@@ -1,0 +1,172 @@
+"""What the instance may do in AWS: one list of statements, each bound to this stack's own things."""
+
+from typing import Any
+
+from openclaw_platform.names import Scope
+from openclaw_platform.outputs import PlatformOutputs
+
+Statement = dict[str, Any]
+
+METRIC_NAMESPACE = "OpenClawLab"
+"""The CloudWatch namespace of everything that the instance measures."""
+
+
+def trust_policy() -> dict[str, Any]:
+    """Let EC2 instances, and nothing else, take the role."""
+    return _document(
+        {
+            "Sid": "InstancesTakeTheRole",
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
+def instance_policy(scope: Scope, platform: PlatformOutputs[str]) -> dict[str, Any]:
+    """Everything the instance's role allows."""
+    return _document(
+        *backup_statements(scope, platform.backup_bucket),
+        *release_statements(scope, platform.scripts_bucket),
+        *secret_statements(scope),
+        *image_statements(platform.repository_arn),
+        *watching_statements(scope, platform),
+        *ownership_statements(),
+        *session_statements(scope),
+    )
+
+
+def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
+    """Read and write backups; what is overwritten or deleted stays for the undelete window.
+
+    No action on object versions is among them, so a stolen role cannot destroy the last of the state.
+    """
+    arn = f"arn:{scope.partition}:s3:::{bucket}"
+    return [
+        {
+            "Sid": "BackupsAndTheirOwner",
+            "Effect": "Allow",
+            "Action": [
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+            "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*", f"{arn}/owner.json"],
+        },
+        # Without it S3 answers 403 for a missing object, and an empty bucket looks like a forbidden one.
+        {
+            "Sid": "WhatBackupsThereAre",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            "Resource": arn,
+        },
+    ]
+
+
+def release_statements(scope: Scope, bucket: str) -> list[Statement]:
+    """Download releases."""
+    return [
+        {
+            "Sid": "Releases",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:{scope.partition}:s3:::{bucket}/releases/*",
+        }
+    ]
+
+
+def secret_statements(scope: Scope) -> list[Statement]:
+    """Read the gateway's secrets, and decrypt nothing but them."""
+    path = f"arn:{scope.partition}:ssm:{scope.region}:{scope.account_id}:parameter{scope.secrets_path.rstrip('/')}"
+    return [
+        {
+            "Sid": "SecretsOfTheGateway",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+            "Resource": [path, f"{path}/*"],
+        },
+        # The id of the account's own key for SSM is unknown before its first use; its alias and SSM's encryption
+        # context (PARAMETER_ARN) name what may be decrypted instead.
+        {
+            "Sid": "DecryptTheseSecrets",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": f"arn:{scope.partition}:kms:{scope.region}:{scope.account_id}:key/*",
+            "Condition": {
+                "StringEquals": {"kms:ViaService": f"ssm.{scope.region}.amazonaws.com"},
+                "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"},
+                "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{path}/*"},
+            },
+        },
+    ]
+
+
+def image_statements(repository_arn: str) -> list[Statement]:
+    """Pull images from the stack's repository; asking for a login cannot be bound to one."""
+    return [
+        {
+            "Sid": "PullImages",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": repository_arn,
+        },
+        {"Sid": "LogInToTheRegistry", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+    ]
+
+
+def watching_statements(scope: Scope, platform: PlatformOutputs[str]) -> list[Statement]:
+    """Write to the three log groups, and measure in one namespace."""
+    logs = f"arn:{scope.partition}:logs:{scope.region}:{scope.account_id}:log-group"
+    groups = (platform.agent_log_group, platform.gateway_log_group, platform.bootstrap_log_group)
+    return [
+        {
+            "Sid": "WriteLogs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            "Resource": [f"{logs}:{group}:*" for group in groups],
+        },
+        # Metrics have no ARN: the namespace is all that CloudWatch lets one bind this to.
+        {
+            "Sid": "Measure",
+            "Effect": "Allow",
+            "Action": "cloudwatch:PutMetricData",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
+        },
+    ]
+
+
+def ownership_statements() -> list[Statement]:
+    """See whether the instance that owns the backups still runs; EC2 binds no Describe action to a resource."""
+    return [
+        {"Sid": "IsTheOwnerAlive", "Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"},
+    ]
+
+
+def session_statements(scope: Scope) -> list[Statement]:
+    """Take part in Session Manager, which is how one connects without an open port; its channels have no ARN."""
+    return [
+        {
+            "Sid": "BeReachable",
+            "Effect": "Allow",
+            "Action": "ssm:UpdateInstanceInformation",
+            "Resource": f"arn:{scope.partition}:ec2:{scope.region}:{scope.account_id}:instance/*",
+        },
+        {
+            "Sid": "SessionChannels",
+            "Effect": "Allow",
+            "Action": [
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+            "Resource": "*",
+        },
+    ]
+
+
+def _document(*statements: Statement) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}

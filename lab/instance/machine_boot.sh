@@ -1,0 +1,23 @@
+#!/bin/sh
+# Becomes systemd-nspawn with its disk mounted, in a mount namespace of its own that ends with it:
+#   unshare --mount machine_boot.sh DISK LOWER NAMESPACE NAME CGROUP...
+# LOWER is the overlay's lower layers joined by ":", or empty where the disk is a full copy.
+set -eu
+disk=$1 lower=$2 namespace=$3 name=$4
+shift 4
+
+# Without a systemd on the host, nspawn stays in the groups that the lab made; with one, it gets a scope of its own.
+keep=
+for group in "$@"; do
+  echo $$ >"$group/cgroup.procs"
+  keep=--keep-unit
+done
+
+mount --make-rprivate /
+if [ -n "$lower" ]; then
+  mount -t overlay "$name" -o "lowerdir=$lower,upperdir=$disk/upper,workdir=$disk/work" "$disk/root"
+fi
+
+export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+exec systemd-nspawn --quiet --directory="$disk/root" --boot --register=no $keep --machine="$name" \
+  --network-namespace-path="$namespace" --resolv-conf=off --timezone=off --link-journal=no --console=pipe

@@ -1,0 +1,59 @@
+"""The chapter in which the lifecycle sorts out a month of snapshots, run by the real command."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+from lab.story.month import month_of_snapshot_names, put_month
+from lab.story.narration import Narrator
+from lab.story.world import REPOSITORY, Cloud
+
+COMMAND = REPOSITORY / "scripts" / "openclaw-s3-lifecycle.py"
+
+
+def show_lifecycle(cloud: Cloud, endpoint_url: str, say: Narrator) -> None:
+    """Fill the bucket with a month, look at the plan, carry it out, and count what is left."""
+    before = _snapshot_names(cloud)
+    names = month_of_snapshot_names(datetime.now(UTC))
+    put_month(cloud.bucket, endpoint_url, cloud.aws.region, names)
+    say.step(f"{len(names)} hourly snapshots of the last 35 days are in the bucket")
+    plan = _run(cloud, endpoint_url, "--dry-run")
+    say.step(f"dry run: {plan['delete']} of {plan['delete'] + plan['keep']} would be deleted")
+    say.prove("a dry run deletes nothing", _snapshot_names(cloud) == before | set(names))
+    _run(cloud, endpoint_url)
+    left = _snapshot_names(cloud)
+    say.prove("the lifecycle keeps every snapshot younger than 24 h", before <= left, str(before - left))
+    old = left - before
+    say.prove(
+        f"of the month {len(old)} are left: one a day for a week, one a week (Friday) for a month",
+        9 <= len(old) <= 11 and all(name.endswith("-00-00") for name in old),
+        ", ".join(sorted(old)),
+    )
+    again = _run(cloud, endpoint_url)
+    say.prove("a second run finds nothing to delete", again["delete"] == 0, str(again["delete"]))
+
+
+def _run(cloud: Cloud, endpoint_url: str, *flags: str) -> dict[str, int]:
+    environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint_url}
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, str(COMMAND), "--bucket", cloud.bucket, "--region", cloud.aws.region, "--json", *flags],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"openclaw-s3-lifecycle.py failed: {done.stderr}")
+    document: dict[str, int] = json.loads(done.stdout)
+    return document
+
+
+def _snapshot_names(cloud: Cloud) -> set[str]:
+    pages = (
+        cloud.aws.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=cloud.bucket, Prefix="snapshots/", Delimiter="/")
+    )
+    return {row["Prefix"].split("/")[1] for page in pages for row in page.get("CommonPrefixes", [])}

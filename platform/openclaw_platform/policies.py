@@ -1,0 +1,80 @@
+"""The documents that guard what the platform owns; plain values in, JSON-ready values out."""
+
+from typing import Any
+
+PolicyDocument = dict[str, Any]
+"""A document in AWS's own JSON form: a resource policy, or an image lifecycle policy."""
+
+KEPT_IMAGES = 10
+"""How many tagged images the repository keeps."""
+
+UNTAGGED_IMAGE_DAYS = 7
+"""After how many days the repository drops an image without a tag."""
+
+_WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def tls_only_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
+    """Refuse every request to the bucket that does not come over TLS."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    return _document(
+        {
+            "Sid": "RefuseWithoutTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": _WITHOUT_TLS,
+        }
+    )
+
+
+def alarm_topic_policy(topic_arn: str, account_id: str) -> PolicyDocument:
+    """Let this account's CloudWatch alarms publish to the topic, and nobody without TLS."""
+    return _document(
+        {
+            "Sid": "AlarmsOfThisAccountPublish",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+        },
+        {
+            "Sid": "RefuseWithoutTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
+            "Condition": _WITHOUT_TLS,
+        },
+    )
+
+
+def image_lifecycle_policy() -> PolicyDocument:
+    """Bound what the image repository costs: untagged images go after a week, and the newest ten tagged ones stay."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Drop images without a tag",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": UNTAGGED_IMAGE_DAYS,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
+                "description": "Keep the newest images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
+                "action": {"type": "expire"},
+            },
+        ]
+    }
+
+
+def _document(*statements: dict[str, Any]) -> PolicyDocument:
+    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -1,0 +1,72 @@
+"""What the three Pulumi programs share: where they run, what the user set, and how a refusal reaches that user."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from openclaw_platform.config_keys import PlatformSettings
+from openclaw_platform.config_table import ConfigKey, given_config
+from openclaw_platform.names import Scope
+from openclaw_platform.outputs import PlatformOutputs
+from openclaw_platform.refusals import DeploymentRefused
+from openclaw_platform.release import Release, build_release
+from openclaw_platform.release_files import keep_archive, release_members
+from openclaw_platform.wheels import pinned_wheels
+
+
+@contextmanager
+def one_sentence_refusals() -> Iterator[None]:
+    """Turn a refusal into the error that Pulumi prints without a traceback."""
+    try:
+        yield
+    except DeploymentRefused as refusal:
+        raise pulumi.RunError(str(refusal)) from refusal
+
+
+def current_scope() -> Scope:
+    """Ask Pulumi for the stack, and AWS for the region and the account.
+
+    Raises:
+        ConfigRefused: when the stack's name cannot be part of AWS names.
+    """
+    identity = aws.get_caller_identity()
+    return Scope(
+        stack=pulumi.get_stack(),
+        region=aws.get_region().region,
+        account_id=identity.account_id,
+        partition=identity.arn.split(":")[1],
+    )
+
+
+def given_to(keys: Iterable[ConfigKey[Any]]) -> dict[str, str | None]:
+    """What the user has set in the running project for these keys."""
+    return given_config(keys, pulumi.Config().get)
+
+
+def prepare_release(settings: PlatformSettings, repository: Path) -> tuple[Release, Path]:
+    """Build the release from the repository's files; return it with the path of its archive.
+
+    Raises:
+        WheelsUnavailable: when a pinned wheel cannot be had.
+        ReleaseIncomplete: when a part of the repository is missing.
+    """
+    wheels = pinned_wheels(repository / settings.agent_requirements, repository / settings.wheels_folder)
+    release = build_release(release_members(repository, wheels))
+    return release, keep_archive(release, repository)
+
+
+def export_outputs(outputs: Iterable[tuple[str, pulumi.Input[Any]]]) -> None:
+    """Export each named output of the running stack."""
+    for name, value in outputs:
+        pulumi.export(name, value)
+
+
+def known(outputs: PlatformOutputs[pulumi.Input[str]]) -> pulumi.Output[PlatformOutputs[str]]:
+    """The platform's outputs as one output of plain values."""
+    names = [name for name, _ in outputs.named()]
+    values = pulumi.Output.all(*(value for _, value in outputs.named()))
+    return values.apply(lambda texts: PlatformOutputs(**dict(zip(names, texts, strict=True))))

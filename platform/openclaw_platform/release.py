@@ -1,0 +1,80 @@
+"""The release archive: everything the instance runs, as one file whose sum depends on nothing but its contents."""
+
+import hashlib
+import io
+import struct
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+ARCHIVE_NAME = "openclaw-release.tar.gz"
+"""The last part of the release's key in the scripts bucket."""
+
+_LONGEST_STORED_BLOCK = 0xFFFF
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Member:
+    """One file of the release: its path inside, with forward slashes, and its bytes."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A built release: the archive's bytes and their SHA-256 in hexadecimal."""
+
+    archive: bytes
+    sha256: str
+
+    @property
+    def key(self) -> str:
+        """Where the archive lies in the scripts bucket."""
+        return f"releases/{self.sha256}/{ARCHIVE_NAME}"
+
+
+def build_release(members: Iterable[Member]) -> Release:
+    """Pack the members into a gzip-compressed tar archive and name it by its sum.
+
+    The order of the members does not matter, and times, owners and modes on the building machine do not enter it.
+
+    Raises:
+        ValueError: when two members have one path.
+    """
+    archive = _gzip(_tar(sorted(members)))
+    return Release(archive, hashlib.sha256(archive).hexdigest())
+
+
+def _tar(members: list[Member]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        previous = None
+        for member in members:
+            if member.path == previous:
+                raise ValueError(f"The release would hold {member.path} twice.")
+            previous = member.path
+            header = tarfile.TarInfo(member.path)
+            header.size = len(member.content)
+            header.mode = 0o755 if member.executable else 0o644
+            archive.addfile(header, io.BytesIO(member.content))
+    return packed.getvalue()
+
+
+def _gzip(content: bytes) -> bytes:
+    """Wrap bytes in gzip without compressing them.
+
+    The wheels are most of a release and compressed already, and what deflate makes of the rest differs from one build
+    of zlib to the next: two people deploying the same commit would replace each other's instance.
+    """
+    return b"".join((_GZIP_HEADER, *_stored_blocks(content), struct.pack("<II", zlib.crc32(content), len(content))))
+
+
+def _stored_blocks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, max(len(content), 1), _LONGEST_STORED_BLOCK):
+        block = content[start : start + _LONGEST_STORED_BLOCK]
+        is_last = start + _LONGEST_STORED_BLOCK >= len(content)
+        yield struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF) + block

@@ -1,0 +1,368 @@
+"""Back up: capture, plan, put the snapshot, commit it, then bring `latest/` up to date.
+
+The order is the promise: until the snapshot's manifest is there, the old restore points stand untouched; once it is
+there, the new one stands, however torn `latest/` may be.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openclaw_agent import AGENT_VERSION
+from openclaw_agent.bucket_layout import (
+    DAMAGED_PREFIX,
+    LATEST_MANIFEST_KEY,
+    QUARANTINED_FILE,
+    RESERVED_FILE,
+    latest_key,
+    read_header,
+    snapshot_key,
+)
+from openclaw_agent.capture import Capture, capture_state
+from openclaw_agent.errors import (
+    AgentError,
+    DatabaseDamaged,
+    NotOwner,
+    ObjectMissing,
+    PreconditionFailed,
+    Refused,
+)
+from openclaw_agent.exclusions import Exclusions
+from openclaw_agent.freezer import Freezer
+from openclaw_agent.guards import shrink_refusal
+from openclaw_agent.instance_metadata import boot_id, instance_id
+from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
+from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest, encode_manifest
+from openclaw_agent.object_store import Copy, ObjectStore, Upload
+from openclaw_agent.owner_record_store import claim_ownership, read_ownership
+from openclaw_agent.ownership import Liveness
+from openclaw_agent.restore_workspace import remove_previous_states
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot_names import (
+    LATEST_PREFIX,
+    MANIFEST_FILE,
+    choose_snapshot_name,
+    parse_snapshot_name,
+    snapshot_manifest_key,
+    snapshot_prefix,
+)
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """What the caller asks beyond the ordinary."""
+
+    full: bool = False
+    accept_shrink: bool = False
+    overwrite_latest: bool = False
+    wait_for_lock: bool = False
+    # Restore saves the local state it is about to replace; such a snapshot is never a restore point of the main line.
+    quarantine: str = ""
+
+
+def utc_now() -> datetime:
+    """The clock of a real run."""
+    return datetime.now(UTC)
+
+
+class Backup:
+    """One run. The lock must be held."""
+
+    def __init__(
+        self, settings: Settings, store: ObjectStore, freezer: Freezer, log: RunLog, clock: Clock = utc_now
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._freezer = freezer
+        self._log = log
+        self._clock = clock
+        self._memory = LocalMemory(settings.agent_dir)
+        self._me = instance_id()
+        self._files_before: int | None = None
+
+    def run(self, options: BackupOptions) -> str:
+        """Back up once; return "done" or "unchanged".
+
+        Raises:
+            Refused, NotOwner: by a guard; what was captured lies in a quarantined snapshot, `latest/` is untouched.
+            DatabaseDamaged: the state was backed up, but a database in it is damaged.
+            AgentError: failed; the restore points that were there are untouched.
+        """
+        boot = self._require_restored()
+        base = self._memory.base()
+        self._files_before = base.counted().file_count if base else None
+        try:
+            return self._run_against(base, boot, options)
+        except ObjectMissing as missing:
+            # The last snapshot's objects are gone (deleted by hand): nothing can be copied, so everything is sent.
+            self._log.say(f"{missing} Sending everything again.")
+            self._log.add(base_missing=missing.key)
+            return self._run_against(None, boot, options)
+        finally:
+            self._memory.drop_clone()
+
+    def _require_restored(self) -> BootRecord:
+        boot = self._memory.boot()
+        mine = boot is not None and boot.bucket == self._settings.bucket and boot.instance_id == self._me
+        if boot is not None and mine and boot.boot_id == boot_id() and boot.restored:
+            return boot
+        if self._memory.base() is None and self._bucket_is_unused():
+            return self._adopt_unused_bucket()
+        raise Refused(
+            f"No backup before a restore: since this machine booted, nothing was restored from "
+            f"{self._settings.bucket}; run openclaw-s3-restore.py --boot first."
+        )
+
+    def _bucket_is_unused(self) -> bool:
+        return next(iter(self._store.list("", most=1)), None) is None
+
+    def _adopt_unused_bucket(self) -> BootRecord:
+        if not self._settings.state_dir.is_dir() or not any(self._settings.state_dir.iterdir()):
+            raise Refused(
+                f"The state folder {self._settings.state_dir} is empty or missing, and so is the bucket: "
+                "there is nothing to back up yet."
+            )
+        owner = claim_ownership(self._store, self._me, lambda _id: Liveness.UNKNOWN, self._log.say)
+        record = BootRecord(boot_id(), self._me, self._settings.bucket, owner.epoch, restored=True)
+        self._memory.write_boot(record)
+        return record
+
+    def _run_against(self, base: Manifest | None, boot: BootRecord, options: BackupOptions) -> str:
+        now = self._clock()
+        capture = capture_state(
+            self._settings.state_dir,
+            base,
+            Exclusions(self._settings.excludes),
+            self._freezer,
+            self._memory.fresh_clone_dir(),
+            freeze_budget=self._settings.freeze_budget,
+            reread_all=options.full,
+        )
+        self._log_capture(capture)
+        if base is not None and not options.quarantine and not self._is_due(capture, base, now):
+            refusal = self._refusal(boot, base, options)
+            if refusal is not None:
+                raise refusal
+            self._log.say("Nothing has changed since the last backup.")
+            self._fail_if_damaged(capture)
+            return "unchanged"
+        shrink = None if options.accept_shrink else shrink_refusal(capture.file_count, self._files_before)
+        return self._commit(capture, base, boot, options, now, shrink)
+
+    def _log_capture(self, capture: Capture) -> None:
+        self._log.add(
+            files=capture.file_count,
+            bytes_read=capture.bytes_read,
+            capture=capture.method.value,
+            freeze_ms=round(capture.freeze_ms, 1),
+        )
+        if capture.live_because:
+            self._log.add(live_because=capture.live_because)
+
+    def _is_due(self, capture: Capture, base: Manifest, now: datetime) -> bool:
+        last = parse_snapshot_name(base.snapshot)
+        if last is None or last.date() != now.date():
+            # The first snapshot of a UTC day stands for that day in the daily tier.
+            return True
+        if self._memory.latest_may_be_torn or {row.path for row in capture.damaged} - {
+            row.path for row in base.damaged
+        }:
+            return True
+        return _differs(capture.entries, base.entries)
+
+    def _commit(
+        self,
+        capture: Capture,
+        base: Manifest | None,
+        boot: BootRecord,
+        options: BackupOptions,
+        now: datetime,
+        shrink: str | None,
+    ) -> str:
+        name = self._reserve_name(now, boot)
+        manifest = self._manifest(capture, base, boot, name, now)
+        self._log.add(snapshot=name, epoch=boot.epoch)
+        self._put_objects(capture, base, manifest)
+        refusal: AgentError | None = None
+        if shrink is not None:
+            refusal = Refused(
+                f"Refused to replace latest/: {shrink}. What is there is kept as snapshot {name}; if this is meant, "
+                "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py --force."
+            )
+        if options.quarantine:
+            refusal = None
+            manifest = replace(manifest, quarantined=options.quarantine)
+        else:
+            refusal = self._refusal(boot, base, options) or refusal
+            if refusal is not None:
+                manifest = replace(manifest, quarantined=str(refusal))
+        if manifest.quarantined:
+            self._store.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
+        self._put_manifest(snapshot_manifest_key(name), manifest)
+        if refusal is not None:
+            raise refusal
+        if options.quarantine:
+            self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
+            return "done"
+        self._update_latest(manifest, base)
+        remove_previous_states(self._settings.state_dir)
+        self._log.say(f"Backed up as snapshot {name}.")
+        self._fail_if_damaged(capture)
+        return "done"
+
+    def _refusal(self, boot: BootRecord, base: Manifest | None, options: BackupOptions) -> AgentError | None:
+        """Why `latest/` must not be touched now: another owner, or another hand in the bucket."""
+        owner = read_ownership(self._store)
+        if owner is None or not owner.record.is_current(boot.epoch, boot.instance_id):
+            holder = f"{owner.record.instance_id} (epoch {owner.record.epoch})" if owner else "nobody"
+            return NotOwner(
+                f"Fenced: {self._settings.bucket} now belongs to {holder}, not to {boot.instance_id} (epoch "
+                f"{boot.epoch}); nothing was written under latest/. Stop this instance, or run "
+                "openclaw-s3-restore.py --boot to take over."
+            )
+        if options.overwrite_latest:
+            return None
+        known = self._memory.latest()
+        known_etag = known.etag if known and known.bucket == self._settings.bucket else ""
+        etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
+        if etag == known_etag or self._wrote_latest_before_a_crash(boot, base):
+            return None
+        return Refused(
+            "Refused to replace latest/: somebody changed it since this machine last wrote it. Take it by a reboot or "
+            "by openclaw-s3-restore.py --force, or replace it by openclaw-s3-backup.py --overwrite-latest."
+        )
+
+    def _wrote_latest_before_a_crash(self, boot: BootRecord, base: Manifest | None) -> bool:
+        if not self._memory.latest_may_be_torn:
+            return False
+        stored = read_header(self._store, LATEST_MANIFEST_KEY)
+        if stored is None:
+            return base is None
+        header = stored.manifest
+        mine = header.instance_id == boot.instance_id and header.epoch <= boot.epoch
+        return mine and (base is None or header.snapshot >= base.snapshot)
+
+    def _reserve_name(self, now: datetime, boot: BootRecord) -> str:
+        taken: set[str] = set()
+        while True:
+            try:
+                name = choose_snapshot_name(now, taken)
+            except ValueError as problem:
+                raise AgentError(f"No snapshot name is free: {problem}; the next run tries again.") from problem
+            try:
+                marker = f"{boot.instance_id} epoch {boot.epoch} {now.isoformat()}\n"
+                self._store.put(snapshot_prefix(name) + RESERVED_FILE, marker.encode(), if_absent=True)
+            except PreconditionFailed:
+                taken.add(name)
+                continue
+            return name
+
+    def _manifest(
+        self, capture: Capture, base: Manifest | None, boot: BootRecord, name: str, now: datetime
+    ) -> Manifest:
+        return Manifest(
+            snapshot=name,
+            created=now.isoformat(timespec="seconds"),
+            epoch=boot.epoch,
+            instance_id=boot.instance_id,
+            stack=self._settings.stack,
+            method=capture.method,
+            freeze_ms=capture.freeze_ms,
+            entries=tuple(capture.entries),
+            excluded=tuple(capture.excluded),
+            skipped=tuple(capture.skipped),
+            damaged=tuple(
+                DamagedDatabase(row.path, row.problem, _stored_as(row.path), base.snapshot if base else "")
+                for row in capture.damaged
+            ),
+            agent_version=AGENT_VERSION,
+        )
+
+    def _put_objects(self, capture: Capture, base: Manifest | None, manifest: Manifest) -> None:
+        known = base.by_path() if base else {}
+        uploads: list[Upload] = []
+        copies: list[Copy] = []
+        for entry in manifest.files():
+            key = snapshot_key(manifest.snapshot, entry)
+            before = known.get(entry.path)
+            if base is not None and before is not None and before.sha256 == entry.sha256 and before.size == entry.size:
+                copies.append(Copy(snapshot_key(base.snapshot, before), key, entry.size))
+            else:
+                uploads.append(Upload(capture.clones[entry.path], key, entry.size))
+        for damage in capture.damaged:
+            key = snapshot_prefix(manifest.snapshot) + _stored_as(damage.path)
+            uploads.append(Upload(damage.clone, key, damage.clone.stat().st_size))
+            log = damage.clone.with_name(damage.clone.name + "-wal")
+            if log.exists():
+                uploads.append(Upload(log, key + "-wal", log.stat().st_size))
+        self._log.add(uploaded_files=len(uploads), copied_files=len(copies))
+        self._store.copy(copies)
+        self._store.upload(uploads)
+
+    def _update_latest(self, manifest: Manifest, base: Manifest | None) -> None:
+        torn = self._memory.latest_may_be_torn or base is None
+        known = {} if torn or base is None else base.by_path()
+        copies = [
+            Copy(snapshot_key(manifest.snapshot, entry), latest_key(entry), entry.size)
+            for entry in manifest.files()
+            if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256
+        ]
+        kept = {latest_key(entry) for entry in manifest.files()}
+        if torn:
+            there = [row.key for row in self._store.list(LATEST_PREFIX)]
+            gone = [key for key in there if key not in kept and key != LATEST_MANIFEST_KEY]
+        else:
+            gone = [
+                latest_key(entry)
+                for entry in known.values()
+                if entry.kind is EntryKind.FILE and latest_key(entry) not in kept
+            ]
+        self._memory.latest_is_being_written()
+        self._store.copy(copies)
+        refused = self._store.delete(gone)
+        if refused:
+            key, reason = next(iter(refused.items()))
+            raise AgentError(
+                f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
+            )
+        etag = self._put_manifest(LATEST_MANIFEST_KEY, manifest)
+        self._memory.remember(manifest, LatestRecord(self._settings.bucket, etag))
+
+    def _put_manifest(self, key: str, manifest: Manifest) -> str:
+        text: Path = self._memory.clone_dir / MANIFEST_FILE
+        if not text.exists():
+            with text.open("wb") as out:
+                for chunk in encode_manifest(manifest):
+                    out.write(chunk)
+        return self._store.put_file(key, text)
+
+    def _fail_if_damaged(self, capture: Capture) -> None:
+        if capture.damaged:
+            first = capture.damaged[0]
+            more = f" (and {len(capture.damaged) - 1} more)" if len(capture.damaged) > 1 else ""
+            raise DatabaseDamaged(
+                f"The database {first.path!r}{more} fails its check: {first.problem}. Everything else is backed up, "
+                "latest/ keeps the last good copy of it; repair it or bring it back with "
+                f"openclaw-s3-restore.py --path {first.path}."
+            )
+
+
+def _differs(now: list[Entry], before: tuple[Entry, ...]) -> bool:
+    if len(now) != len(before):
+        return True
+    return any(not _same_for_a_backup(new, old) for new, old in zip(now, before, strict=True))
+
+
+def _same_for_a_backup(new: Entry, old: Entry) -> bool:
+    if new.kind is EntryKind.DIR and old.kind is EntryKind.DIR:
+        # A temporary file that came and went leaves nothing but its folder's new mtime: no reason for a snapshot.
+        return new.same_state(replace(old, mtime_ns=new.mtime_ns))
+    return new.same_state(old)
+
+
+def _stored_as(path: str) -> str:
+    return DAMAGED_PREFIX + Entry(path, EntryKind.FILE, 0, 0, 0, 0).relative_key.replace("/", "_")

@@ -1,0 +1,264 @@
+"""Restore: choose a restore point, build it beside the state folder, check it, and swap it in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from openclaw_agent.bucket_layout import StoredManifest, latest_key, read_manifest, snapshot_key
+from openclaw_agent.databases import fold, is_database
+from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing, UsageError
+from openclaw_agent.exclusions import Exclusions
+from openclaw_agent.local_memory import LatestRecord, LocalMemory
+from openclaw_agent.manifest import Entry, EntryKind, Manifest
+from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.rebuild import BucketContent, rebuild, require_room
+from openclaw_agent.restore_choice import Choice, Source
+from openclaw_agent.restore_points import (
+    FoundObjects,
+    RestorePoints,
+    complete_snapshots,
+    find_plain_objects,
+    find_restore_points,
+    require_snapshot_name,
+)
+from openclaw_agent.restore_workspace import fresh_building_folder, put_in_place
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot_names import snapshot_manifest_key
+from openclaw_agent.tree_walk import walk
+
+_TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back; `manifest` has this machine's fingerprints, and is None for objects as found."""
+
+    choice: Choice
+    manifest: Manifest | None
+    files: int
+    bytes: int
+    kept_old_state: Path | None = None
+
+
+class Restorer:
+    """Restores from one bucket. Progress goes to `finished`, which is told the bytes of each file."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        log: RunLog,
+        finished: Callable[[int], None] = lambda _bytes: None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._log = log
+        self._finished = finished
+        self._memory = LocalMemory(settings.agent_dir)
+        self._points: RestorePoints | None = None
+
+    @property
+    def points(self) -> RestorePoints:
+        """What the bucket offers, looked up once."""
+        if self._points is None:
+            self._points = find_restore_points(self._store)
+        return self._points
+
+    def restore_state(self, snapshot: str | None) -> Restored | None:
+        """Put a restore point in place of the state folder; None when the bucket is empty (a first start).
+
+        Raises:
+            AgentError: when no restore point could be used; the state in place is untouched.
+        """
+        self._memory.prepare()
+        return self._try_each(snapshot, self._into_state_folder)
+
+    def restore_to(self, target: Path, snapshot: str | None) -> Restored | None:
+        """Build a restore point in a folder of the caller's, which must be empty or not exist."""
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"The folder {target} is not empty; --to needs an empty or new folder.")
+
+        def into_target(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
+            building = fresh_building_folder(target)
+            built = self._build(manifest, keys_of, building)
+            if target.exists():
+                target.rmdir()
+            put_in_place(building, target)
+            return Restored(choice, built, *_size(manifest))
+
+        return self._try_each(snapshot, into_target)
+
+    def has_something(self) -> bool:
+        """Whether the bucket offers anything to restore."""
+        return bool(self.points.choices()) or find_plain_objects(self._store, self.points.names) is not None
+
+    def verify(self, snapshot: str | None) -> Restored | None:
+        """Download and check every file of a restore point without writing any."""
+
+        def check(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
+            BucketContent(self._store, keys_of, self._finished).check(list(manifest.files()))
+            return Restored(choice, manifest, *_size(manifest))
+
+        return self._try_each(snapshot, check)
+
+    def manifest_of(self, snapshot: str | None) -> tuple[Choice, Manifest, Callable[[Entry], tuple[str, ...]]]:
+        """The manifest of a named snapshot, or of the restore point that a restore would try first.
+
+        Raises:
+            AgentError: when there is none.
+        """
+        for choice in self._choices(snapshot):
+            try:
+                manifest, keys_of, _ = self._open(choice)
+            except _TRY_THE_NEXT as problem:
+                self._log.say(f"{choice.source.value} {choice.name} cannot be used: {problem}")
+                continue
+            return choice, manifest, keys_of
+        raise AgentError(f"The bucket {self._settings.bucket} holds no restore point with a manifest.")
+
+    def _try_each(
+        self,
+        snapshot: str | None,
+        action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored],
+    ) -> Restored | None:
+        problems: list[str] = []
+        for choice in self._choices(snapshot):
+            try:
+                manifest, keys_of, _ = self._open(choice)
+                restored = action(choice, manifest, keys_of)
+            except _TRY_THE_NEXT as problem:
+                problems.append(f"{choice.source.value} {choice.name}: {problem}")
+                self._log.say(f"Not restored from {choice.source.value} {choice.name}: {problem}")
+                continue
+            self._log.say(f"Restored from {choice.source.value} {choice.name}, because {choice.because}.")
+            self._log.add(
+                source=choice.source.value,
+                snapshot=choice.name,
+                because=choice.because,
+                files=restored.files,
+                bytes_restored=restored.bytes,
+                unusable=problems,
+            )
+            return restored
+        if problems:
+            raise AgentError(f"No restore point could be used. {' '.join(problems)} The state in place is untouched.")
+        if snapshot is not None:
+            raise AgentError(f"There is no complete snapshot {snapshot} in {self._settings.bucket}; see --list.")
+        return self._restore_as_found(action)
+
+    def _choices(self, snapshot: str | None) -> Iterator[Choice]:
+        if snapshot is not None:
+            yield Choice(Source.SNAPSHOT, require_snapshot_name(snapshot), "it was asked for")
+            return
+        if self.points.latest_problem:
+            self._log.say(f"latest/ cannot be used: {self.points.latest_problem}")
+        tried = set()
+        for choice in self.points.choices():
+            tried.add((choice.source, choice.name))
+            yield choice
+        for name, _stored in complete_snapshots(self._store, self.points.names):
+            if (Source.SNAPSHOT, name) not in tried:
+                yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
+
+    def _open(self, choice: Choice) -> tuple[Manifest, Callable[[Entry], tuple[str, ...]], str]:
+        if choice.source is Source.LATEST and self.points.latest is not None:
+            manifest = self.points.latest.manifest
+            # A file that latest/ has lost or torn may still lie in the snapshot that latest/ was made of.
+            return (
+                manifest,
+                lambda entry: (latest_key(entry), snapshot_key(manifest.snapshot, entry)),
+                self.points.latest.etag,
+            )
+        stored: StoredManifest | None = read_manifest(self._store, snapshot_manifest_key(choice.name))
+        if stored is None:
+            raise ObjectMissing(snapshot_manifest_key(choice.name))
+        return stored.manifest, lambda entry: (snapshot_key(choice.name, entry),), stored.etag
+
+    def _into_state_folder(
+        self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]
+    ) -> Restored:
+        building = fresh_building_folder(self._settings.state_dir)
+        built = self._build(manifest, keys_of, building)
+        kept = put_in_place(building, self._settings.state_dir)
+        self.remember(choice, built)
+        return Restored(choice, built, *_size(manifest), kept)
+
+    def _build(self, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path) -> Manifest:
+        require_room(building.parent, manifest.counted().total_bytes)
+        content = BucketContent(self._store, keys_of, self._finished)
+        return replace(manifest, entries=rebuild(manifest.entries, content, building))
+
+    def remember(self, choice: Choice, built: Manifest | None) -> None:
+        """Take what was restored as the base of the next backup."""
+        latest = self.points.latest
+        record = LatestRecord(self._settings.bucket, latest.etag if latest else "")
+        if built is None:
+            self._memory.forget_base()
+            self._memory.remember_latest(record)
+            self._memory.latest_is_being_written()
+            return
+        self._memory.remember(built, record)
+        if choice.source is not Source.LATEST:
+            # latest/ holds something else than what is in place now: the next backup writes it anew.
+            self._memory.latest_is_being_written()
+
+    def _restore_as_found(
+        self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]
+    ) -> Restored | None:
+        found = find_plain_objects(self._store, self.points.names)
+        if found is None:
+            return None
+        self._log.say(f"Warning: {found.choice.because}, without checksums, modes or owners.")
+        building = fresh_building_folder(self._settings.state_dir)
+        require_room(building.parent, sum(entry.size for entry in found.entries))
+        content = BucketContent(self._store, lambda entry: (found.keys[entry.path],), self._finished)
+        rebuild(found.entries, content, building)
+        self._mend_plain_databases(found, building)
+        kept = put_in_place(building, self._settings.state_dir)
+        self.remember(found.choice, None)
+        files = [entry for entry in found.entries if entry.kind is EntryKind.FILE]
+        self._log.add(source=found.choice.source.value, because=found.choice.because, files=len(files))
+        return Restored(found.choice, None, len(files), sum(entry.size for entry in files), kept)
+
+    def _mend_plain_databases(self, found: FoundObjects, building: Path) -> None:
+        for entry in found.entries:
+            place = building / entry.path
+            if entry.kind is EntryKind.FILE and is_database(place):
+                # A shared-memory file of another machine is rubbish beside the database.
+                place.with_name(place.name + "-shm").unlink(missing_ok=True)
+                problem = fold(place)
+                if problem is not None:
+                    self._log.say(f"Warning: the database {entry.path!r} fails its check as found: {problem}.")
+
+    def local_changes(self) -> list[str]:
+        """Paths of the state folder that differ from the last state known to be in S3 (by fingerprint, unread)."""
+        if not self._settings.state_dir.is_dir():
+            return []
+        tree = walk(self._settings.state_dir, Exclusions(self._settings.excludes))
+        base = self._memory.base()
+        known = {} if base is None else {entry.path: entry for entry in base.files()}
+        latest = self._memory.latest()
+        if latest is not None and latest.bucket != self._settings.bucket:
+            known = {}
+        return [
+            row.path
+            for row in tree.found
+            if row.kind is EntryKind.FILE
+            and not row.path.endswith(("-wal", "-shm"))
+            and (
+                (entry := known.get(row.path)) is None
+                or not _unchanged_since(entry, row.fingerprint.size, row.fingerprint.mtime_ns)
+            )
+        ]
+
+
+def _unchanged_since(entry: Entry, size: int, mtime_ns: int) -> bool:
+    # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
+    # another size than the live file with its log.
+    return entry.mtime_ns == mtime_ns and (entry.size == size or entry.database)
+
+
+def _size(manifest: Manifest) -> tuple[int, int]:
+    counted = manifest.counted()
+    return counted.file_count, counted.total_bytes

@@ -1,0 +1,91 @@
+"""`openclaw-s3-backup.py`: back the state folder up."""
+
+import argparse
+import subprocess
+
+from openclaw_agent.actions.backup import Backup, BackupOptions
+from openclaw_agent.actions.watch import GATEWAY_UNIT
+from openclaw_agent.commands.frame import Result, parser_for, run_command
+from openclaw_agent.errors import AgentError, DatabaseDamaged, NotOwner, Refused
+from openclaw_agent.freezer import freezer_for, thaw
+from openclaw_agent.instance_metadata import instance_id
+from openclaw_agent.local_memory import LocalMemory
+from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.owner_record_store import release_ownership
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = parser_for("openclaw-s3-backup.py", "Back the state folder up into a snapshot and into latest/.")
+    made.add_argument("--state-dir", help="the state folder (default: /opt/openclaw/.openclaw)")
+    made.add_argument("--full", action="store_true", help="read every file again instead of trusting size and times")
+    made.add_argument("--accept-shrink", action="store_true", help="back up a state that has lost most of its files")
+    made.add_argument(
+        "--overwrite-latest", action="store_true", help="replace a latest/ that somebody else has changed"
+    )
+    made.add_argument("--final", action="store_true", help="back up, then release the bucket to the next instance")
+    made.add_argument("--thaw", action="store_true", help="only thaw the gateway, in case it was left frozen")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_command(
+        parser(), "backup", _action, arguments=arguments, metrics=_metrics, last_act=_stop_fenced_gateway
+    )
+
+
+def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
+    freezer = freezer_for(settings.freezer)
+    if options.thaw:
+        # Asked first, because a freezer of containers learns by it which they are.
+        freezer.is_running()
+        thaw(freezer)
+        return Result("thawed", logged=False)
+    store = ObjectStore(settings.bucket, settings.region)
+    memory = LocalMemory(settings.agent_dir)
+    try:
+        with memory.locked(wait=options.final):
+            backup = Backup(settings, store, freezer, log)
+            try:
+                word = backup.run(
+                    BackupOptions(
+                        full=options.full,
+                        accept_shrink=options.accept_shrink,
+                        overwrite_latest=options.overwrite_latest,
+                    )
+                )
+            except (Refused, DatabaseDamaged):
+                # What there is has been kept; a replacement need not wait for an instance that is about to end.
+                _release(options, memory, store, log)
+                raise
+            _release(options, memory, store, log)
+            return Result(word)
+    finally:
+        log.add_traffic(store.traffic)
+
+
+def _release(options: argparse.Namespace, memory: LocalMemory, store: ObjectStore, log: RunLog) -> None:
+    boot = memory.boot()
+    if options.final and boot is not None:
+        released = release_ownership(store, boot.epoch, instance_id())
+        log.add(released=released)
+        log.say("Released the bucket." if released else "The bucket belongs to another instance already.")
+
+
+def _stop_fenced_gateway(settings: Settings, log: RunLog, error: AgentError | None) -> None:
+    # Two gateways on one chat token fight each other; the new owner's is the one that must live. Nothing may follow:
+    # this unit is part of the gateway's, so the stop ends this process too.
+    if isinstance(error, NotOwner) and settings.on_instance and settings.freezer != "none":
+        log.say(f"Stopping {GATEWAY_UNIT}.")
+        subprocess.run(("systemctl", "stop", "--no-block", GATEWAY_UNIT), check=False)  # noqa: S603, S607
+
+
+def _metrics(result: Result | None, error: AgentError | None) -> list[str]:
+    if error is None:
+        return ["BackupSucceeded"] if result and result.word in ("done", "unchanged") else []
+    if isinstance(error, DatabaseDamaged):
+        return ["BackupFailed", "DatabaseDamaged"]
+    return ["BackupRefused"] if isinstance(error, Refused | NotOwner) else ["BackupFailed"]

@@ -1,0 +1,59 @@
+"""Errors whose text is the sentence for the user; each knows its exit code."""
+
+from openclaw_agent.exit_codes import ExitCode
+
+
+class AgentError(Exception):
+    """A run that failed for a reason the user can read."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UsageError(AgentError):
+    """A flag or a setting is missing, malformed or out of range."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Refused(AgentError):
+    """A guard stopped the run before it could do harm."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NotOwner(AgentError):
+    """Another instance owns the bucket; this one is fenced."""
+
+    exit_code = ExitCode.NOT_OWNER
+
+
+class StoreError(AgentError):
+    """S3 did not do what was asked, after retries."""
+
+
+class ObjectMissing(StoreError):
+    """The object does not exist; `key` names it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The object {key!r} does not exist in the bucket.")
+        self.key = key
+
+
+class PreconditionFailed(StoreError):
+    """A conditional write lost: somebody else wrote the object first."""
+
+
+class CorruptObject(StoreError):
+    """An object's bytes are not those its manifest promises."""
+
+
+class ManifestInvalid(AgentError):
+    """A manifest cannot be read, or does not agree with itself."""
+
+
+class LocalStorageError(AgentError):
+    """The local disk is full, read-only, or refuses a file."""
+
+
+class DatabaseDamaged(AgentError):
+    """At least one database failed its integrity check; the rest of the state was backed up."""

@@ -1,0 +1,199 @@
+"""Standing the gateway still for a moment: one small interface, for compose containers and for a systemd unit.
+
+A frozen gateway is thawed on every way out: at the end of the freeze, by a watcher process when the agent dies or
+overruns, and by the backup unit's ExecStopPost (`openclaw-s3-backup.py --thaw`) when the whole unit is killed.
+"""
+
+import contextlib
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_agent.errors import AgentError
+
+COMMAND_TIMEOUT_SECONDS = 20
+
+
+class FreezeUnavailable(AgentError):
+    """The gateway runs but cannot be frozen; the capture is then made live."""
+
+
+class Freezer(Protocol):
+    """Freezes and thaws the gateway."""
+
+    def is_running(self) -> bool:
+        """Whether there is anything to freeze."""
+
+    def freeze_command(self) -> Sequence[str]:
+        """The command that returns once the gateway stands still."""
+
+    def thaw_command(self) -> Sequence[str]:
+        """The command that lets it go on; harmless when it is not frozen."""
+
+
+class NothingToFreeze:
+    """No gateway on this machine: the state folder is taken as it is."""
+
+    def is_running(self) -> bool:
+        """Nothing runs."""
+        return False
+
+    def freeze_command(self) -> Sequence[str]:
+        """Do nothing."""
+        return ("true",)
+
+    def thaw_command(self) -> Sequence[str]:
+        """Do nothing."""
+        return ("true",)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFreezer:
+    """A systemd unit's cgroup (needs cgroup v2)."""
+
+    unit: str
+
+    def is_running(self) -> bool:
+        """Whether the unit is active."""
+        return _succeeds(("systemctl", "is-active", "--quiet", self.unit))
+
+    def freeze_command(self) -> Sequence[str]:
+        """Freeze the unit's cgroup."""
+        return ("systemctl", "freeze", self.unit)
+
+    def thaw_command(self) -> Sequence[str]:
+        """Thaw the unit's cgroup."""
+        return ("systemctl", "thaw", self.unit)
+
+
+@dataclass(slots=True)
+class ComposeFreezer:
+    """The running containers of a compose project."""
+
+    project: str
+    containers: tuple[str, ...] = ()
+
+    def is_running(self) -> bool:
+        """Whether the project has running or paused containers; remembers which."""
+        listed = _run(
+            (
+                "docker",
+                "ps",
+                "--quiet",
+                "--no-trunc",
+                "--filter",
+                f"label=com.docker.compose.project={self.project}",
+                "--filter",
+                "status=running",
+                "--filter",
+                "status=paused",
+            )
+        )
+        self.containers = tuple(listed.split())
+        return bool(self.containers)
+
+    def freeze_command(self) -> Sequence[str]:
+        """Pause the containers."""
+        return ("docker", "pause", *self.containers)
+
+    def thaw_command(self) -> Sequence[str]:
+        """Unpause the containers."""
+        return ("docker", "unpause", *self.containers)
+
+
+def freezer_for(specification: str) -> Freezer:
+    """The freezer that a setting names: `none`, `compose:<project>` or `systemd:<unit>`."""
+    kind, _, name = specification.partition(":")
+    if kind == "systemd":
+        return UnitFreezer(name)
+    if kind == "compose":
+        return ComposeFreezer(name)
+    return NothingToFreeze()
+
+
+@dataclass(slots=True)
+class Freeze:
+    """A freeze under way: its budget in seconds, and how long it took once it is over."""
+
+    budget: float
+    began: float
+    milliseconds: float = 0.0
+
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        return time.monotonic() - self.began >= self.budget
+
+
+@contextlib.contextmanager
+def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
+    """Freeze the gateway for the length of the block, and thaw it whatever happens.
+
+    Raises:
+        FreezeUnavailable: when the gateway cannot be frozen; it is running then.
+    """
+    with _thawing_watcher(freezer.thaw_command(), budget):
+        freeze = Freeze(budget, time.monotonic())
+        try:
+            try:
+                _run(freezer.freeze_command())
+            except AgentError as problem:
+                raise FreezeUnavailable(str(problem)) from problem
+            # The budget is for what is done while the gateway stands still, not for the request to stop it.
+            freeze.budget += time.monotonic() - freeze.began
+            yield freeze
+        finally:
+            thaw(freezer)
+            freeze.milliseconds = (time.monotonic() - freeze.began) * 1000
+
+
+def thaw(freezer: Freezer) -> None:
+    """Let the gateway go on; a gateway that was not frozen, or is gone, is no error."""
+    with contextlib.suppress(AgentError):
+        _run(freezer.thaw_command())
+
+
+@contextlib.contextmanager
+def _thawing_watcher(command: Sequence[str], budget: float) -> Iterator[None]:
+    # The child notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place.
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.setsid()
+            os.close(writing)
+            ready, _, _ = select.select([reading], [], [], budget + 1)
+            if not ready or os.read(reading, 1) == b"":
+                os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
+        os._exit(0)
+    os.close(reading)
+    try:
+        yield
+    finally:
+        os.write(writing, b".")
+        os.close(writing)
+        os.waitpid(child, 0)
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    try:
+        _run(command)
+    except AgentError:
+        return False
+    return True
+
+
+def _run(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed programs, names from our own settings
+            command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise AgentError(f"{' '.join(command[:2])} could not be run ({problem}).") from problem
+    if done.returncode != 0:
+        detail = " ".join(done.stderr.split())[:200] or f"exit code {done.returncode}"
+        raise AgentError(f"{' '.join(command[:2])} failed: {detail}")
+    return done.stdout

@@ -1,0 +1,132 @@
+"""Building a tree from a manifest: folders, checked files, symlinks, then modes, owners and times."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from openclaw_agent.errors import CorruptObject, LocalStorageError
+from openclaw_agent.manifest import Entry, EntryKind
+from openclaw_agent.object_store import Download, ObjectStore
+from openclaw_agent.tree_walk import fingerprint_of
+
+SPARE_BYTES = 16 * 1024 * 1024
+
+
+class ContentSource(Protocol):
+    """Brings the bytes of files to where they are wanted, and checks them."""
+
+    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+        """Write each entry's bytes to its path, or raise (CorruptObject, ObjectMissing)."""
+
+
+class BucketContent:
+    """Content in the bucket; `keys_of` names where a file's bytes should be, the best place first."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        keys_of: Callable[[Entry], tuple[str, ...]],
+        finished: Callable[[int], None] = lambda _bytes: None,
+    ) -> None:
+        self._store = store
+        self._keys_of = keys_of
+        self._finished = finished
+
+    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+        """Download and check."""
+        self._store.download(
+            [Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted], self._finished
+        )
+
+    def check(self, entries: Sequence[Entry]) -> None:
+        """Download and check without writing anything."""
+        self._store.download([Download(self._keys_of(entry), None, entry.sha256) for entry in entries], self._finished)
+
+
+class FolderContent:
+    """Content that already lies in a local folder, laid out as in the bucket (by relative keys)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+        """Copy and check."""
+        for entry, target in wanted:
+            shutil.copyfile(self._folder / entry.relative_key, target, follow_symlinks=False)
+            with target.open("rb") as reading:
+                if hashlib.file_digest(reading, "sha256").digest() != entry.sha256:
+                    raise CorruptObject(f"{entry.path!r} in {self._folder} is not the file that its manifest promises.")
+
+
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Refuse a restore that would not fit.
+
+    Raises:
+        LocalStorageError: with what is needed and what is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed_bytes + SPARE_BYTES > free:
+        raise LocalStorageError(
+            f"The restore needs {needed_bytes:,} bytes, {folder} has {free:,} free; free some space or pass --to a "
+            "folder on another disk. The state in place is untouched."
+        )
+
+
+def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> tuple[Entry, ...]:
+    """Build the tree below the existing, empty folder `target`; return the entries with their new fingerprints.
+
+    As an ordinary user owners stay as they are, since only root may give files away.
+
+    Raises:
+        StoreError: when an object is missing or corrupt.
+        LocalStorageError: when the disk is full or refuses a name.
+    """
+    try:
+        for entry in entries:
+            if entry.kind is EntryKind.DIR and entry.path:
+                (target / entry.path).mkdir(mode=0o700)
+        content.fetch([(entry, target / entry.path) for entry in entries if entry.kind is EntryKind.FILE])
+        for entry in entries:
+            if entry.kind is EntryKind.SYMLINK:
+                (target / entry.path).symlink_to(entry.target)
+        _set_metadata(entries, target)
+        _sync_file_system(target)
+        return tuple(_with_fingerprint(entry, target) for entry in entries)
+    except OSError as problem:
+        raise LocalStorageError(
+            f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}); the state in place "
+            "is untouched."
+        ) from problem
+
+
+def _sync_file_system(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(handle)
+
+
+def _set_metadata(entries: Iterable[Entry], target: Path) -> None:
+    # Children first: setting a child's metadata changes its folder's time, and a read-only folder takes no children.
+    for entry in sorted(entries, key=lambda row: row.path.count("/") + bool(row.path), reverse=True):
+        place = target / entry.path
+        if os.geteuid() == 0:
+            os.chown(place, entry.uid, entry.gid, follow_symlinks=False)
+        if entry.kind is not EntryKind.SYMLINK:
+            # After chown, which clears setuid and setgid.
+            place.chmod(entry.mode)
+        os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+
+
+def _with_fingerprint(entry: Entry, target: Path) -> Entry:
+    if entry.kind is not EntryKind.FILE:
+        return entry
+    return replace(entry, fingerprint=fingerprint_of((target / entry.path).lstat()), wal=None)

@@ -1,0 +1,106 @@
+"""What S3's and the network's errors mean for the user: one table from error to sentence."""
+
+import re
+from dataclasses import dataclass
+
+from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+
+_XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """Error codes (S3's, botocore's exception names, or HTTP statuses) that share one meaning."""
+
+    codes: frozenset[str]
+    sentence: str
+
+
+ERROR_ROWS: tuple[ErrorRow, ...] = (
+    ErrorRow(
+        frozenset({"NoSuchBucket"}),
+        "The bucket {bucket!r} does not exist; check its name and region, or deploy the platform stack.",
+    ),
+    ErrorRow(
+        frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403", "PermissionDeniedError"}),
+        "Access to {target} was denied; check the role's policy and the bucket's policy.",
+    ),
+    ErrorRow(
+        frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}),
+        "The AWS credentials have expired; renew them (on the instance: check its role and the metadata service).",
+    ),
+    ErrorRow(
+        frozenset({"InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "UnauthenticatedError", "401"}),
+        "The AWS credentials were refused; check the key, the secret and the role.",
+    ),
+    ErrorRow(
+        frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}),
+        "No AWS credentials were found; log in, set AWS_PROFILE, or give the instance its role.",
+    ),
+    ErrorRow(
+        frozenset({"RequestTimeTooSkewed"}),
+        "S3 refused the request because this machine's clock is wrong; set the clock (chronyc makestep).",
+    ),
+    ErrorRow(
+        frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "500", "502", "503", "504", "RequestTimeout"}),
+        "S3 kept answering with errors for {target} ({code}); nothing is lost, the next run tries again.",
+    ),
+    ErrorRow(
+        frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}),
+        "The bucket {bucket!r} is in another region; pass the right --region.",
+    ),
+    ErrorRow(
+        frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}),
+        "S3 received other bytes for {target} than were sent; the network or the disk corrupts what passes through.",
+    ),
+    ErrorRow(
+        frozenset(
+            {
+                "EndpointConnectionError",
+                "ConnectTimeoutError",
+                "ReadTimeoutError",
+                "ConnectionClosedError",
+                "ConnectionError",
+                "SSLError",
+                "ResponseStreamingError",
+                "IncompleteReadError",
+                "HTTPClientError",
+                "ProxyConnectionError",
+            }
+        ),
+        "S3 cannot be reached for {target} ({code}); check the network; nothing is lost, the next run tries again.",
+    ),
+)
+
+
+def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
+    """The error to raise for what boto3, botocore or obstore raised about `key`."""
+    code = error_code(problem)
+    if code in ("NoSuchKey", "404", "NotFound", "FileNotFoundError", "NotFoundError"):
+        return ObjectMissing(key)
+    if code in ("PreconditionFailed", "412", "AlreadyExistsError", "PreconditionError"):
+        return PreconditionFailed(f"Somebody else wrote {key!r} first.")
+    target = f"s3://{bucket}/{key}"
+    for row in ERROR_ROWS:
+        if code in row.codes:
+            return StoreError(row.sentence.format(bucket=bucket, target=target, code=code))
+    detail = " ".join(str(problem).split())[:200]
+    return StoreError(f"S3 failed for {target} ({code}: {detail}); nothing is lost, the next run tries again.")
+
+
+def error_code(problem: BaseException) -> str:
+    """S3's error code if the error carries one, else the HTTP status, else the exception's name."""
+    response = getattr(problem, "response", None)
+    if isinstance(response, dict):
+        code = str(response.get("Error", {}).get("Code", ""))
+        if code:
+            return code
+    text = str(problem)
+    for expression in (_XML_CODE, _STATUS):
+        found = expression.search(text)
+        if found:
+            return found.group(1)
+    if "error sending request" in text or "operation timed out" in text or "connection" in text.lower():
+        return "ConnectionError"
+    return type(problem).__name__

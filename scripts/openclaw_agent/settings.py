@@ -1,0 +1,131 @@
+"""Where the agent works: bucket, region and folders, from one file that the installer wrote, overridden by flags."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openclaw_agent.errors import UsageError
+
+SETTINGS_FILE = Path("/etc/openclaw/instance.json")
+STATE_DIR = Path("/opt/openclaw/.openclaw")
+AGENT_DIR = Path("/var/lib/openclaw-agent")
+LOG_DIR = Path("/var/log/openclaw")
+SECRETS_FILE = Path("/run/openclaw/.env")
+DEFAULT_FREEZER = "compose:openclaw"
+FREEZE_BUDGET_SECONDS = 2.0
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command needs to know; durations in seconds.
+
+    `on_instance` is true where the installer's settings file exists: only there are units stopped and metrics sent.
+    `freezer` is `none`, `compose:<project>` or `systemd:<unit>`.
+    """
+
+    bucket: str
+    region: str
+    state_dir: Path
+    agent_dir: Path
+    log_dir: Path
+    stack: str = "local"
+    excludes: tuple[str, ...] = ()
+    freezer: str = "none"
+    freeze_budget: float = FREEZE_BUDGET_SECONDS
+    metric_namespace: str = ""
+    secrets_path: str = ""
+    on_instance: bool = False
+
+
+def load_settings(
+    *,
+    bucket: str | None = None,
+    region: str | None = None,
+    state_dir: str | None = None,
+    environment: dict[str, str] | None = None,
+    needs_bucket: bool = True,
+) -> Settings:
+    """Combine flags, environment and the settings file, in that order of precedence.
+
+    Raises:
+        UsageError: naming the value that is missing or malformed.
+    """
+    env = dict(os.environ) if environment is None else environment
+    settings_file = Path(env.get("OPENCLAW_AGENT_SETTINGS", str(SETTINGS_FILE)))
+    written = _read_settings_file(settings_file)
+    chosen_bucket = bucket or _text(written, "backup_bucket", settings_file)
+    if needs_bucket and not chosen_bucket:
+        raise UsageError(f"No bucket: pass --bucket NAME, or write backup_bucket into {settings_file}.")
+    if chosen_bucket and not _BUCKET.fullmatch(chosen_bucket):
+        raise UsageError(
+            f"The bucket name {chosen_bucket!r} is not allowed: 3 to 63 of a-z, 0-9, hyphen and dot, "
+            "beginning and ending with a letter or digit."
+        )
+    chosen_region = (
+        region
+        or _text(written, "region", settings_file)
+        or env.get("AWS_REGION")
+        or env.get("AWS_DEFAULT_REGION")
+        or "us-east-1"
+    )
+    if not _REGION.fullmatch(chosen_region):
+        raise UsageError(f"The region {chosen_region!r} is not allowed: it must look like us-east-1.")
+    # A symlink to the state folder is followed once, here, so that a restore swaps the real folder under it.
+    folder = Path(os.path.realpath(state_dir or env.get("OPENCLAW_STATE_DIR") or STATE_DIR))
+    excludes = written.get("excludes", [])
+    if not isinstance(excludes, list) or not all(isinstance(pattern, str) for pattern in excludes):
+        raise UsageError(f"excludes in {settings_file} must be a list of patterns, not {excludes!r}.")
+    return Settings(
+        bucket=chosen_bucket,
+        region=chosen_region,
+        state_dir=folder,
+        agent_dir=Path(env.get("OPENCLAW_AGENT_DIR", str(AGENT_DIR))),
+        log_dir=Path(env["OPENCLAW_LOG_DIR"]) if "OPENCLAW_LOG_DIR" in env else _default_log_dir(env),
+        stack=_text(written, "stack", settings_file) or "local",
+        excludes=tuple(excludes),
+        freezer=_freezer(env.get("OPENCLAW_FREEZER", DEFAULT_FREEZER if written else "none")),
+        metric_namespace=_text(written, "metric_namespace", settings_file),
+        secrets_path=_text(written, "secrets_path", settings_file),
+        on_instance=bool(written),
+    )
+
+
+def _default_log_dir(env: dict[str, str]) -> Path:
+    # An ordinary user who moved the agent's folder has no /var/log/openclaw: the logs then stay beside its memory.
+    return Path(env["OPENCLAW_AGENT_DIR"]) / "log" if "OPENCLAW_AGENT_DIR" in env else LOG_DIR
+
+
+def _freezer(value: str) -> str:
+    kind, _, name = value.partition(":")
+    if value != "none" and not (kind in ("compose", "systemd") and name):
+        raise UsageError(f"The freezer {value!r} is not allowed: none, compose:<project> or systemd:<unit>.")
+    return value
+
+
+def _read_settings_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except OSError as problem:
+        raise UsageError(f"The settings file {path} cannot be read ({problem.strerror}).") from problem
+    try:
+        written = json.loads(text)
+    except ValueError as problem:
+        raise UsageError(f"The settings file {path} is no valid JSON ({problem}).") from problem
+    if not isinstance(written, dict):
+        raise UsageError(f"The settings file {path} must hold one JSON object.")
+    return written
+
+
+def _text(written: dict[str, Any], name: str, path: Path) -> str:
+    value = written.get(name, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{name} in {path} must be a text, not {value!r}.")
+    return value

@@ -1,0 +1,52 @@
+"""Rules for every test: no socket but loopback, and no other program unless a marker asks for it."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class Forbidden(BaseException):
+    """Raised past any `except Exception` of the code under test."""
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("booted"):
+        return
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(host).startswith(_LOOPBACK):
+            raise Forbidden(f"a test tried to reach {address!r}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_other_programs(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("booted") or request.node.get_closest_marker("subprocess"):
+        return
+
+    def forbidden(_self: object, arguments: object, *_rest: object, **_options: object) -> None:
+        raise Forbidden(f"a test without the marker 'subprocess' tried to start {arguments!r}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
+
+
+@pytest.fixture(autouse=True)
+def no_real_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    # Nothing listens on port 1: a look-up of instance metadata fails at once.
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+    yield

@@ -1,0 +1,57 @@
+"""An embedded AWS behind a lying network, a fork server for the agent, and a process that stands for the gateway."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.aws.server import EmbeddedAws
+from lab.faults.proxy import FaultProxy
+from tests.moto.agent_faults.agent_runs import BUCKET, AgentLauncher, Machine
+from tests.moto.agent_faults.bucket_copy import BucketKeeper
+from tests.moto.agent_faults.gateway_process import GatewayProcess
+
+
+@pytest.fixture(scope="session")
+def faulty_aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def session_proxy(faulty_aws: EmbeddedAws) -> Iterator[FaultProxy]:
+    with FaultProxy(faulty_aws.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(session_proxy: FaultProxy) -> FaultProxy:
+    session_proxy.begin()
+    return session_proxy
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentLauncher]:
+    started = AgentLauncher(tmp_path_factory.mktemp("launcher"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def keeper(faulty_aws: EmbeddedAws) -> BucketKeeper:
+    faulty_aws.reset()
+    faulty_aws.client("s3").create_bucket(Bucket=BUCKET)
+    return BucketKeeper(faulty_aws.client("s3"), BUCKET)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "machine", "lab-a")
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewayProcess]:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        yield GatewayProcess(child.pid)
+        child.kill()

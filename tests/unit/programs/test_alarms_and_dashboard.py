@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from openclaw_ec2_spot.alarm_rules import Metric, MissingMetric, alarm_rules, minutes_without_backup
+from openclaw_ec2_spot.connecting import dashboard_link, gateway_command, shell_command
+from openclaw_ec2_spot.dashboard import dashboard_body
+from openclaw_platform.names import Scope
+
+
+@pytest.mark.parametrize(("interval", "minutes"), [(5, 60), (20, 60), (30, 90), (60, 180)])
+def test_the_backup_alarm_waits_for_three_intervals_and_at_least_an_hour(interval: int, minutes: int) -> None:
+    rule = next(iter(alarm_rules(interval)))
+
+    assert minutes_without_backup(interval) == minutes
+    assert rule.metric is Metric.BACKUP_SUCCEEDED
+    assert rule.periods * 5 == minutes
+    assert rule.missing is MissingMetric.BREACHING
+
+
+def test_only_missing_backups_are_alarming_in_themselves() -> None:
+    assert [rule.name for rule in alarm_rules(20) if rule.missing is MissingMetric.BREACHING] == ["no-good-backup"]
+
+
+def test_what_the_agent_measures_stays_within_the_free_ten() -> None:
+    assert len(Metric) <= 10
+
+
+def test_the_dashboard_shows_every_metric_and_stays_within_the_grid(scope: Scope) -> None:
+    body = dashboard_body(scope, scope.agent_log_group, ["arn:alarm"])
+
+    text = json.dumps(body)
+    assert all(metric.value in text for metric in Metric)
+    assert all(widget["x"] + widget["width"] <= 24 for widget in body["widgets"])
+    assert "SOURCE '/openclaw-lab/dev/agent'" in json.loads(text)["widgets"][-1]["properties"]["query"]
+
+
+def test_the_commands_find_the_instance_when_typed(scope: Scope) -> None:
+    assert shell_command(scope) == (
+        "aws ssm start-session --region me-central-1 --target "
+        '"$(aws autoscaling describe-auto-scaling-groups --region me-central-1 '
+        "--auto-scaling-group-names openclaw-lab-dev "
+        "--query 'AutoScalingGroups[0].Instances[0].InstanceId' --output text)\""
+    )
+    assert gateway_command(scope).endswith("""--parameters '{"portNumber":["18789"],"localPortNumber":["18789"]}'""")
+    assert dashboard_link(scope).endswith("#dashboards/dashboard/openclaw-lab-dev-me-central-1")

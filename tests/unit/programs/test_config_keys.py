@@ -1,0 +1,181 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from openclaw_ec2_spot.config_keys import EC2_SPOT_KEYS, INSTANCE_KEYS, PLATFORM_ORGANIZATION, instance_settings
+from openclaw_platform.config_keys import PLATFORM_KEYS, platform_settings
+from openclaw_platform.config_table import ConfigKey, config_table_markdown, pulumi_config_schema
+from openclaw_platform.refusals import ConfigRefused
+
+REPOSITORY = Path(__file__).parents[3]
+ZONE = {"availability_zone": "me-central-1a"}
+
+
+def test_the_zone_is_all_that_must_be_set() -> None:
+    settings = instance_settings(ZONE)
+
+    assert settings.instance_types == ("t4g.small",)
+    assert settings.availability_zone == "me-central-1a"
+    assert settings.root_volume_size_gib == 15
+    assert settings.backup_interval_minutes == 20
+    assert str(settings.cidr) == "10.77.0.0/24"
+    assert settings.desired_capacity == 1
+    assert platform_settings({}).log_retention_days == 30
+
+
+def test_lists_keep_their_order_and_lose_their_spaces() -> None:
+    settings = instance_settings(
+        {
+            **ZONE,
+            "instance_type": "t4g.medium, t4g.small",
+            "extra_excludes": "logs/, media/**/*.tmp",
+            "extra_egress_ports": "993,22",
+        }
+    )
+
+    assert settings.instance_types == ("t4g.medium", "t4g.small")
+    assert settings.extra_excludes == ("logs/", "media/**/*.tmp")
+    assert settings.extra_egress_ports == (993, 22)
+
+
+def test_an_empty_value_is_one_that_is_not_set() -> None:
+    assert instance_settings({**ZONE, "instance_type": ""}).instance_types == ("t4g.small",)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "ghcr.io/openclaw/openclaw:2026.9.6",
+        "ghcr.io/openclaw/openclaw:slim",
+        "openclaw:latest-r20260101",
+        "localhost:5000/openclaw:1",
+        "123456789012.dkr.ecr.me-central-1.amazonaws.com/openclaw-lab-dev:a",
+        "ghcr.io/openclaw/openclaw@sha256:" + "0" * 64,
+        "ghcr.io/openclaw/openclaw:latest@sha256:" + "0" * 64,
+    ],
+)
+def test_images_that_name_one_version_are_taken(image: str) -> None:
+    assert instance_settings({**ZONE, "image": image}).image == image
+
+
+REFUSED_INSTANCE_VALUES = [
+    ("availability_zone", "me-central-1"),
+    ("availability_zone", "ME-CENTRAL-1A"),
+    ("availability_zone", "us-west-2-lax-1a"),
+    ("instance_type", "t4g"),
+    ("instance_type", "t4g.small,"),
+    ("instance_type", "t4g.small,t4g.small"),
+    ("instance_type", "t4g.small t4g.medium"),
+    ("instance_type", ",".join(f"t4g.x{number}" for number in range(21))),
+    ("root_volume_size_gib", "7"),
+    ("root_volume_size_gib", "1025"),
+    ("root_volume_size_gib", "15.5"),
+    ("root_volume_size_gib", "-15"),
+    ("root_volume_size_gib", "lots"),
+    ("swap_size_mib", "16385"),
+    ("swap_size_mib", "3841"),
+    ("image", "ghcr.io/openclaw/openclaw"),
+    ("image", "ghcr.io/openclaw/openclaw:latest"),
+    ("image", "ghcr.io/openclaw/openclaw:1 --privileged"),
+    ("image", "ghcr.io/openclaw/openclaw@sha256:abc"),
+    ("backup_interval_minutes", "0"),
+    ("backup_interval_minutes", "25"),
+    ("extra_excludes", "/etc"),
+    ("extra_excludes", "logs/,../secrets"),
+    ("extra_excludes", "logs/,"),
+    ("extra_excludes", "x" * 201),
+    ("auto_approve_devices", "yes"),
+    ("desired_capacity", "2"),
+    ("cidr", "10.77.0.0"),
+    ("cidr", "10.77.0.0/29"),
+    ("cidr", "10.0.0.0/15"),
+    ("cidr", "10.77.0.1/24"),
+    ("cidr", "8.8.8.0/24"),
+    ("cidr", "fd00::/24"),
+    ("cidr", "everything"),
+    ("extra_egress_ports", "0"),
+    ("extra_egress_ports", "65536"),
+    ("extra_egress_ports", "ssh"),
+    ("ami_id", "ami-123"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSED_INSTANCE_VALUES, ids=lambda text: str(text)[:40])
+def test_a_value_that_is_not_allowed_is_refused_in_one_sentence(name: str, text: str) -> None:
+    key = _key(name, EC2_SPOT_KEYS)
+
+    with pytest.raises(ConfigRefused) as refused:
+        instance_settings({**ZONE, name: text})
+
+    assert str(refused.value) == f"{name} is {text!r}, but must be {key.allowed}."
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("alarm_email", "nobody"),
+        ("alarm_email", "a@b.c, d@e.f"),
+        ("log_retention_days", "31"),
+        ("undelete_days", "0"),
+        ("undelete_days", "31"),
+        ("wheels_folder", "a\nb"),
+    ],
+)
+def test_a_platform_value_that_is_not_allowed_is_refused_in_one_sentence(name: str, text: str) -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        platform_settings({name: text})
+
+    assert str(refused.value) == f"{name} is {text!r}, but must be {_key(name, PLATFORM_KEYS).allowed}."
+
+
+def test_an_organization_that_cannot_be_one_is_refused() -> None:
+    with pytest.raises(ConfigRefused, match="platform_organization is 'my org', but must be the name of a Pulumi org"):
+        PLATFORM_ORGANIZATION.read({"platform_organization": "my org"})
+
+
+def test_a_missing_zone_says_how_to_set_it() -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        instance_settings({})
+
+    assert str(refused.value) == (
+        "availability_zone is not set, but must be an availability zone of the stack's region, such as us-east-1a; "
+        "set it with `pulumi config set availability_zone VALUE`."
+    )
+
+
+@pytest.mark.parametrize("key", [*PLATFORM_KEYS, *EC2_SPOT_KEYS], ids=lambda key: key.name)
+def test_every_default_is_itself_allowed(key: ConfigKey[Any]) -> None:
+    if key.default is not None:
+        key.parse(key.default)
+
+
+def test_the_table_has_a_row_for_every_key() -> None:
+    table = config_table_markdown(EC2_SPOT_KEYS)
+
+    assert table.splitlines()[0] == "| Key | Default | Allowed | Meaning |"
+    assert [line.split("|")[1].strip(" `") for line in table.splitlines()[2:]] == [key.name for key in EC2_SPOT_KEYS]
+    assert "| `availability_zone` | **required** |" in table
+    assert "| `ami_id` | none |" in table
+    assert all(line.count("|") == 5 for line in table.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("program", "keys"),
+    [
+        (".", (*INSTANCE_KEYS, *PLATFORM_KEYS)),
+        ("platform", PLATFORM_KEYS),
+        ("ec2_spot", EC2_SPOT_KEYS),
+    ],
+    ids=["root", "platform", "ec2_spot"],
+)
+def test_pulumi_yaml_declares_the_keys_of_the_code(program: str, keys: tuple[ConfigKey[Any], ...]) -> None:
+    project: Mapping[str, Any] = yaml.safe_load((REPOSITORY / program / "Pulumi.yaml").read_text())
+
+    assert project["config"] == pulumi_config_schema(keys)
+
+
+def _key(name: str, keys: tuple[ConfigKey[Any], ...]) -> ConfigKey[Any]:
+    return next(key for key in keys if key.name == name)

@@ -1,0 +1,121 @@
+import json
+from typing import Any
+
+import pytest
+
+from openclaw_ec2_spot.instance_policies import instance_policy, trust_policy
+from openclaw_platform.names import Scope
+from openclaw_platform.outputs import PlatformOutputs
+from openclaw_platform.policies import alarm_topic_policy, image_lifecycle_policy, tls_only_bucket_policy
+
+CANNOT_BE_SCOPED = {
+    "LogInToTheRegistry": {"ecr:GetAuthorizationToken"},
+    "Measure": {"cloudwatch:PutMetricData"},
+    "IsTheOwnerAlive": {"ec2:DescribeInstances"},
+    "SessionChannels": {
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+    },
+}
+
+
+@pytest.fixture
+def statements(scope: Scope, platform: PlatformOutputs[str]) -> dict[str, dict[str, Any]]:
+    return {statement["Sid"]: statement for statement in instance_policy(scope, platform)["Statement"]}
+
+
+def _texts(value: Any) -> set[str]:
+    return {value} if isinstance(value, str) else set(value)
+
+
+def test_only_actions_that_aws_cannot_bind_are_unbound(statements: dict[str, dict[str, Any]]) -> None:
+    unbound = {
+        sid: _texts(statement["Action"])
+        for sid, statement in statements.items()
+        if "*" in _texts(statement["Resource"])
+    }
+
+    assert unbound == CANNOT_BE_SCOPED
+    assert statements["Measure"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "OpenClawLab"}}
+
+
+def test_no_action_is_a_wildcard_and_every_statement_allows(statements: dict[str, dict[str, Any]]) -> None:
+    assert all("*" not in action for statement in statements.values() for action in _texts(statement["Action"]))
+    assert {statement["Effect"] for statement in statements.values()} == {"Allow"}
+
+
+def test_the_state_can_be_written_but_its_old_versions_not_destroyed(statements: dict[str, dict[str, Any]]) -> None:
+    bucket = "arn:aws:s3:::openclaw-lab-backup-dev-123456789012"
+
+    assert _texts(statements["BackupsAndTheirOwner"]["Resource"]) == {
+        f"{bucket}/latest/*",
+        f"{bucket}/snapshots/*",
+        f"{bucket}/owner.json",
+    }
+    actions = {action for statement in statements.values() for action in _texts(statement["Action"])}
+    assert "s3:DeleteObject" in actions
+    assert not {action for action in actions if "Version" in action}
+    assert not {action for action in actions if action.startswith(("s3:PutBucket", "s3:PutLifecycle", "iam:"))}
+
+
+def test_only_the_stacks_own_secrets_are_read_and_decrypted(statements: dict[str, dict[str, Any]]) -> None:
+    path = "arn:aws:ssm:me-central-1:123456789012:parameter/openclaw-lab/dev/env"
+
+    assert _texts(statements["SecretsOfTheGateway"]["Resource"]) == {path, f"{path}/*"}
+    assert statements["DecryptTheseSecrets"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": "ssm.me-central-1.amazonaws.com"},
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"},
+        "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{path}/*"},
+    }
+
+
+def test_logs_go_to_the_three_groups_alone(statements: dict[str, dict[str, Any]]) -> None:
+    logs = "arn:aws:logs:me-central-1:123456789012:log-group:/openclaw-lab/dev"
+
+    assert _texts(statements["WriteLogs"]["Resource"]) == {
+        f"{logs}/agent:*",
+        f"{logs}/gateway:*",
+        f"{logs}/bootstrap:*",
+    }
+
+
+def test_every_bound_statement_names_the_stack_or_the_account(statements: dict[str, dict[str, Any]]) -> None:
+    for sid, statement in statements.items():
+        for resource in _texts(statement["Resource"]) - {"*"}:
+            assert "123456789012" in resource, sid
+
+
+def test_the_policy_fits_into_an_inline_policy(scope: Scope, platform: PlatformOutputs[str]) -> None:
+    assert len(json.dumps(instance_policy(scope, platform)).replace(" ", "")) < 10_240
+
+
+def test_only_ec2_takes_the_role() -> None:
+    assert [statement["Principal"] for statement in trust_policy()["Statement"]] == [{"Service": "ec2.amazonaws.com"}]
+
+
+def test_buckets_refuse_everybody_without_tls() -> None:
+    (statement,) = tls_only_bucket_policy("aws", "bucket")["Statement"]
+
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]
+
+
+def test_only_this_accounts_alarms_publish_to_the_topic() -> None:
+    allow, deny = alarm_topic_policy("arn:topic", "123456789012")["Statement"]
+
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_images_are_bounded_in_age_and_number() -> None:
+    selections = [rule["selection"] for rule in image_lifecycle_policy()["rules"]]
+
+    assert [(selection["tagStatus"], selection["countNumber"]) for selection in selections] == [
+        ("untagged", 7),
+        ("any", 10),
+    ]
