@@ -20,6 +20,7 @@ def close_gaps() -> None:
     honour_connection_conditions()
     decide_conditional_writes_one_at_a_time()
     limit_delete_objects()
+    hide_folders_of_deleted_keys()
     launch_from_the_whole_template()
     keep_user_data_of_later_versions()
     parse_managed_policies_once()
@@ -106,6 +107,20 @@ def limit_delete_objects() -> None:
         return original(self, bucket_name, authenticated)
 
     S3Response._bucket_response_delete_keys = delete_keys  # type: ignore[method-assign]
+
+
+def hide_folders_of_deleted_keys() -> None:
+    """In a versioned bucket moto still lists a prefix whose every key is deleted; S3 does not."""
+    from moto.s3.models import FakeDeleteMarker, S3Backend
+
+    original = S3Backend.list_objects
+
+    def list_objects(self: Any, bucket: Any, *rest: Any, **options: Any) -> Any:
+        shown = copy.copy(bucket)
+        shown.keys = {name: key for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)}
+        return original(self, shown, *rest, **options)
+
+    S3Backend.list_objects = list_objects  # type: ignore[method-assign]
 
 
 def launch_from_the_whole_template() -> None:

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import signal
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 from lab.aws.errors import EngineError
@@ -32,7 +33,7 @@ LAST_RUN = REPOSITORY / ".cache" / "lab" / "last-run"
 def main() -> int:
     """Run the whole story; 0 when everything that could run here holds."""
     parser = argparse.ArgumentParser(prog="make lab", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the instance running until Enter or Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="leave the instance running until Ctrl-C")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     options = parser.parse_args()
     # A polite kill leaves by the same door as Ctrl-C, so that no mount or bridge stays behind.
@@ -59,9 +60,11 @@ def tell(say: Narrator, state_dir: Path, *, keep: bool) -> None:
     """All chapters that can run here."""
     machine_ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
     if machine_ability.can_run:
-        with say.chapter("A machine that can boot the instance"), MachineHost(say.step) as host:
-            with EmbeddedAws(host=str(host.host_address)) as aws:
-                _tell_booted(say, aws, host, state_dir, keep=keep)
+        host = MachineHost(say.step)
+        with say.chapter("A machine that can boot the instance"):
+            host.open()
+        with closing(host), EmbeddedAws(host=str(host.host_address)) as aws:
+            _tell_booted(say, aws, host, state_dir, keep=keep)
     else:
         say.skip("the booted instance", machine_ability.reason)
         with EmbeddedAws() as aws:
@@ -98,7 +101,9 @@ def _tell_booted(say: Narrator, aws: EmbeddedAws, host: MachineHost, state_dir: 
     if keep:
         say.step(f"The instance is kept running. Enter it as root: {second.enter_command}")
         say.step(f"The embedded AWS: AWS_ENDPOINT_URL={aws.endpoint_url}, bucket {cloud.bucket}")
-        input("Press Enter to end it. ")
+        say.step("It lives as long as this program does: Ctrl-C ends both")
+        with suppress(KeyboardInterrupt):
+            signal.pause()
     _tell_the_end(say, cloud, aws.endpoint_url)
     hypervisor.reconcile()
 

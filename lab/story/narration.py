@@ -64,12 +64,12 @@ class Narrator:
         self.console.print()
         self.console.print("[bold]What was shown[/bold]")
         for sentence in self.proofs:
-            self.console.print(f"  - {escape(sentence)}")
+            self.console.print(f"  - {escape(sentence)}", soft_wrap=True)
         for row in self.skipped:
-            self.console.print(f"  - [yellow]skipped[/yellow] {escape(row)}")
+            self.console.print(f"  - [yellow]skipped[/yellow] {escape(row)}", soft_wrap=True)
         self.console.print("[bold]Where to look[/bold]")
         for row in where_to_look:
-            self.console.print(f"  - {escape(row)}")
+            self.console.print(f"  - {escape(row)}", soft_wrap=True)
         self.console.print(f"Done in {time.monotonic() - self.began:.0f} s.")
 
     def _line(self, text: str) -> None:

@@ -84,7 +84,7 @@ class Fleet:
     def wait_for_gateway(self, machine: Machine) -> float:
         """Wait until the gateway's /readyz says ready; return the seconds it took."""
         seconds = machine.wait_for_gateway(GATEWAY_SECONDS)
-        self.say.step(f"the gateway on {machine.instance_id} is ready after {seconds:.1f} s more")
+        self.say.step(f"the gateway on {machine.instance_id} is ready {seconds:.1f} s after power-on")
         return seconds
 
 

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import pytest
+from openclaw_agent.errors import UsageError
+from openclaw_agent.settings import Settings, load_settings
+
+WRITTEN = {
+    "stack": "dev",
+    "region": "me-central-1",
+    "backup_bucket": "openclaw-lab-backup-dev-1",
+    "excludes": ["logs/"],
+    "metric_namespace": "OpenClawLab",
+    "secrets_path": "/openclaw-lab/dev/env/",
+}
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    path = tmp_path / "instance.json"
+    path.write_text(json.dumps(WRITTEN))
+    return path
+
+
+def load(
+    path: Path, *, bucket: str | None = None, region: str | None = None, state_dir: str | None = None, **env: str
+) -> Settings:
+    environment = {"OPENCLAW_AGENT_SETTINGS": str(path), **env}
+    return load_settings(bucket=bucket, region=region, state_dir=state_dir, environment=environment)
+
+
+def test_the_installers_file_says_everything(settings_file: Path) -> None:
+    settings = load(settings_file)
+    assert settings.bucket == "openclaw-lab-backup-dev-1"
+    assert settings.region == "me-central-1"
+    assert settings.excludes == ("logs/",)
+    assert settings.on_instance
+    assert settings.freezer == "compose:openclaw"
+    assert settings.state_dir == Path("/opt/openclaw/.openclaw")
+    assert settings.log_dir == Path("/var/log/openclaw")
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_environment(settings_file: Path) -> None:
+    settings = load(settings_file, bucket="other", region="us-west-2", state_dir="/s", AWS_REGION="eu-west-1")
+    assert (settings.bucket, settings.region, settings.state_dir) == ("other", "us-west-2", Path("/s"))
+    assert load(settings_file, AWS_REGION="eu-west-1").region == "me-central-1"
+
+
+@pytest.mark.parametrize(
+    ("env", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({}, "us-east-1"),
+        ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
+    ],
+)
+def test_without_a_file_the_region_comes_from_the_environment(
+    tmp_path: Path, env: dict[str, str], region: str
+) -> None:
+    settings = load(tmp_path / "none", bucket="abc", **env)
+    assert settings.region == region
+    assert not settings.on_instance
+    assert settings.freezer == "none"
+
+
+def test_the_folders_can_be_moved_by_the_environment(tmp_path: Path) -> None:
+    moved = load(tmp_path / "none", bucket="abc", OPENCLAW_AGENT_DIR="/a", OPENCLAW_STATE_DIR="/b")
+    assert (moved.agent_dir, moved.state_dir, moved.log_dir) == (Path("/a"), Path("/b"), Path("/a/log"))
+    assert load(tmp_path / "none", bucket="abc", OPENCLAW_LOG_DIR="/c").log_dir == Path("/c")
+
+
+def test_a_symlink_to_the_state_folder_is_followed_once(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert load(tmp_path / "none", bucket="abc", state_dir=str(tmp_path / "link")).state_dir == tmp_path / "real"
+
+
+@pytest.mark.parametrize("bucket", ["ab", "A-B", "a_b", "-ab", "ab-", "a" * 64, "a b", "s3://abc"])
+def test_a_bucket_name_that_s3_would_refuse_is_refused_here(tmp_path: Path, bucket: str) -> None:
+    with pytest.raises(UsageError, match="is not allowed: 3 to 63 of a-z"):
+        load(tmp_path / "none", bucket=bucket)
+
+
+@pytest.mark.parametrize("region", ["useast1", "us-east", "us-east-1a", "US-EAST-1", "us east 1"])
+def test_a_region_that_is_none_is_refused(tmp_path: Path, region: str) -> None:
+    with pytest.raises(UsageError, match="it must look like us-east-1"):
+        load(tmp_path / "none", bucket="abc", region=region)
+
+
+@pytest.mark.parametrize("freezer", ["compose", "compose:", "systemd", "docker:x", ""])
+def test_a_freezer_that_is_none_is_refused(tmp_path: Path, freezer: str) -> None:
+    with pytest.raises(UsageError, match=r"none, compose:<project> or systemd:<unit>"):
+        load(tmp_path / "none", bucket="abc", OPENCLAW_FREEZER=freezer)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is no valid JSON"),
+        ("[]", "must hold one JSON object"),
+        ('{"backup_bucket": 7}', "backup_bucket in .* must be a text, not 7"),
+        ('{"backup_bucket": "abc", "region": []}', r"region in .* must be a text, not \[\]"),
+        ('{"backup_bucket": "abc", "excludes": "logs/"}', "excludes in .* must be a list of patterns, not 'logs/'"),
+        ('{"backup_bucket": "abc", "excludes": [1]}', "must be a list of patterns"),
+        ("{}", "No bucket: pass --bucket NAME, or write backup_bucket into"),
+    ],
+)
+def test_a_settings_file_that_is_wrong_is_refused_by_name(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "instance.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=sentence):
+        load(path)
+
+
+def test_a_settings_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / "folder")
+
+
+def test_a_command_that_needs_no_bucket_takes_none(tmp_path: Path) -> None:
+    assert load_settings(needs_bucket=False, environment={"OPENCLAW_AGENT_SETTINGS": str(tmp_path / "none")}).bucket == ""
