@@ -4,6 +4,7 @@ Standard input and output carry JSON lines. A run may be told to kill itself bef
 """
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -97,7 +99,10 @@ def share_botocore_models() -> None:
         self._cache = cache
 
     botocore.loaders.Loader.__init__ = prepared  # type: ignore[method-assign]
-    boto3.Session(region_name="us-east-1").client("s3")
+    session = boto3.Session(region_name="us-east-1")
+    session.client("s3")
+    # Credentials, endpoint and region are the same in every run of a test session.
+    object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[assignment]
 
 
 def clock_from(first: str) -> Iterator[datetime]:
@@ -174,4 +179,8 @@ def serve() -> None:
 
 if __name__ == "__main__":
     share_botocore_models()
+    # Forked processes share the pages that no collector touches.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
     serve()
