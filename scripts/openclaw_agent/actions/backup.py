@@ -36,7 +36,7 @@ from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
 from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest, encode_manifest
 from openclaw_agent.object_store import Copy, ObjectStore, Upload
 from openclaw_agent.owner_record_store import claim_ownership, read_ownership
-from openclaw_agent.ownership import Liveness
+from openclaw_agent.ownership import OWNER_KEY, Liveness
 from openclaw_agent.restore_workspace import remove_previous_states
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
@@ -118,7 +118,12 @@ class Backup:
         )
 
     def _bucket_is_unused(self) -> bool:
-        return next(iter(self._store.list("", most=1)), None) is None
+        keys = [row.key for row in self._store.list("", most=2)]
+        if keys == [OWNER_KEY]:
+            # This machine's own first backup may have been cut off right after its claim.
+            owner = read_ownership(self._store)
+            return owner is not None and owner.record.instance_id == self._me
+        return not keys
 
     def _adopt_unused_bucket(self) -> BootRecord:
         if not self._settings.state_dir.is_dir() or not any(self._settings.state_dir.iterdir()):

@@ -51,8 +51,9 @@ class SignalFreezer:
         return True
 
     def freeze_command(self) -> tuple[str, ...]:
-        wait = f"kill -STOP {self.pid}; until grep -q '^State:.T' /proc/{self.pid}/status; do :; done"
-        return ("/bin/sh", "-c", wait)
+        # The third word of a process's status line is its state; T is stopped (proc(5)).
+        standing = f'read -r _ _ state _ </proc/{self.pid}/stat && [ "$state" = T ]'
+        return ("/bin/sh", "-c", f"kill -STOP {self.pid}; until {standing}; do :; done")
 
     def thaw_command(self) -> tuple[str, ...]:
         return ("/bin/sh", "-c", f"kill -CONT {self.pid}")

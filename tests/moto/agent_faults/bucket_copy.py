@@ -1,49 +1,67 @@
 """Taking a bucket's whole content, and putting it back, so that many crashes can start from one state."""
 
+import http.client
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape, unescape
 
 LATEST_MANIFEST = "latest/manifest.json"
+# moto wants to see a signature, and does not look at it.
+_UNCHECKED = "AWS4-HMAC-SHA256 Credential=testing/20260302/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+_ROW = re.compile(r"<Key>(.*?)</Key>\s*<LastModified>(.*?)</LastModified>\s*<ETag>(.*?)</ETag>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object, and when S3 took it."""
+    """One object, and when S3 took it (text that sorts by time)."""
 
     etag: str
     body: bytes
-    modified: datetime
+    modified: str
 
 
 @dataclass(slots=True)
 class BucketKeeper:
-    """One bucket, looked at from outside of the agent and of the faulty network."""
+    """One bucket of at most 1,000 objects, looked at from outside of the agent and of the faulty network.
 
-    s3: Any
+    It speaks HTTP without a signature, which the embedded AWS does not check: an SDK takes longer than the server.
+    """
+
+    endpoint: str
     bucket: str
     _bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
+    def create(self) -> None:
+        self._ask("PUT", "")
+
     def etags(self) -> dict[str, str]:
         return {key: etag for key, (etag, _modified) in self._listed().items()}
+
+    def get(self, key: str) -> bytes:
+        return self._ask("GET", key)
+
+    def put(self, key: str, body: bytes) -> None:
+        self._ask("PUT", key, body)
+
+    def delete(self, *keys: str) -> None:
+        rows = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
+        self._ask("POST", "", f"<Delete>{rows}</Delete>".encode(), query="?delete")
 
     def take(self) -> dict[str, Stored]:
         """Everything there is (bodies that were seen before are not fetched again)."""
         copy = {}
         for key, (etag, modified) in self._listed().items():
-            body = self._bodies.get((key, etag))
-            if body is None:
-                body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-                self._bodies[key, etag] = body
-            copy[key] = Stored(etag, body, modified)
+            if (key, etag) not in self._bodies:
+                self._bodies[key, etag] = self.get(key)
+            copy[key] = Stored(etag, self._bodies[key, etag], modified)
         return copy
 
     def put_back(self, copy: dict[str, Stored]) -> None:
         """Make the bucket hold exactly `copy`; what was newer stays no older than the rest."""
         present = self.etags()
-        extra = [{"Key": key} for key in present if key not in copy]
-        if extra:
-            self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": extra, "Quiet": True})
+        if present.keys() - copy.keys():
+            self.delete(*(present.keys() - copy.keys()))
         stale = {key for key, stored in copy.items() if present.get(key) != stored.etag}
         if LATEST_MANIFEST in stale:
             # A restore compares when S3 took the manifests: those that came later must come later again.
@@ -52,10 +70,20 @@ class BucketKeeper:
                 key for key, stored in copy.items() if key.endswith("/manifest.json") and stored.modified >= since
             }
         for key in sorted(stale, key=lambda name: (copy[name].modified, name.startswith("snapshots/"))):
-            self.s3.put_object(Bucket=self.bucket, Key=key, Body=copy[key].body)
+            self.put(key, copy[key].body)
 
-    def _listed(self) -> dict[str, tuple[str, datetime]]:
-        found: dict[str, tuple[str, datetime]] = {}
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
-            found.update({row["Key"]: (row["ETag"], row["LastModified"]) for row in page.get("Contents", [])})
-        return found
+    def _listed(self) -> dict[str, tuple[str, str]]:
+        text = self._ask("GET", "", query="?list-type=2").decode()
+        return {unescape(key): (unescape(etag, {"&quot;": '"'}), modified) for key, modified, etag in _ROW.findall(text)}
+
+    def _ask(self, method: str, key: str, body: bytes = b"", *, query: str = "") -> bytes:
+        address = urlsplit(self.endpoint)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=60)
+        try:
+            connection.request(method, f"/{self.bucket}/{quote(key)}{query}", body or None, {"Authorization": _UNCHECKED})
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status < 300, (method, key, response.status, answer)
+            return answer
+        finally:
+            connection.close()

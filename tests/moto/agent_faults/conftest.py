@@ -41,8 +41,9 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentLauncher
 @pytest.fixture
 def keeper(faulty_aws: EmbeddedAws) -> BucketKeeper:
     faulty_aws.reset()
-    faulty_aws.client("s3").create_bucket(Bucket=BUCKET)
-    return BucketKeeper(faulty_aws.client("s3"), BUCKET)
+    made = BucketKeeper(faulty_aws.endpoint_url, BUCKET)
+    made.create()
+    return made
 
 
 @pytest.fixture

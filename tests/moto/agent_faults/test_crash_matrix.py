@@ -1,5 +1,6 @@
 """The agent is killed around every S3 request and every local step; what is restored then is whole."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -202,8 +203,10 @@ def put_archive_into_latest(keeper: BucketKeeper, snapshot: str) -> None:
     """The runbook's `aws s3 sync snapshots/<name>/ latest/ --delete`."""
     prefix = f"snapshots/{snapshot}/"
     before = keeper.take()
+    # S3 keeps time in seconds; an operator does not sync within the second of a backup.
+    time.sleep(1.1)
     for key, stored in before.items():
         if key.startswith(prefix):
-            keeper.s3.put_object(Bucket=keeper.bucket, Key="latest/" + key.removeprefix(prefix), Body=stored.body)
+            keeper.put("latest/" + key.removeprefix(prefix), stored.body)
         elif key.startswith("latest/") and prefix + key.removeprefix("latest/") not in before:
-            keeper.s3.delete_object(Bucket=keeper.bucket, Key=key)
+            keeper.delete(key)
