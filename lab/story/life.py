@@ -98,8 +98,8 @@ def back_up(machine: Machine, say: Narrator) -> FirstLife:
 
 def left_out_paths(manifest_text: bytes) -> frozenset[str]:
     """What the snapshot's manifest says it left out."""
-    header = json.loads(manifest_text.split(b"\n", 1)[0].decode().removesuffix(',"entries":[') + "}")
-    return frozenset(row["path"] for row in (*header["excluded"], *header["skipped"]))
+    manifest = json.loads(manifest_text)
+    return frozenset(row["path"] for row in (*manifest["excluded"], *manifest["skipped"]))
 
 
 def hold_gateway(machine: Machine) -> None:

@@ -73,14 +73,14 @@ def _checkpoint_and_check(clone: Path) -> str | None:
 def capture_live(source: Path, target: Path) -> os.stat_result:
     """Take a database while it is written, through SQLite's backup API, as the file's owner.
 
-    A WAL database without a shared-memory file is open nowhere and is cloned like a stopped one: opening it would
-    create files in the state folder.
+    A WAL database without a log or a shared-memory file is open nowhere and is cloned like a stopped one: opening it
+    would create files in the state folder.
 
     Raises:
         OSError, sqlite3.Error: when it cannot be taken.
     """
     status = source.lstat()
-    if _in_wal_mode(source) and not _beside(source, SHM_SUFFIX).exists():
+    if _in_wal_mode(source) and not all(_beside(source, suffix).exists() for suffix in (WAL_SUFFIX, SHM_SUFFIX)):
         return clone_database(source, target)
     with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writing:
         # The target is opened before the process becomes the owner, who may not enter the agent's folder; without a

@@ -9,13 +9,14 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from openclaw_agent.errors import AgentError
 
 COMMAND_TIMEOUT_SECONDS = 20
+LATE_FREEZE_SECONDS = 2
 
 
 class FreezeUnavailable(AgentError):
@@ -135,13 +136,14 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
     Raises:
         FreezeUnavailable: when the gateway cannot be frozen; it is running then.
     """
-    with _thawing_watcher(freezer.thaw_command(), budget):
+    with _thawing_watcher(freezer.thaw_command(), budget) as stands_still:
         freeze = Freeze(budget, time.monotonic())
         try:
             try:
                 _run(freezer.freeze_command())
             except AgentError as problem:
                 raise FreezeUnavailable(str(problem)) from problem
+            stands_still()
             # The budget is for what is done while the gateway stands still, not for the request to stop it.
             freeze.budget += time.monotonic() - freeze.began
             yield freeze
@@ -157,25 +159,46 @@ def thaw(freezer: Freezer) -> None:
 
 
 @contextlib.contextmanager
-def _thawing_watcher(command: Sequence[str], budget: float) -> Iterator[None]:
-    # The child notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place.
+def _thawing_watcher(command: Sequence[str], budget: float) -> Iterator[Callable[[], None]]:
+    # The child notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place. The block
+    # calls what it is given once the gateway stands still: only then does the child's clock begin.
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
             os.setsid()
             os.close(writing)
-            ready, _, _ = select.select([reading], [], [], budget + 1)
-            if not ready or os.read(reading, 1) == b"":
-                os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
+            _thaw_unless_told(reading, command, budget)
         os._exit(0)
     os.close(reading)
+
+    def tell() -> None:
+        # After an overrun the watcher has thawed, and is gone.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(writing, b".")
+
     try:
-        yield
+        yield tell
     finally:
-        os.write(writing, b".")
+        tell()
         os.close(writing)
         os.waitpid(child, 0)
+
+
+def _thaw_unless_told(reading: int, command: Sequence[str], budget: float) -> None:
+    if not _told(reading, COMMAND_TIMEOUT_SECONDS + 1):
+        # The agent died with the freeze on its way: it may take effect after a first thaw.
+        with contextlib.suppress(AgentError):
+            _run(command)
+        time.sleep(LATE_FREEZE_SECONDS)
+    elif _told(reading, budget + 1):
+        return
+    os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
+
+
+def _told(reading: int, seconds: float) -> bool:
+    ready, _, _ = select.select([reading], [], [], seconds)
+    return bool(ready) and os.read(reading, 1) != b""
 
 
 def _succeeds(command: Sequence[str]) -> bool:

@@ -171,9 +171,10 @@ def _travels_plainly(character: str) -> bool:
 
 
 def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
-    """Yield the manifest as JSON text: a header line, one line an entry, and a line with the entries' digest.
+    """Yield the manifest as JSON text: a header line, a line for each entry, a line with what was left out and a digest.
 
-    The whole is one valid JSON document; the lines let a reader with little memory take it entry by entry.
+    The whole is one valid JSON document; the lines let a reader with little memory take it entry by entry, and the
+    header stays short however much was left out.
     """
     counted = manifest.counted()
     header = {
@@ -188,8 +189,6 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "capture": {"method": counted.method.value, "freeze_ms": round(counted.freeze_ms, 3)},
         "files": counted.file_count,
         "bytes": counted.total_bytes,
-        "excluded": [{"path": row.path, "reason": row.reason} for row in counted.excluded],
-        "skipped": [{"path": row.path, "reason": row.reason} for row in counted.skipped],
         "damaged": [
             {"path": row.path, "problem": row.problem, "stored_as": row.stored_as, "last_good": row.last_good}
             for row in counted.damaged
@@ -204,11 +203,17 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         digest.update(line)
         yield separator + line
         separator = b",\n"
-    yield f'\n],"sha256":"{digest.hexdigest()}"}}\n'.encode()
+    left_out = {
+        "excluded": [{"path": row.path, "reason": row.reason} for row in counted.excluded],
+        "skipped": [{"path": row.path, "reason": row.reason} for row in counted.skipped],
+    }
+    left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
+    digest.update(left_out_text)
+    yield b"\n]," + left_out_text[1:-1] + f',"sha256":"{digest.hexdigest()}"}}\n'.encode()
 
 
 def decode_header(first_line: bytes) -> Manifest:
-    """Read a manifest without its entries from its first line (for listings).
+    """Read a manifest without its entries and what was left out, from its first line (for listings).
 
     Raises:
         ManifestInvalid: when the line is no manifest header of a known format.
@@ -234,13 +239,16 @@ def decode_manifest(lines: Iterable[bytes]) -> Manifest:
     entries: list[Entry] = []
     for raw in reader:
         line = raw.rstrip(b"\n")
-        if line.startswith(b'],"sha256":"'):
-            promised = line.removeprefix(b'],"sha256":"').removesuffix(b'"}').decode(errors="replace")
-            if promised != digest.hexdigest():
+        if line.startswith(b"],"):
+            left_out_text, _, promised = line[2:].rpartition(b',"sha256":"')
+            digest.update(b"{" + left_out_text + b"}")
+            if promised != f'{digest.hexdigest()}"}}'.encode():
                 raise ManifestInvalid("The manifest's own checksum does not match: it was altered or torn.")
             if next(reader, None) is not None:
                 raise ManifestInvalid("There is text after the end of the manifest.")
-            manifest = _manifest_of(_parse_object(header_text.decode(errors="replace")), tuple(entries))
+            header = _parse_object(header_text.decode(errors="replace"))
+            left_out = _parse_object("{" + left_out_text.decode(errors="replace") + "}")
+            manifest = _manifest_of(header | left_out, tuple(entries))
             _require_consistency(manifest)
             return manifest
         line = line.removesuffix(b",")
@@ -343,8 +351,8 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             freeze_ms=float(header["capture"]["freeze_ms"]),
             entries=entries,
             quarantined=str(header["quarantined"]),
-            excluded=tuple(LeftOut(row["path"], row["reason"]) for row in header["excluded"]),
-            skipped=tuple(LeftOut(row["path"], row["reason"]) for row in header["skipped"]),
+            excluded=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("excluded", ())),
+            skipped=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("skipped", ())),
             damaged=tuple(
                 DamagedDatabase(row["path"], row["problem"], row["stored_as"], row["last_good"])
                 for row in header["damaged"]

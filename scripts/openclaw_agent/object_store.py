@@ -24,6 +24,7 @@ from openclaw_agent.s3_errors import error_code, store_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from obstore import PutMode
 
 MIB = 1024 * 1024
 # One PUT below this size, multipart above. S3 takes at most 10,000 parts and 5 GiB in one copy (S3 user guide).
@@ -230,12 +231,21 @@ class ObjectStore:
         self.traffic.uploaded_bytes += len(body)
         return etag
 
-    def put_file(self, key: str, source: Path) -> str:
-        """Write one local file of any size, and return its ETag."""
+    def put_file(self, key: str, source: Path, *, if_match: str | None = None) -> str:
+        """Write one local file of any size, and return its ETag.
+
+        With `if_match` the object must still have that ETag ("" for: must not exist), in one PUT of at most 5 GiB.
+
+        Raises:
+            PreconditionFailed: when the condition does not hold.
+        """
+        mode: PutMode = "overwrite" if if_match is None else {"e_tag": if_match} if if_match else "create"
         size = source.stat().st_size
         self._count_upload(size)
         try:
-            result = obstore.put(self._bulk, key, source, chunk_size=_part_bytes(size), max_concurrency=PARALLEL_PARTS)
+            result = obstore.put(
+                self._bulk, key, source, mode=mode, chunk_size=_part_bytes(size), max_concurrency=PARALLEL_PARTS
+            )
         except (BaseError, OSError, ValueError) as problem:
             raise self._error(problem, key) from problem
         return str(result["e_tag"])

@@ -83,6 +83,8 @@ class Backup:
         self._memory = LocalMemory(settings.agent_dir)
         self._me = instance_id()
         self._files_before: int | None = None
+        # The ETag of latest/manifest.json when it was last looked at, "" for none.
+        self._latest_etag = ""
 
     def run(self, options: BackupOptions) -> str:
         """Back up once; return "done" or "unchanged".
@@ -229,12 +231,12 @@ class Backup:
                 f"{boot.epoch}); nothing was written under latest/. Stop this instance, or run "
                 "openclaw-s3-restore.py --boot to take over."
             )
+        self._latest_etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
         if options.overwrite_latest:
             return None
         known = self._memory.latest()
         known_etag = known.etag if known and known.bucket == self._settings.bucket else ""
-        etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
-        if etag == known_etag or self._wrote_latest_before_a_crash(boot, base):
+        if self._latest_etag == known_etag or self._wrote_latest_before_a_crash(boot, base):
             return None
         return Refused(
             "Refused to replace latest/: somebody changed it since this machine last wrote it. Take it by a reboot or "
@@ -334,16 +336,34 @@ class Backup:
             raise AgentError(
                 f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
             )
-        etag = self._put_manifest(LATEST_MANIFEST_KEY, manifest)
+        etag = self._put_latest_manifest(manifest)
         self._memory.remember(manifest, LatestRecord(self._settings.bucket, etag))
 
-    def _put_manifest(self, key: str, manifest: Manifest) -> str:
+    def _put_latest_manifest(self, manifest: Manifest) -> str:
+        """Commit `latest/`, unless somebody has committed to it since it was looked at.
+
+        A stalled writer that has lost the bucket meanwhile must not put its older manifest over the new owner's.
+        """
+        try:
+            return self._put_manifest(LATEST_MANIFEST_KEY, manifest, if_match=self._latest_etag)
+        except PreconditionFailed as lost:
+            stored = read_header(self._store, LATEST_MANIFEST_KEY)
+            mine = (manifest.snapshot, manifest.epoch, manifest.instance_id)
+            if stored and (stored.manifest.snapshot, stored.manifest.epoch, stored.manifest.instance_id) == mine:
+                # Written by this run's first try, whose answer was lost.
+                return stored.etag
+            raise NotOwner(
+                f"Somebody else wrote latest/ while this backup did; it is left to them. Snapshot {manifest.snapshot} "
+                "is complete."
+            ) from lost
+
+    def _put_manifest(self, key: str, manifest: Manifest, *, if_match: str | None = None) -> str:
         text: Path = self._memory.clone_dir / MANIFEST_FILE
         if not text.exists():
             with text.open("wb") as out:
                 for chunk in encode_manifest(manifest):
                     out.write(chunk)
-        return self._store.put_file(key, text)
+        return self._store.put_file(key, text, if_match=if_match)
 
     def _fail_if_damaged(self, capture: Capture) -> None:
         if capture.damaged:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, read_header
 from openclaw_agent.clone import open_unfollowed
+from openclaw_agent.databases import clone_database, fold, is_database
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.object_store import ObjectStore
@@ -106,6 +108,17 @@ def differences(manifest: Manifest, state_dir: Path, exclusions: Exclusions) -> 
     return sorted(rows, key=lambda row: row.path)
 
 
+def _database_differs(entry: Entry, live: Path) -> bool:
+    # What a snapshot holds of a database is its folded form.
+    with tempfile.TemporaryDirectory() as folder:
+        folded = Path(folder) / "database"
+        clone_database(live, folded)
+        if fold(folded) is not None:
+            return True
+        with folded.open("rb") as reading:
+            return hashlib.file_digest(reading, "sha256").digest() != entry.sha256
+
+
 def _databases(manifest: Manifest) -> set[str]:
     return {entry.path for entry in manifest.files() if entry.database}
 
@@ -126,6 +139,8 @@ def _respects(entry: Entry, found: Found, state_dir: Path) -> list[str]:
 
 
 def _content_differs(entry: Entry, found: Found, state_dir: Path) -> bool:
+    if entry.database and is_database(state_dir / entry.path):
+        return _database_differs(entry, state_dir / entry.path)
     if entry.size != found.fingerprint.size:
         return True
     try:

@@ -74,13 +74,17 @@ class BucketKeeper:
 
     def _listed(self) -> dict[str, tuple[str, str]]:
         text = self._ask("GET", "", query="?list-type=2").decode()
-        return {unescape(key): (unescape(etag, {"&quot;": '"'}), modified) for key, modified, etag in _ROW.findall(text)}
+        return {
+            unescape(key): (unescape(etag, {"&quot;": '"'}), modified) for key, modified, etag in _ROW.findall(text)
+        }
 
     def _ask(self, method: str, key: str, body: bytes = b"", *, query: str = "") -> bytes:
         address = urlsplit(self.endpoint)
         connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=60)
         try:
-            connection.request(method, f"/{self.bucket}/{quote(key)}{query}", body or None, {"Authorization": _UNCHECKED})
+            connection.request(
+                method, f"/{self.bucket}/{quote(key)}{query}", body or None, {"Authorization": _UNCHECKED}
+            )
             response = connection.getresponse()
             answer = response.read()
             assert response.status < 300, (method, key, response.status, answer)

@@ -11,6 +11,7 @@ from lab.faults.proxy import FaultProxy
 from tests.moto.agent_faults.agent_runs import BUCKET, AgentLauncher, Machine
 from tests.moto.agent_faults.bucket_copy import BucketKeeper
 from tests.moto.agent_faults.gateway_process import GatewayProcess
+from tests.moto.agent_faults.stage import Stage
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,13 @@ def gateway() -> Iterator[GatewayProcess]:
     with subprocess.Popen(["sleep", "600"]) as child:
         yield GatewayProcess(child.pid)
         child.kill()
+
+
+@pytest.fixture
+def stage(
+    launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: Machine, tmp_path: Path
+) -> Iterator[Stage]:
+    made = Stage(launcher, proxy, keeper, machine, tmp_path / "scratch")
+    made.prepare()
+    yield made
+    proxy.begin()

@@ -21,9 +21,8 @@ def write_state(folder: Path, version: int) -> None:
     (folder / "state").mkdir()
     (folder / "empty").mkdir()
     (folder / "kept.md").write_text("the same in every state\n")
+    (folder / "kept.md").chmod(0o644 if version == 1 else 0o4750)
     (folder / "edited.md").write_text(f"as of {version}\n")
-    (folder / "tool.sh").write_text("#!/bin/sh\n")
-    (folder / "tool.sh").chmod(0o755 if version == 1 else 0o700)
     (folder / "link").symlink_to("kept.md" if version == 1 else "nowhere")
     (folder / ("old-name.md" if version == 1 else "new-name.md")).write_text("moved, not changed\n")
     if version == 1:

@@ -1,83 +1,42 @@
 """The agent is killed around every S3 request and every local step; what is restored then is whole."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from lab.faults.proxy import FaultProxy
-from tests.moto.agent_faults.agent_runs import AgentLauncher, Machine, Run, command
+from tests.moto.agent_faults.agent_runs import Machine, Run, command
 from tests.moto.agent_faults.bucket_copy import BucketKeeper
 from tests.moto.agent_faults.crash_points import NO_STATE, CrashMatrix, Scenario
 from tests.moto.agent_faults.gateway_process import GatewayProcess
-from tests.moto.agent_faults.state_trees import Image, copy_tree, image_of, write_state
+from tests.moto.agent_faults.stage import (
+    BACKUP,
+    BEFORE_START,
+    BOOT,
+    FIRST,
+    KILLED,
+    LATER,
+    NEXT_BACKUP,
+    NEXT_BOOT,
+    SECOND,
+    Stage,
+)
 
 pytestmark = pytest.mark.subprocess
 
-FIRST = "2026-03-02T10:00:00+00:00"
-SECOND = "2026-03-02T10:20:00+00:00"
-KILLED = "2026-03-02T10:40:00+00:00"
-LATER = "2026-03-02T12:00:00+00:00"
 
-BACKUP = command("backup")
-BOOT = command("restore", "--boot", "--owner-wait", "0")
-BEFORE_START = command("restore", "--before-start")
-NEXT_BACKUP = Run((BACKUP,), clock=LATER)
-NEXT_BOOT = Run((BOOT, BEFORE_START, BACKUP), clock=LATER)
-
-
-class Stage:
-    """Puts machines and the bucket into the state that a scenario begins with."""
-
-    def __init__(
-        self, launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: Machine, scratch: Path
-    ) -> None:
-        self.launcher = launcher
-        self.proxy = proxy
-        self.keeper = keeper
-        self.machine = machine
-        self.images: dict[int, Image] = {}
-        for version in (1, 2, 3):
-            write_state(scratch / f"state-{version}", version)
-            self.images[version] = image_of(scratch / f"state-{version}")
-        self._scratch = scratch
-
-    def put_state(self, version: int) -> None:
-        copy_tree(self._scratch / f"state-{version}", self.machine.state_dir)
-
-    def run(self, run: Run, machine: Machine | None = None) -> None:
-        outcome = self.launcher.run(machine or self.machine, self.proxy.endpoint_url, run)
-        assert outcome.code == 0, outcome.text
-
-    def back_up(self, version: int, clock: str) -> None:
-        self.put_state(version)
-        self.run(Run((BACKUP,), clock=clock))
-
-    def cover(self, scenario: Scenario, name: str) -> None:
-        crashes = CrashMatrix(scenario, self.launcher, self.proxy, self.keeper, self._scratch)
-        covered = crashes.cover()
-        print(f"\ncrash matrix, {name}: {covered}")
-        assert covered.requests
-        assert covered.steps
-
-
-@pytest.fixture
-def stage(
-    launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: Machine, tmp_path: Path
-) -> Iterator[Stage]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    machine.root.mkdir()
-    machine.state_dir.parent.mkdir()
-    yield Stage(launcher, proxy, keeper, machine, scratch)
-    proxy.begin()
+def cover(stage: Stage, scenario: Scenario, name: str) -> None:
+    crashes = CrashMatrix(scenario, stage.launcher, stage.proxy, stage.keeper, stage.scratch)
+    covered = crashes.cover()
+    print(f"\ncrash matrix, {name}: {covered}")
+    assert covered.requests
+    assert covered.steps
 
 
 def test_a_first_backup_that_is_killed_leaves_nothing_or_all_of_it(stage: Stage, gateway: GatewayProcess) -> None:
     stage.put_state(1)
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             stage.machine,
             stage.keeper.take(),
@@ -96,7 +55,8 @@ def test_a_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
 ) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             stage.machine,
             stage.keeper.take(),
@@ -113,7 +73,8 @@ def test_a_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
 def test_a_final_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(stage: Stage) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             stage.machine,
             stage.keeper.take(),
@@ -131,7 +92,8 @@ def test_a_boot_that_is_killed_on_a_new_instance_restores_at_its_next_boot(stage
     stage.back_up(2, SECOND)
     newcomer = Machine(stage.machine.root.with_name("newcomer"), "lab-b")
     newcomer.state_dir.mkdir(parents=True)
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             newcomer,
             stage.keeper.take(),
@@ -149,7 +111,8 @@ def test_a_restore_by_hand_that_is_killed_leaves_the_old_state_or_the_new_one(st
     stage.back_up(1, FIRST)
     stage.back_up(2, SECOND)
     by_hand = command("restore", "--snapshot", "2026-03-02-10-00", "--force")
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             stage.machine,
             stage.keeper.take(),
@@ -167,7 +130,8 @@ def test_a_reboot_that_is_killed_keeps_what_the_disk_has_that_s3_has_not(stage: 
     stage.back_up(2, SECOND)
     stage.put_state(3)
     rebooted = replace(stage.machine, boot_id="boot-2")
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             rebooted,
             stage.keeper.take(),
@@ -186,7 +150,8 @@ def test_a_reboot_into_a_bucket_that_an_operator_changed_loses_neither_state(sta
     stage.put_state(3)
     put_archive_into_latest(stage.keeper, "2026-03-02-10-00")
     rebooted = replace(stage.machine, boot_id="boot-2")
-    stage.cover(
+    cover(
+        stage,
         Scenario(
             rebooted,
             stage.keeper.take(),

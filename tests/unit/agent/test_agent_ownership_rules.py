@@ -73,7 +73,10 @@ GOOD = json.loads(HELD.encode())
         b"null",
         b"\xff\xfe",
         b"<Error/>",
-        *(json.dumps({**GOOD, name: value}).encode() for name, value in [("epoch", "7"), ("epoch", True), ("epoch", 0)]),
+        *(
+            json.dumps({**GOOD, name: value}).encode()
+            for name, value in [("epoch", "7"), ("epoch", True), ("epoch", 0)]
+        ),
         json.dumps({**GOOD, "released": "no"}).encode(),
         json.dumps({key: GOOD[key] for key in GOOD if key != "released"}).encode(),
         HELD.encode()[:20],

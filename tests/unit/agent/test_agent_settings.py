@@ -55,9 +55,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_environment(settings_file
         ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
     ],
 )
-def test_without_a_file_the_region_comes_from_the_environment(
-    tmp_path: Path, env: dict[str, str], region: str
-) -> None:
+def test_without_a_file_the_region_comes_from_the_environment(tmp_path: Path, env: dict[str, str], region: str) -> None:
     settings = load(tmp_path / "none", bucket="abc", **env)
     assert settings.region == region
     assert not settings.on_instance
@@ -120,4 +118,6 @@ def test_a_settings_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_command_that_needs_no_bucket_takes_none(tmp_path: Path) -> None:
-    assert load_settings(needs_bucket=False, environment={"OPENCLAW_AGENT_SETTINGS": str(tmp_path / "none")}).bucket == ""
+    assert (
+        load_settings(needs_bucket=False, environment={"OPENCLAW_AGENT_SETTINGS": str(tmp_path / "none")}).bucket == ""
+    )

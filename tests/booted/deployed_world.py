@@ -1,0 +1,174 @@
+"""What the booted tests share: both stacks in one embedded AWS, and the machine that runs the group's instance."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.aws.server import EmbeddedAws
+from lab.instance.hypervisor import Hypervisor
+from lab.instance.machine import Machine
+from lab.instance.machine_host import MachineHost
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.story.world import Cloud
+
+OWNER_KEY = "owner.json"
+STATE = "/opt/openclaw/.openclaw"
+BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
+RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
+RESTORE_UNIT = "openclaw-s3-restore.service"
+SECONDS_FOR_EACH_BACKUP = 1.1
+CGROUPS = "/sys/fs/cgroup/system.slice"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One line of a journal: microseconds on the kernel's monotonic clock, the unit it is about, and what it says."""
+
+    at: int
+    unit: str
+    text: str
+
+
+@dataclass(slots=True)
+class World:
+    """One embedded AWS with both stacks, and the group's instance on this host."""
+
+    host: MachineHost
+    aws: EmbeddedAws
+    cloud: Cloud
+    hypervisor: Hypervisor
+
+    @property
+    def s3(self) -> Any:
+        return self.aws.client("s3")
+
+    @property
+    def bucket(self) -> str:
+        return self.cloud.bucket
+
+    def ready_machine(self) -> Machine:
+        """The group's instance with its gateway ready, booted if need be."""
+        if not self.host.machines:
+            self.boot_replacement()
+        machine = self.host.only_machine()
+        if not machine.is_running:
+            machine.start()
+        assert machine.wait_for_cloud_init().succeeded, machine.console_end()
+        machine.wait_for_gateway()
+        return machine
+
+    def boot_replacement(self) -> Machine:
+        """Boot what the group has put in the place of an instance that is gone; returns once its init runs."""
+        until("a replacement", lambda: bool(self.hypervisor.reconcile().booted))
+        return self.host.only_machine()
+
+    def lose_machine(self) -> None:
+        """Let the instance vanish without a warning."""
+        for instance_id in self.host.machines:
+            self.hypervisor.power_cut(instance_id)
+
+    def keys(self, prefix: str = "") -> set[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {row["Key"] for page in pages for row in page.get("Contents", [])}
+
+    def history(self, prefix: str = "") -> set[tuple[str, str, str]]:
+        """Every write and every deletion there has been: key, version and ETag (the bucket keeps them for days)."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {
+            (row["Key"], row["VersionId"], row.get("ETag", "deleted"))
+            for page in pages
+            for row in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        }
+
+    def body(self, key: str) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def owner(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.body(OWNER_KEY))
+        return record
+
+    def complete_snapshots(self) -> list[str]:
+        """Names of the snapshots that have a manifest, from old to new."""
+        return sorted(key.split("/")[1] for key in self.keys("snapshots/") if key.endswith("/manifest.json"))
+
+
+def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:
+    """Poll until `check()` is true; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, f"{what} did not happen within {seconds:g} s"
+        time.sleep(every)
+
+
+def sh(machine: Machine, script: str, *, seconds: float = 120) -> str:
+    """Run a line of shell inside as a person at a root prompt would; it must succeed; returns what it printed."""
+    done = machine.run(["bash", "-c", script], timeout_seconds=seconds)
+    assert done.exit_code == 0, f"{script!r} ended with {done.exit_code}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def back_up(machine: Machine) -> dict[str, Any]:
+    """Run the backup unit as its timer does; it must succeed; returns the line it logged."""
+    began = time.monotonic()
+    done = machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=180)
+    assert done.exit_code == 0, machine.journal(BACKUP_UNIT, lines=20)
+    # Snapshots are named by the second: more than one in each would run out of names before the minute's end.
+    time.sleep(max(0.0, SECONDS_FOR_EACH_BACKUP - (time.monotonic() - began)))
+    return last_run(machine, "backup")
+
+
+def last_run(machine: Machine, command: str) -> dict[str, Any]:
+    """The last line of a command's log."""
+    line: dict[str, Any] = json.loads(machine.path(f"/var/log/openclaw/{command}.log").read_text().splitlines()[-1])
+    return line
+
+
+def is_active(machine: Machine, unit: str = GATEWAY_UNIT) -> bool:
+    return machine.run(["systemctl", "is-active", "--quiet", unit]).exit_code == 0
+
+
+def unit_properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit as `systemctl show` has them."""
+    shown = sh(machine, f"systemctl show --property={','.join(names)} {unit}")
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def journal_lines(machine: Machine, *arguments: str) -> list[JournalLine]:
+    """The journal of a running machine, parsed; the arguments choose a part of it."""
+    done = machine.run(["journalctl", "--no-pager", "--output=json", *arguments], timeout_seconds=120)
+    return parsed_journal(done.stdout)
+
+
+def parsed_journal(json_lines: str) -> list[JournalLine]:
+    """The lines of `journalctl --output=json`; those of systemd about a unit count as the unit's."""
+    rows = [json.loads(line) for line in json_lines.splitlines() if line.startswith("{")]
+    return [
+        JournalLine(
+            int(row["__MONOTONIC_TIMESTAMP"]), str(row.get("UNIT") or row.get("_SYSTEMD_UNIT")), str(row["MESSAGE"])
+        )
+        for row in rows
+        if "MESSAGE" in row
+    ]
+
+
+def moment(lines: list[JournalLine], unit: str, text: str) -> int:
+    """When a unit's journal first said something."""
+    found = [line.at for line in lines if line.unit == unit and text in line.text]
+    assert found, f"{unit} never said {text!r}: {[line.text for line in lines if line.unit == unit]}"
+    return found[0]
+
+
+def is_frozen(machine: Machine) -> bool:
+    return "frozen 1" in machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.events").read_text()
+
+
+def write_note(machine: Machine, path: str, text: str) -> None:
+    """Write a small file of the state as the gateway's user does."""
+    target = machine.path(f"{STATE}/{path}")
+    folder = f"{STATE}/{path}".rsplit("/", 1)[0]
+    sh(machine, f"install -d -o 1000 -g 1000 -m 0755 '{folder}'")
+    target.write_text(text)
+    sh(machine, f"chown 1000:1000 '{STATE}/{path}'")

@@ -1,0 +1,238 @@
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from openclaw_agent.errors import AgentError
+from openclaw_agent.freezer import (
+    ComposeFreezer,
+    FreezeUnavailable,
+    NothingToFreeze,
+    UnitFreezer,
+    freezer_for,
+    frozen,
+    thaw,
+)
+
+pytestmark = pytest.mark.subprocess
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStandIn:
+    """A gateway of two files: `calls` lists what was asked of it, with the time; `frozen` exists while it stands."""
+
+    folder: Path
+    freeze_seconds: float = 0.0
+    freeze_fails: bool = False
+
+    def is_running(self) -> bool:
+        return True
+
+    def freeze_command(self) -> Sequence[str]:
+        ending = "echo 'cgroup is gone' >&2; exit 1" if self.freeze_fails else "exit 0"
+        return self._shell(f"sleep {self.freeze_seconds}; : > frozen; echo freeze >> calls; {ending}")
+
+    def thaw_command(self) -> Sequence[str]:
+        return self._shell("echo thaw >> calls; rm -f frozen")
+
+    def calls(self) -> list[str]:
+        log = self.folder / "calls"
+        return log.read_text().split() if log.exists() else []
+
+    def stands_still(self) -> bool:
+        return (self.folder / "frozen").exists()
+
+    def _shell(self, script: str) -> Sequence[str]:
+        return ("sh", "-c", f"cd '{self.folder}'; {script}")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> GatewayStandIn:
+    return GatewayStandIn(tmp_path)
+
+
+def wait_until_it_runs(gateway: GatewayStandIn, seconds: float) -> float:
+    """How long it took until the gateway ran again."""
+    began = time.monotonic()
+    while gateway.stands_still():
+        assert time.monotonic() - began < seconds, "the gateway still stands still"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def test_the_gateway_stands_still_during_the_block_and_runs_after_it(gateway: GatewayStandIn) -> None:
+    with frozen(gateway, 2) as freeze:
+        assert gateway.stands_still()
+        assert not freeze.spent()
+        time.sleep(0.05)
+    assert not gateway.stands_still()
+    assert 50 <= freeze.milliseconds < 2000
+    assert gateway.calls() == ["freeze", "thaw"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_the_gateway_runs_again_whatever_is_raised(gateway: GatewayStandIn, error: type[BaseException]) -> None:
+    with pytest.raises(error), frozen(gateway, 2):
+        raise error
+    assert not gateway.stands_still()
+
+
+def test_a_freeze_that_fails_is_thawed_and_said(tmp_path: Path) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_fails=True)
+    with pytest.raises(FreezeUnavailable, match="cgroup is gone"), frozen(gateway, 2):
+        pytest.fail("the block must not run")
+    assert not gateway.stands_still()
+
+
+def test_the_watcher_thaws_when_the_agent_is_killed(gateway: GatewayStandIn) -> None:
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException), frozen(gateway, 60):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(agent, 0)[1]) == -signal.SIGKILL
+    assert gateway.calls()[0] == "freeze"
+    wait_until_it_runs(gateway, 5)
+    assert gateway.calls()[-1] == "thaw"
+
+
+def test_the_watcher_survives_a_kill_of_the_agents_whole_process_group(gateway: GatewayStandIn) -> None:
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException):
+            os.setsid()
+            with frozen(gateway, 60):
+                time.sleep(0.2)
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+    os.waitpid(agent, 0)
+    wait_until_it_runs(gateway, 5)
+
+
+def test_a_freeze_that_overruns_its_budget_is_thawed_under_the_agent_and_is_no_error(gateway: GatewayStandIn) -> None:
+    with frozen(gateway, 0.2) as freeze:
+        assert wait_until_it_runs(gateway, 5) > 0.2
+        assert freeze.spent()
+        # The watcher is gone by now.
+        time.sleep(0.2)
+    assert not gateway.stands_still()
+
+
+def test_the_time_that_freezing_takes_is_not_taken_from_the_budget(tmp_path: Path) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_seconds=2.5)
+    with frozen(gateway, 1.2) as freeze:
+        while not freeze.spent():
+            assert gateway.stands_still(), "thawed while the agent trusted in the freeze"
+            time.sleep(0.02)
+    assert not gateway.stands_still()
+
+
+def test_a_slow_freeze_of_a_killed_agent_is_thawed_too(tmp_path: Path) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_seconds=2.0)
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException), frozen(gateway, 0.3):
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+    os.waitpid(agent, 0)
+    wait_until_it_runs(gateway, 5)
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def test_an_agent_that_is_killed_while_the_freeze_is_on_its_way_leaves_nothing_frozen(tmp_path: Path) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_seconds=1.0)
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException), frozen(gateway, 5):
+            pass
+        os._exit(1)
+    time.sleep(0.5)
+    os.kill(agent, signal.SIGKILL)
+    os.waitpid(agent, 0)
+    time.sleep(1.0)
+    assert gateway.calls()[:2] == ["thaw", "freeze"]
+    wait_until_it_runs(gateway, 5)
+
+
+def test_no_process_is_left_behind(gateway: GatewayStandIn) -> None:
+    before = children()
+    for budget in (2, 0):
+        with contextlib.suppress(ValueError), frozen(gateway, budget):
+            raise ValueError
+    assert children() == before
+
+
+def test_thawing_what_is_not_there_is_no_error() -> None:
+    thaw(UnitFreezer("no-such-unit-of-this-test.service"))
+    thaw(ComposeFreezer("no-such-project"))
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that alone is on the PATH; its `docker` and `systemctl` note how they were called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("docker", "systemctl"):
+        program = folder / name
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $@" >> "{tmp_path}/log"\ncat "{tmp_path}/answer" 2>/dev/null || true\n'
+        )
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return tmp_path
+
+
+def test_the_containers_of_the_project_are_paused_and_unpaused(programs: Path) -> None:
+    (programs / "answer").write_text("aaa\nbbb\n")
+    freezer = freezer_for("compose:openclaw")
+    assert freezer.is_running()
+    with frozen(freezer, 2):
+        pass
+    asked, *rest = (programs / "log").read_text().splitlines()
+    assert asked == (
+        "docker ps --quiet --no-trunc --filter label=com.docker.compose.project=openclaw "
+        "--filter status=running --filter status=paused"
+    )
+    assert rest == ["docker pause aaa bbb", "docker unpause aaa bbb"]
+
+
+def test_a_project_without_containers_does_not_run(programs: Path) -> None:
+    assert not freezer_for("compose:openclaw").is_running()
+
+
+def test_a_units_cgroup_is_frozen_and_thawed(programs: Path) -> None:
+    freezer = freezer_for("systemd:openclaw.service")
+    assert freezer.is_running()
+    with frozen(freezer, 2):
+        pass
+    assert (programs / "log").read_text().splitlines() == [
+        "systemctl is-active --quiet openclaw.service",
+        "systemctl freeze openclaw.service",
+        "systemctl thaw openclaw.service",
+    ]
+
+
+def test_a_program_that_is_not_there_means_that_nothing_can_be_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not UnitFreezer("openclaw.service").is_running()
+    with pytest.raises(AgentError, match="docker ps could not be run"):
+        ComposeFreezer("openclaw").is_running()
+    with pytest.raises(FreezeUnavailable), frozen(UnitFreezer("openclaw.service"), 1):
+        pytest.fail("the block must not run")
+
+
+def test_no_gateway_is_configured() -> None:
+    freezer = freezer_for("none")
+    assert isinstance(freezer, NothingToFreeze)
+    assert not freezer.is_running()
+    with frozen(freezer, 1):
+        pass
