@@ -7,6 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 TESTS ?= tests
+AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent
 
 ##@ Try it (no AWS account)
 .PHONY: lab
@@ -21,6 +22,12 @@ test: $(READY) ## Run the fast tests: no root, no network but package installs
 .PHONY: test-lab
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
 	$(PY) -m pytest -q -m booted tests/booted
+
+.PHONY: coverage
+coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach
+	@mkdir -p .cache
+	$(VENV)/bin/coverage run -m pytest -q $(AGENT_TESTS)
+	$(VENV)/bin/coverage report
 
 .PHONY: lint
 lint: $(READY) ## Lint (ruff) and check types (mypy --strict)

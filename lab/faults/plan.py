@@ -25,6 +25,7 @@ class Fault(StrEnum):
 
     INTERNAL_ERROR = "500 InternalError, the server never sees the request"
     SLOW_DOWN = "503 SlowDown, the server never sees the request"
+    ERROR_IN_OK = "200 whose body is the error, as CopyObject may answer; the server never sees the request"
     RESET_BEFORE = "connection reset, the server never sees the request"
     RESET_AFTER = "connection reset after the server has done the work"
     RESET_MID_BODY = "connection reset in the middle of the answer's body"

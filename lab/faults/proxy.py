@@ -25,6 +25,7 @@ SERVER_TIMEOUT_SECONDS = 60.0
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "proxy-connection", "te"})
 _ERROR_STATUS: dict[Fault, tuple[int, str, str]] = {
     Fault.INTERNAL_ERROR: (500, "InternalError", "We encountered an internal error. Please try again."),
+    Fault.ERROR_IN_OK: (200, "InternalError", "We encountered an internal error. Please try again."),
     Fault.SLOW_DOWN: (503, "SlowDown", "Please reduce your request rate."),
     Fault.CLOCK_SKEW: (403, "RequestTimeTooSkewed", "The difference between the request time and ours is too large."),
     Fault.EXPIRED_TOKEN: (400, "ExpiredToken", "The provided token has expired."),

@@ -19,6 +19,7 @@ BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
 RESTORE_UNIT = "openclaw-s3-restore.service"
 SECONDS_FOR_EACH_BACKUP = 1.1
+GATEWAY_SECONDS = 60
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
@@ -56,7 +57,7 @@ class World:
         if not machine.is_running:
             machine.start()
         assert machine.wait_for_cloud_init().succeeded, machine.console_end()
-        machine.wait_for_gateway()
+        machine.wait_for_gateway(GATEWAY_SECONDS)
         return machine
 
     def boot_replacement(self) -> Machine:

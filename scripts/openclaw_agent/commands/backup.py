@@ -1,6 +1,7 @@
 """`openclaw-s3-backup.py`: back the state folder up."""
 
 import argparse
+import signal
 import subprocess
 
 from openclaw_agent.actions.backup import Backup, BackupOptions
@@ -76,10 +77,12 @@ def _release(options: argparse.Namespace, memory: LocalMemory, store: ObjectStor
 
 
 def _stop_fenced_gateway(settings: Settings, log: RunLog, error: AgentError | None) -> None:
-    # Two gateways on one chat token fight each other; the new owner's is the one that must live. Nothing may follow:
-    # this unit is part of the gateway's, so the stop ends this process too.
+    # Two gateways on one chat token fight each other; the new owner's is the one that must live.
     if isinstance(error, NotOwner) and settings.on_instance and settings.freezer != "none":
         log.say(f"Stopping {GATEWAY_UNIT}.")
+        # The backup's unit is part of the gateway's, so the stop asks this process to end too: it does, by itself, and
+        # with the exit code that says why.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.run(("systemctl", "stop", "--no-block", GATEWAY_UNIT), check=False)  # noqa: S603, S607
 
 
