@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import obstore
 from obstore.store import S3Store
 
-from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Manifest, encode_manifest
+from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Manifest
+from openclaw_agent.manifest_text import encode_manifest
 from openclaw_agent.snapshot_names import format_snapshot_name, snapshot_manifest_key
 
 PARALLEL = 16

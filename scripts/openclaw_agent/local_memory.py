@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, Refused
-from openclaw_agent.manifest import Manifest, decode_manifest, encode_manifest
+from openclaw_agent.manifest import Manifest
+from openclaw_agent.manifest_text import decode_manifest, encode_manifest
 
 
 @dataclass(frozen=True, slots=True)

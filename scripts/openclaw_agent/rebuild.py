@@ -11,7 +11,8 @@ from typing import Protocol
 
 from openclaw_agent.errors import CorruptObject, LocalStorageError
 from openclaw_agent.manifest import Entry, EntryKind
-from openclaw_agent.object_store import Download, ObjectStore
+from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.transfers import Download
 from openclaw_agent.tree_walk import fingerprint_of
 
 SPARE_BYTES = 16 * 1024 * 1024

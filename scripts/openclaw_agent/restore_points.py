@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, RESERVED_FILE, StoredManifest, read_header, read_manifest
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, RESERVED_FILE
 from openclaw_agent.errors import ManifestInvalid, UsageError
 from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind
-from openclaw_agent.object_store import ListedObject, ObjectStore
+from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.restore_choice import (
     Choice,
     RestorePoint,
@@ -22,6 +22,8 @@ from openclaw_agent.snapshot_names import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
+from openclaw_agent.stored_manifests import StoredManifest, read_header, read_manifest
+from openclaw_agent.transfers import ListedObject
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100

@@ -12,8 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from openclaw_agent.cost import request_cost
-from openclaw_agent.object_store import Traffic
 from openclaw_agent.settings import Settings
+from openclaw_agent.transfers import Traffic
 
 
 @dataclass(slots=True)

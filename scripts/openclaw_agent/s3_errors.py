@@ -7,6 +7,9 @@ from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
 
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
+_BROKEN_CONNECTION = ("error sending request", "operation timed out", "connection", "response body error")
+_ENGINE_RETRIED = re.compile(r"after [1-9]\d* retries")
+_PASSING = frozenset({"ConnectionError", "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ def error_code(problem: BaseException) -> str:
         found = expression.search(text)
         if found:
             return found.group(1)
-    if "error sending request" in text or "operation timed out" in text or "connection" in text.lower():
+    if any(words in text.lower() for words in _BROKEN_CONNECTION):
         return "ConnectionError"
     return type(problem).__name__
+
+
+def is_worth_another_try(problem: BaseException) -> bool:
+    """Whether the transfer engine gave up at once on what passes: an answer that broke off, a body that S3 received
+    with other bytes, or (on a conditional write) any broken connection.
+    """
+    return error_code(problem) in _PASSING and not _ENGINE_RETRIED.search(str(problem))

@@ -20,11 +20,11 @@ from unittest import mock
 
 from lab.aws.server import EmbeddedAws
 from openclaw_agent.actions.backup import Backup
-from openclaw_agent.bucket_layout import read_manifest
 from openclaw_agent.commands import backup, lifecycle, restore
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.manifest import Manifest
 from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.stored_manifests import read_manifest
 
 FIRST_BACKUP = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

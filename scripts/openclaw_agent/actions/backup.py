@@ -15,11 +15,10 @@ from openclaw_agent.bucket_layout import (
     LATEST_MANIFEST_KEY,
     QUARANTINED_FILE,
     RESERVED_FILE,
-    latest_key,
-    read_header,
     snapshot_key,
 )
 from openclaw_agent.capture import Capture, capture_state
+from openclaw_agent.commit_plan import differs, plan_latest, plan_latest_anew, plan_snapshot
 from openclaw_agent.errors import (
     AgentError,
     DatabaseDamaged,
@@ -33,8 +32,9 @@ from openclaw_agent.freezer import Freezer
 from openclaw_agent.guards import shrink_refusal
 from openclaw_agent.instance_metadata import boot_id, instance_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
-from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest, encode_manifest
-from openclaw_agent.object_store import Copy, ObjectStore, Upload
+from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest
+from openclaw_agent.manifest_text import encode_manifest
+from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import claim_ownership, read_ownership
 from openclaw_agent.ownership import OWNER_KEY, Liveness
 from openclaw_agent.restore_workspace import remove_previous_states
@@ -48,6 +48,8 @@ from openclaw_agent.snapshot_names import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
+from openclaw_agent.stored_manifests import read_header
+from openclaw_agent.transfers import Upload
 
 Clock = Callable[[], datetime]
 
@@ -179,7 +181,7 @@ class Backup:
             row.path for row in base.damaged
         }:
             return True
-        return _differs(capture.entries, base.entries)
+        return differs(capture.entries, base.entries)
 
     def _commit(
         self,
@@ -290,47 +292,27 @@ class Backup:
         )
 
     def _put_objects(self, capture: Capture, base: Manifest | None, manifest: Manifest) -> None:
-        known = base.by_path() if base else {}
-        uploads: list[Upload] = []
-        copies: list[Copy] = []
-        for entry in manifest.files():
-            key = snapshot_key(manifest.snapshot, entry)
-            before = known.get(entry.path)
-            if base is not None and before is not None and before.sha256 == entry.sha256 and before.size == entry.size:
-                copies.append(Copy(snapshot_key(base.snapshot, before), key, entry.size))
-            else:
-                uploads.append(Upload(capture.clones[entry.path], key, entry.size))
+        plan = plan_snapshot(manifest, base, capture.clones)
+        uploads = [Upload(clone, snapshot_key(manifest.snapshot, entry), entry.size) for entry, clone in plan.uploads]
         for damage in capture.damaged:
             key = snapshot_prefix(manifest.snapshot) + _stored_as(damage.path)
             uploads.append(Upload(damage.clone, key, damage.clone.stat().st_size))
             log = damage.clone.with_name(damage.clone.name + "-wal")
             if log.exists():
                 uploads.append(Upload(log, key + "-wal", log.stat().st_size))
-        self._log.add(uploaded_files=len(uploads), copied_files=len(copies))
-        self._store.copy(copies)
+        self._log.add(uploaded_files=len(uploads), copied_files=len(plan.copies))
+        self._store.copy(plan.copies)
         self._store.upload(uploads)
 
     def _update_latest(self, manifest: Manifest, base: Manifest | None) -> None:
-        torn = self._memory.latest_may_be_torn or base is None
-        known = {} if torn or base is None else base.by_path()
-        copies = [
-            Copy(snapshot_key(manifest.snapshot, entry), latest_key(entry), entry.size)
-            for entry in manifest.files()
-            if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256
-        ]
-        kept = {latest_key(entry) for entry in manifest.files()}
-        if torn:
-            there = [row.key for row in self._store.list(LATEST_PREFIX)]
-            gone = [key for key in there if key not in kept and key != LATEST_MANIFEST_KEY]
+        if base is None or self._memory.latest_may_be_torn:
+            present = (row.key for row in self._store.list(LATEST_PREFIX))
+            plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
         else:
-            gone = [
-                latest_key(entry)
-                for entry in known.values()
-                if entry.kind is EntryKind.FILE and latest_key(entry) not in kept
-            ]
+            plan = plan_latest(manifest, base)
         self._memory.latest_is_being_written()
-        self._store.copy(copies)
-        refused = self._store.delete(gone)
+        self._store.copy(plan.copies)
+        refused = self._store.delete(plan.deletions)
         if refused:
             key, reason = next(iter(refused.items()))
             raise AgentError(
@@ -374,19 +356,6 @@ class Backup:
                 "latest/ keeps the last good copy of it; repair it or bring it back with "
                 f"openclaw-s3-restore.py --path {first.path}."
             )
-
-
-def _differs(now: list[Entry], before: tuple[Entry, ...]) -> bool:
-    if len(now) != len(before):
-        return True
-    return any(not _same_for_a_backup(new, old) for new, old in zip(now, before, strict=True))
-
-
-def _same_for_a_backup(new: Entry, old: Entry) -> bool:
-    if new.kind is EntryKind.DIR and old.kind is EntryKind.DIR:
-        # A temporary file that came and went leaves nothing but its folder's new mtime: no reason for a snapshot.
-        return new.same_state(replace(old, mtime_ns=new.mtime_ns))
-    return new.same_state(old)
 
 
 def _stored_as(path: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, NotOwner, Refused, StoreError
 from openclaw_agent.instance_metadata import boot_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
-from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind, Manifest, decode_manifest
+from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind, Manifest
+from openclaw_agent.manifest_text import decode_manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import read_ownership
 from openclaw_agent.ownership import OWNER_KEY

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openclaw_agent.actions.backup import Backup, BackupOptions
 from openclaw_agent.actions.restore import Restorer
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, read_header
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.freezer import NothingToFreeze
 from openclaw_agent.instance_metadata import boot_id, instance_id
@@ -20,6 +20,7 @@ from openclaw_agent.ownership import Liveness
 from openclaw_agent.restore_points import GATEWAY_UID
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
+from openclaw_agent.stored_manifests import read_header
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 CONFIG_FILE = "openclaw.json"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE, read_header
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE
 from openclaw_agent.errors import AgentError, NotOwner
 from openclaw_agent.instance_metadata import boot_id, instance_id
 from openclaw_agent.local_memory import LocalMemory
@@ -15,6 +15,7 @@ from openclaw_agent.owner_record_store import read_ownership
 from openclaw_agent.retention import RetentionPlan, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import MANIFEST_FILE, SNAPSHOTS_PREFIX, snapshot_name_in_key, snapshot_prefix
+from openclaw_agent.stored_manifests import read_header
 
 DELETE_ATTEMPTS = 3
 RETRY_SECONDS = 1.0

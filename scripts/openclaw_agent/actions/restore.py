@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openclaw_agent.bucket_layout import StoredManifest, latest_key, read_manifest, snapshot_key
+from openclaw_agent.bucket_layout import latest_key, snapshot_key
 from openclaw_agent.databases import fold, is_database
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing, UsageError
 from openclaw_agent.exclusions import Exclusions
@@ -25,6 +25,7 @@ from openclaw_agent.restore_workspace import fresh_building_folder, put_in_place
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import snapshot_manifest_key
+from openclaw_agent.stored_manifests import StoredManifest, read_manifest
 from openclaw_agent.tree_walk import walk
 
 _TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, read_header
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
 from openclaw_agent.clone import open_unfollowed
 from openclaw_agent.databases import clone_database, fold, is_database
 from openclaw_agent.exclusions import Exclusions
@@ -17,6 +17,7 @@ from openclaw_agent.restore_points import snapshot_names
 from openclaw_agent.retention import Snapshot, plan_retention
 from openclaw_agent.retention_report import age_words
 from openclaw_agent.snapshot_names import parse_snapshot_name, snapshot_manifest_key
+from openclaw_agent.stored_manifests import read_header
 from openclaw_agent.tree_walk import Found, walk
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
 from openclaw_agent import capture as capture_module
 from openclaw_agent import databases, freezer
 from openclaw_agent.capture import RACY_NANOSECONDS, Capture, capture_state
@@ -15,7 +16,6 @@ from openclaw_agent.errors import AgentError, LocalStorageError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer, NothingToFreeze
 from openclaw_agent.manifest import CaptureMethod, Entry, Manifest
-
 from tests.unit.agent.agent_entries import manifest
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from openclaw_agent.clone import clone_file, open_unfollowed
 from openclaw_agent.errors import LocalStorageError
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from openclaw_agent.databases import (
     HEADER,
     capture_live,

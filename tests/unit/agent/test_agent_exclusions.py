@@ -1,4 +1,5 @@
 import pytest
+
 from openclaw_agent.errors import UsageError
 from openclaw_agent.exclusions import DEFAULT_RULES, Exclusions
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from openclaw_agent.errors import AgentError
 from openclaw_agent.freezer import (
     ComposeFreezer,

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openclaw_agent.cost import REQUEST_PRICES, request_cost
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
 from openclaw_agent.guards import shrink_refusal

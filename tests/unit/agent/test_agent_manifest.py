@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.manifest import (
     MAX_RELATIVE_KEY_BYTES,
@@ -18,12 +19,9 @@ from openclaw_agent.manifest import (
     Fingerprint,
     LeftOut,
     Manifest,
-    decode_header,
-    decode_manifest,
-    encode_manifest,
     relative_key,
 )
-
+from openclaw_agent.manifest_text import decode_header, decode_manifest, encode_manifest
 from tests.unit.agent.agent_entries import file, folder, manifest, symlink
 
 NAMES = st.one_of(

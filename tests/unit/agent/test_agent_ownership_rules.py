@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openclaw_agent.errors import AgentError
 from openclaw_agent.ownership import Liveness, OwnerRecord, Step, next_step, successor
 

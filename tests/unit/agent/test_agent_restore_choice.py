@@ -1,8 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from openclaw_agent.restore_choice import RestorePoint, Source, is_cut_short, is_restore_point, order_candidates
 
+from openclaw_agent.restore_choice import RestorePoint, Source, is_cut_short, is_restore_point, order_candidates
 from tests.unit.agent.agent_entries import manifest
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

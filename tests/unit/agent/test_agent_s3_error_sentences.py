@@ -1,6 +1,7 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from obstore.exceptions import GenericError, NotFoundError, PermissionDeniedError
+
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
 from openclaw_agent.exit_codes import ExitCode
 from openclaw_agent.s3_errors import ERROR_ROWS, error_code, store_error

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from openclaw_agent.errors import UsageError
 from openclaw_agent.settings import Settings, load_settings
 

@@ -3,6 +3,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.manifest import EntryKind

@@ -1,0 +1,270 @@
+"""Bulk transfers through obstore: uploads, copies and downloads, many at a time."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import boto3
+import obstore
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
+from openclaw_agent.s3_errors import is_worth_another_try, store_error
+from openclaw_agent.transfers import Copy, Download, Traffic, Upload
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+
+MIB = 1024 * 1024
+# One PUT below this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
+PART_BYTES = 16 * MIB
+MAX_PARTS = 10_000
+PARALLEL_REQUESTS = 24
+PARALLEL_PARTS = 3
+PARALLEL_LARGE_FILES = 2
+FIRST_PAUSE_SECONDS = 0.1
+
+_Work = TypeVar("_Work")
+
+
+class BulkTransfer:
+    """Transfers to and from one bucket; what it asks of S3 is counted in `traffic`.
+
+    Every method raises StoreError (or a subclass) with the sentence for the user, and OSError for the local disk.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        bucket: str,
+        traffic: Traffic,
+        *,
+        endpoint: str | None,
+        attempts: int,
+        stall_seconds: float,
+    ) -> None:
+        self._session = session
+        self._bucket = bucket
+        self._traffic = traffic
+        self._endpoint = endpoint
+        self._attempts = attempts
+        self._stall_seconds = stall_seconds
+        self._opened: S3Store | None = None
+
+    @property
+    def _store(self) -> S3Store:
+        # Built on first use: an idle run transfers nothing.
+        if self._opened is None:
+            try:
+                credentials = Boto3CredentialProvider(self._session)
+            except Exception as problem:
+                raise self._error(problem, "") from problem
+            self._opened = S3Store(
+                self._bucket,
+                region=self._session.region_name,
+                credential_provider=credentials,
+                # S3 compares the digest with what it received: a body corrupted on its way is refused.
+                checksum_algorithm="SHA256",
+                client_options={
+                    "allow_http": bool(self._endpoint and self._endpoint.startswith("http://")),
+                    "connect_timeout": timedelta(seconds=5),
+                    "read_timeout": timedelta(seconds=self._stall_seconds),
+                    "timeout": timedelta(seconds=self._stall_seconds * 10),
+                },
+                retry_config={
+                    "max_retries": self._attempts - 1,
+                    "retry_timeout": timedelta(seconds=170),
+                    "backoff": {
+                        "init_backoff": timedelta(milliseconds=200),
+                        "max_backoff": timedelta(seconds=10),
+                        "base": 2,
+                    },
+                },
+                config={"endpoint": self._endpoint, "virtual_hosted_style_request": False} if self._endpoint else None,
+            )
+        return self._opened
+
+    def put_file(self, key: str, source: Path, *, if_match: str | None = None) -> str:
+        """Write one local file of any size, and return its ETag.
+
+        With `if_match` the object must still have that ETag ("" for: must not exist), in one PUT of at most 5 GiB.
+
+        Raises:
+            PreconditionFailed: when the condition does not hold.
+        """
+        mode: PutMode = "overwrite" if if_match is None else {"e_tag": if_match} if if_match else "create"
+        etags: list[str] = []
+
+        async def one(work: Upload) -> None:
+            self._count_upload(work.size)
+            chunk = _part_bytes(work.size)
+            result = await obstore.put_async(
+                self._store, work.key, work.source, mode=mode, chunk_size=chunk, max_concurrency=PARALLEL_PARTS
+            )
+            etags.append(str(result["e_tag"]))
+
+        self._run_all([Upload(source, key, source.stat().st_size)], one, 1)
+        return etags[-1]
+
+    def upload(self, uploads: Sequence[Upload]) -> None:
+        """Write local files, many at a time; all are there when this returns."""
+
+        async def one(work: Upload) -> None:
+            self._count_upload(work.size)
+            await obstore.put_async(
+                self._store,
+                work.key,
+                work.source,
+                chunk_size=_part_bytes(work.size),
+                max_concurrency=PARALLEL_PARTS,
+            )
+
+        small = [work for work in uploads if work.size <= PART_BYTES]
+        large = [work for work in uploads if work.size > PART_BYTES]
+        self._run_all(small, one, PARALLEL_REQUESTS)
+        self._run_all(large, one, PARALLEL_LARGE_FILES)
+
+    def copy(self, copies: Sequence[Copy]) -> None:
+        """Copy objects of at most 5 GiB inside the bucket.
+
+        Raises:
+            ObjectMissing: when a source does not exist.
+        """
+
+        async def one(work: Copy) -> None:
+            self._traffic.requests["COPY"] += 1
+            self._traffic.copied_bytes += work.size
+            await obstore.copy_async(self._store, work.source_key, work.key)
+
+        self._run_all(copies, one, PARALLEL_REQUESTS)
+
+    def download(self, downloads: Sequence[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
+        """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
+
+        Raises:
+            CorruptObject: when an object is not what its digest promises, after one more try.
+            OSError: when a local file cannot be written.
+        """
+
+        async def one(work: Download) -> None:
+            failures: list[StoreError] = []
+            for key in work.keys:
+                try:
+                    finished(await self._download_one(key, work))
+                except (CorruptObject, ObjectMissing) as problem:
+                    failures.append(problem)
+                    continue
+                return
+            raise failures[0]
+
+        self._run_all(downloads, one, PARALLEL_REQUESTS)
+
+    async def _download_one(self, key: str, work: Download) -> int:
+        for last_try in (False, True):
+            self._traffic.requests["GET"] += 1
+            try:
+                response = await obstore.get_async(self._store, key)
+                size, digest = await _write_stream(response.stream(min_chunk_size=MIB), work.target)
+            except (BaseError, OSError) as problem:
+                if isinstance(problem, OSError) and problem.errno is not None:
+                    raise
+                failure = self._error(problem, key)
+                # The body broke off: obstore retries requests, not streams already handed out.
+                if last_try or isinstance(failure, ObjectMissing):
+                    raise failure from problem
+                continue
+            self._traffic.downloaded_bytes += size
+            if not work.sha256 or digest == work.sha256:
+                return size
+        raise CorruptObject(
+            f"The object s3://{self._bucket}/{key} is corrupt: its SHA-256 is {digest.hex()}, "
+            f"the manifest promises {work.sha256.hex()}."
+        )
+
+    def _count_upload(self, size: int) -> None:
+        part = _part_bytes(size)
+        self._traffic.requests["PUT"] += 1 if size <= part else 2 + -(-size // part)
+        self._traffic.uploaded_bytes += size
+
+    def _run_all(self, works: Sequence[_Work], one: Callable[[_Work], Awaitable[None]], parallel: int) -> None:
+        if not works:
+            return
+        _ = self._store  # a missing credential is told once, not by every lane
+        pending = iter(works)
+
+        async def lane() -> None:
+            for work in pending:
+                try:
+                    await self._persist(one, work)
+                except (BaseError, OSError, ValueError) as problem:
+                    # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
+                    if isinstance(problem, OSError) and problem.errno is not None:
+                        raise
+                    raise self._error(problem, _key_of(work)) from problem
+
+        async def all_lanes() -> None:
+            async with asyncio.TaskGroup() as group:
+                for _lane in range(min(parallel, len(works))):
+                    group.create_task(lane())
+
+        try:
+            asyncio.run(all_lanes())
+        except BaseExceptionGroup as group:
+            raise _most_telling(group) from None
+
+    async def _persist(self, one: Callable[[_Work], Awaitable[None]], work: _Work) -> None:
+        for attempt in range(1, self._attempts):
+            try:
+                return await one(work)
+            except BaseError as problem:
+                if not is_worth_another_try(problem):
+                    raise
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+        return await one(work)
+
+    def _error(self, problem: BaseException, key: str) -> StoreError:
+        return store_error(problem, self._bucket, key)
+
+
+def _key_of(work: object) -> str:
+    # For a copy the source is what can be missing.
+    return str(getattr(work, "source_key", None) or getattr(work, "key", ""))
+
+
+def _part_bytes(size: int) -> int:
+    return max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
+
+
+def _most_telling(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _most_telling(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _write_stream(stream: AsyncIterator[Any], target: Path | None) -> tuple[int, bytes]:
+    digest = hashlib.sha256()
+    size = 0
+    with target.open("wb") if target else contextlib.nullcontext() as out:
+        async for chunk in stream:
+            piece = bytes(chunk)
+            digest.update(piece)
+            size += len(piece)
+            if out:
+                _write_sparsely(out, piece)
+        if out:
+            out.truncate(size)
+    return size, digest.digest()
+
+
+def _write_sparsely(out: IO[bytes], piece: bytes) -> None:
+    # A run of zeros becomes a hole: a sparse file of the state does not fill the disk of its restore.
+    if len(piece) >= MIB // 4 and piece.count(0) == len(piece):
+        out.seek(len(piece), os.SEEK_CUR)
+    else:
+        out.write(piece)

@@ -1,0 +1,69 @@
+"""What moves between the disk and the bucket, and the account of it. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A local file and the key it goes to; `size` in bytes."""
+
+    source: Path
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An object copied inside the bucket; `size` in bytes decides between one copy and a multipart copy."""
+
+    source_key: str
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """The keys that should hold some content, tried in order, and the local file it goes to (None only checks it).
+
+    `sha256` is the digest it must have, or b"" where none is known.
+    """
+
+    keys: tuple[str, ...]
+    target: Path | None
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One row of a listing; `size` in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An object's bytes, its ETag, and when S3 took it."""
+
+    body: bytes
+    etag: str
+    modified: datetime
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a run asked of S3: requests by kind, and bytes each way."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    uploaded_bytes: int = 0
+    copied_bytes: int = 0
+    downloaded_bytes: int = 0
+
+    @property
+    def total_requests(self) -> int:
+        """All requests (a retried one counts once)."""
+        return sum(self.requests.values())
