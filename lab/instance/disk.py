@@ -78,6 +78,8 @@ def put_seed(disk: Disk, instance_id: str, host_name: str, user_data: str) -> No
     (folder / "user-data").chmod(0o600)
     _make_folder(disk.written / "etc")
     (disk.written / "etc/hostname").write_text(f"{host_name}\n")
+    # There is no DNS that would know it.
+    (disk.written / "etc/hosts").write_text(f"127.0.0.1 localhost {host_name}\n")
 
 
 def _make_folder(folder: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The most that one CopyObject takes (S3 user guide).
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
 DELETE_BATCH = 1000
+# Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
+_TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
 ATTEMPTS = int(os.environ.get("OPENCLAW_S3_ATTEMPTS", "6"))
 STALL_SECONDS = float(os.environ.get("OPENCLAW_S3_STALL_SECONDS", "30"))
 
@@ -112,8 +114,7 @@ class ObjectStore:
                 etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
                 break
             except (ClientError, BotoCoreError) as problem:
-                # 409: another conditional write of the key is under way; S3 asks to try again.
-                if error_code(problem) == "ConditionalRequestConflict" and attempt + 1 < ATTEMPTS:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
                     continue
                 if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
                     # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.

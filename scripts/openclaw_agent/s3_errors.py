@@ -110,7 +110,8 @@ def error_code(problem: BaseException) -> str:
 
 
 def is_worth_another_try(problem: BaseException) -> bool:
-    """Whether the transfer engine gave up at once on what passes: an answer that broke off, a body that S3 received
-    with other bytes, or (on a conditional write) any broken connection.
+    """Whether the transfer engine gave up at once on what may pass.
+
+    It does so when an answer breaks off, when S3 received other bytes, and when a conditional write's connection ends.
     """
     return error_code(problem) in _PASSING and not _ENGINE_RETRIED.search(str(problem))

@@ -10,7 +10,7 @@ from lab.aws.server import EmbeddedAws
 from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
 from lab.story.world import Cloud
 
 OWNER_KEY = "owner.json"
@@ -51,12 +51,14 @@ class World:
 
     def ready_machine(self) -> Machine:
         """The group's instance with its gateway ready, booted if need be."""
-        if not self.host.machines:
+        if not self.host.machines or not _may_get_ready(self.host.only_machine()):
+            self.lose_machine()
             self.boot_replacement()
         machine = self.host.only_machine()
         if not machine.is_running:
             machine.start()
         assert machine.wait_for_cloud_init().succeeded, machine.console_end()
+        machine.path(HOLD).unlink(missing_ok=True)
         machine.wait_for_gateway(GATEWAY_SECONDS)
         return machine
 
@@ -94,6 +96,14 @@ class World:
     def complete_snapshots(self) -> list[str]:
         """Names of the snapshots that have a manifest, from old to new."""
         return sorted(key.split("/")[1] for key in self.keys("snapshots/") if key.endswith("/manifest.json"))
+
+
+def _may_get_ready(machine: Machine) -> bool:
+    # A test that failed half-way may have left the gateway stopped.
+    if not machine.is_running:
+        return True
+    state = machine.run(["systemctl", "is-active", GATEWAY_UNIT]).stdout.strip()
+    return state in ("active", "activating") or not machine.path("/run/cloud-init/result.json").exists()
 
 
 def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:

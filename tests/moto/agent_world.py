@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 from lab.aws.server import EmbeddedAws
+from botocore.loaders import create_loader
 from openclaw_agent.actions.backup import Backup
 from openclaw_agent.commands import backup, lifecycle, restore
 from openclaw_agent.local_memory import LocalMemory
@@ -28,6 +29,7 @@ from openclaw_agent.stored_manifests import read_manifest
 
 FIRST_BACKUP = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+BOTOCORE_DESCRIPTIONS = create_loader()
 LATEST_MANIFEST = "latest/manifest.json"
 
 Picture = dict[str, tuple[object, ...]]
@@ -131,6 +133,8 @@ class Machine:
         timed_backup = partial(Backup, clock=self.world.clock)
         with (
             mock.patch.dict(os.environ, self.variables()),
+            # Half of a small run's time would go into reading botocore's service descriptions again.
+            mock.patch("botocore.session.create_loader", lambda _folders: BOTOCORE_DESCRIPTIONS),
             mock.patch("openclaw_agent.commands.backup.Backup", timed_backup),
             mock.patch("openclaw_agent.actions.boot.Backup", timed_backup),
             contextlib.redirect_stdout(out),

@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 import botocore.endpoint
 import botocore.loaders
+from botocore.exceptions import BotoCoreError
 
 from openclaw_agent import capture, clone, freezer, object_store, restore_workspace
 from openclaw_agent.actions.backup import Backup
@@ -103,7 +104,11 @@ def share_botocore_models() -> None:
 
     botocore.loaders.Loader.__init__ = prepared  # type: ignore[method-assign]
     session = boto3.Session(region_name="us-east-1")
-    session.client("s3")
+    warm = session.client("s3", endpoint_url="http://127.0.0.1:1", aws_access_key_id="-", aws_secret_access_key="-")
+    with contextlib.suppress(BotoCoreError):
+        # What is imported on a first request may lie where an ordinary user cannot read it.
+        warm.list_objects_v2(Bucket="nobody-listens")
+    "localhost".encode("idna")
     # Credentials, endpoint and region are the same in every run of a test session.
     object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[attr-defined, assignment]
 
@@ -187,8 +192,8 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    share_botocore_models()
     hurry_botocore()
+    share_botocore_models()
     # Forked processes share the pages that no collector touches.
     gc.collect()
     gc.freeze()

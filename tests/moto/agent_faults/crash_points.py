@@ -23,7 +23,8 @@ NO_STATE: Image = {}
 class Scenario:
     """A run that is killed, what it starts from, and what may be there afterwards.
 
-    `restorable` are the states that another instance may get; `continues` are the runs by which the same instance goes
+    `restorable` are the states that another instance may get, `committed` is the one that it must get once the killed
+    run's snapshot is complete; `continues` are the runs by which the same instance goes
     on, each of them tried; `kept_local` are the states that the same instance may have then (none: whatever it has).
     """
 
@@ -33,6 +34,7 @@ class Scenario:
     restorable: tuple[Image, ...]
     continues: tuple[Run, ...]
     kept_local: tuple[Image, ...] = ()
+    committed: Image | None = None
     continued_boot: str = "boot-9"
     gateway: GatewayProcess | None = None
 
@@ -131,7 +133,7 @@ class CrashMatrix:
                 same = replace(same, boot_id=self.scenario.continued_boot)
             self._judge_same_instance(f"{where}\ncontinued by {run.commands}", same, run)
             self.keeper.put_back(after_crash)
-        self._judge_new_instance(where)
+        self._judge_new_instance(where, after_crash)
 
     def _judge_same_instance(self, where: str, same: Machine, run: Run) -> None:
         checked = same.root / "checked"
@@ -143,7 +145,7 @@ class CrashMatrix:
         if self.scenario.kept_local:
             assert state in self.scenario.kept_local, f"{where}\nthe state of the same instance: {state}"
 
-    def _judge_new_instance(self, where: str) -> None:
+    def _judge_new_instance(self, where: str, after_crash: dict[str, Stored]) -> None:
         new = Machine(self.scratch / "new", "lab-new", "boot-new")
         copy_tree(self.scratch / "nothing", new.root)
         boot = command("restore", "--boot", "--owner-wait", "0")
@@ -152,10 +154,17 @@ class CrashMatrix:
         found = image_of(new.state_dir)
         if found.keys() == {"."}:
             found = NO_STATE
-        assert found in self.scenario.restorable, f"{where}\n{outcome.text}\nthe restore gave a mix: {found}"
+        assert found in self._restorable(after_crash), f"{where}\n{outcome.text}\nthe restore gave a mix: {found}"
         if found:
             again = self._run(new, Run((command("backup"),), clock="2026-03-02T20:00:00+00:00"))
             assert again.code == 0, f"{where}\nthe new instance cannot back up:\n{again.text}"
+
+    def _restorable(self, after_crash: dict[str, Stored]) -> tuple[Image, ...]:
+        came = after_crash.keys() - self.scenario.bucket.keys()
+        is_complete = any(re.fullmatch(r"snapshots/[^/]+/manifest\.json", key) for key in came)
+        if is_complete and self.scenario.committed is not None:
+            return (self.scenario.committed,)
+        return self.scenario.restorable
 
     def _left_behind(self) -> object:
         """The crash's remains without times and ids: the same remains are judged once."""

@@ -1,5 +1,6 @@
 """A machine, its bucket and a network between them, brought to where a test begins."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,3 +53,13 @@ class Stage:
     def back_up(self, version: int, clock: str) -> None:
         self.put_state(version)
         self.must(Run((BACKUP,), clock=clock))
+
+
+def require_one_sentence(outcome: Outcome, expected: str) -> None:
+    """The run failed (exit code 1), and told one sentence that `expected` is found in."""
+    assert outcome.code == 1, outcome.text
+    assert "Traceback" not in outcome.text
+    assert "unexpected" not in outcome.text
+    told = [line for line in outcome.text.splitlines() if line.startswith("openclaw-s3-")]
+    assert len(told) == 1, outcome.text
+    assert re.search(expected, told[0]), outcome.text
