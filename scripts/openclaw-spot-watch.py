@@ -9,9 +9,10 @@ _HERE = Path(__file__).resolve().parent
 sys.path.append(str(_HERE if (_HERE / "openclaw_agent").is_dir() else _INSTALLED))
 
 try:
+    from openclaw_agent.commands.frame import leave
     from openclaw_agent.commands.watch import main
 except ModuleNotFoundError as missing:
     sys.exit(f"{Path(__file__).name}: the Python package {missing.name!r} is not installed; run: make setup")
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

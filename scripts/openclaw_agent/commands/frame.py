@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from openclaw_agent import AGENT_VERSION
 from openclaw_agent.errors import AgentError, UsageError
@@ -93,6 +95,17 @@ def run_command(
         log.say(unsent)
     last_act(settings, log, error)
     return ExitCode.DONE if error is None else error.exit_code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, at once.
+
+    obstore's threads may still hold Python objects when the interpreter takes itself apart, and then abort it: a run
+    that had succeeded ended with SIGABRT in the lab. Everything is on disk and in S3 by now.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _word(error: AgentError | None) -> str:
