@@ -55,12 +55,12 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
             ],
             "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*", f"{arn}/owner.json"],
         },
-        # A state that a person has uploaded to the bucket's root is restored as found.
+        # A state that a person has uploaded, wherever in the bucket, is restored as found.
         {
             "Sid": "StateUploadedByHand",
             "Effect": "Allow",
             "Action": "s3:GetObject",
-            "Resource": f"{arn}/.openclaw/*",
+            "Resource": f"{arn}/*",
         },
         # Without it S3 answers 403 for a missing object, and an empty bucket looks like a forbidden one.
         {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, RESERVED_FILE
 from openclaw_agent.errors import ManifestInvalid, UsageError
-from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind
+from openclaw_agent.manifest import STATE_PREFIX, CaptureMethod, Entry, EntryKind, Manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.restore_choice import (
     Choice,
@@ -37,6 +37,8 @@ class RestorePoints:
 
     latest: StoredManifest | None = None
     latest_problem: str = ""
+    # Of latest/manifest.json, readable or not; "" for none.
+    latest_etag: str = ""
     names: list[str] = field(default_factory=list)
     newest: StoredManifest | None = None
 
@@ -64,8 +66,10 @@ def find_restore_points(store: ObjectStore) -> RestorePoints:
     points = RestorePoints(names=snapshot_names(store))
     try:
         points.latest = read_manifest(store, LATEST_MANIFEST_KEY)
+        points.latest_etag = points.latest.etag if points.latest else ""
     except ManifestInvalid as problem:
         points.latest_problem = str(problem)
+        points.latest_etag = store.etag(LATEST_MANIFEST_KEY) or ""
     present_epoch = points.latest.manifest.epoch if points.latest else 0
     for looked, (_name, stored) in enumerate(complete_snapshots(store, points.names)):
         if points.newest is None or age_order(stored.manifest) > age_order(points.newest.manifest):
@@ -107,14 +111,18 @@ class FoundObjects:
     @property
     def choice(self) -> Choice:
         """The choice these objects stand for."""
-        return Choice(
-            Source.AS_FOUND, self.prefix, f"there is no manifest; the objects under {self.prefix} are as found"
-        )
+        place = self.prefix or "the bucket's root"
+        return Choice(Source.AS_FOUND, self.prefix, f"there is no manifest; the objects under {place} are as found")
+
+    @property
+    def manifest(self) -> Manifest:
+        """A manifest that promises nothing but the objects' sizes."""
+        return Manifest("", "", 0, "", "", CaptureMethod.LIVE, 0.0, self.entries)
 
 
 def find_plain_objects(store: ObjectStore, names: list[str]) -> FoundObjects | None:
-    """State that was put there by hand or by another tool: in `latest/`, at the root, or in a snapshot's folder."""
-    for prefix in (LATEST_PREFIX, STATE_PREFIX, *(snapshot_prefix(name) for name in names)):
+    """State that was put there by hand or by another tool: in `latest/`, in a snapshot's folder, or at the root."""
+    for prefix in (LATEST_PREFIX, STATE_PREFIX, *(snapshot_prefix(name) for name in names), ""):
         found = _plain_objects_below(store, prefix)
         if found is not None:
             return found
@@ -123,6 +131,8 @@ def find_plain_objects(store: ObjectStore, names: list[str]) -> FoundObjects | N
 
 def _plain_objects_below(store: ObjectStore, prefix: str) -> FoundObjects | None:
     listed = list(store.list(prefix))
+    if not prefix:
+        listed = [row for row in listed if not row.key.startswith((LATEST_PREFIX, SNAPSHOTS_PREFIX))]
     if any(row.key == prefix + RESERVED_FILE for row in listed):
         # One of our own backups that was cut short: a part of a state is no state.
         return None

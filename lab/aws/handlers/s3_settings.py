@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from lab.aws.cloud import Cloud
@@ -68,9 +69,9 @@ class BucketSetting(Handler):
         with ignoring_gone():
             getattr(cloud.client("s3"), self.remove)(Bucket=current.id)
 
+    @abstractmethod
     def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
         """Send the request that makes the setting."""
-        raise NotImplementedError
 
 
 def setting_inputs(required: str, **fields: Shape) -> Shape:

@@ -96,7 +96,8 @@ class Backup:
             DatabaseDamaged: the state was backed up, but a database in it is damaged.
             AgentError: failed; the restore points that were there are untouched.
         """
-        boot = self._require_restored()
+        # What is kept aside is so before the restore that is required of every other backup.
+        boot = (self._memory.boot() if options.quarantine else None) or self._require_restored()
         base = self._memory.base()
         self._files_before = base.counted().file_count if base else None
         try:
@@ -159,8 +160,14 @@ class Backup:
             self._log.say("Nothing has changed since the last backup.")
             self._fail_if_damaged(capture)
             return "unchanged"
-        shrink = None if options.accept_shrink else shrink_refusal(capture.file_count, self._files_before)
+        shrink = None if options.accept_shrink else self._shrink(capture)
         return self._commit(capture, base, boot, options, now, shrink)
+
+    def _shrink(self, capture: Capture) -> str | None:
+        if self._files_before is None and capture.file_count == 0 and any(self._store.list(LATEST_PREFIX, most=1)):
+            # What is there may be an upload by hand, which no snapshot of ours holds.
+            return "the state folder is empty, latest/ is not"
+        return shrink_refusal(capture.file_count, self._files_before)
 
     def _log_capture(self, capture: Capture) -> None:
         self._log.add(
@@ -177,7 +184,7 @@ class Backup:
         if last is None or last.date() != now.date():
             # The first snapshot of a UTC day stands for that day in the daily tier.
             return True
-        if self._memory.latest_may_be_torn or {row.path for row in capture.damaged} - {
+        if self._memory.latest_may_be_torn or {row.path for row in capture.damaged} != {
             row.path for row in base.damaged
         }:
             return True

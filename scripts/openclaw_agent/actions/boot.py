@@ -24,6 +24,7 @@ from openclaw_agent.stored_manifests import read_header
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 CONFIG_FILE = "openclaw.json"
+NO_BOOT = ""
 
 
 class BootOutcome(StrEnum):
@@ -64,26 +65,18 @@ class Boot:
         Raises:
             AgentError: when the bucket cannot be read, owned or restored; the gateway must not start then.
         """
-        before = self._memory.boot()
-        known = before is not None and before.instance_id == self._me and before.bucket == self._settings.bucket
-        if (
-            before is not None
-            and known
-            and before.boot_id == boot_id()
-            and before.restored
-            and self._still_owner(before)
-        ):
+        before = self._known_boot()
+        if before is not None and before.boot_id == boot_id() and before.restored and self._still_owner(before):
             return BootOutcome.ALREADY_DONE
         self._store.require_bucket()
-        own_disk = before is not None and known and before.restored and self._has_state()
-        epoch = self.own(restored=own_disk)
+        own_disk = before is not None and before.restored and self._has_state()
+        epoch = self.own()
         if own_disk and not self._changed_by_others(epoch):
             self._finish(epoch)
             return BootOutcome.KEPT
         replaces_state = self._has_state() and self._restorer.has_something()
         if replaces_state and (own_disk or self._restorer.local_changes()):
-            self._keep_local_state_aside(epoch)
-        self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, epoch, restored=False))
+            self._keep_local_state_aside()
         outcome = self.restore(None)
         self._finish(epoch)
         return outcome
@@ -95,8 +88,14 @@ class Boot:
             return BootOutcome.FIRST_START
         return BootOutcome.RESTORED
 
-    def own(self, *, restored: bool) -> int:
-        """Take ownership for this boot and note it; return the epoch."""
+    def own(self) -> int:
+        """Take ownership and note it; return the epoch.
+
+        The note names no boot yet: until the restore has finished, a crash or an error must leave a machine on which
+        nothing may start and nothing be backed up, and which still knows whether its disk is its own.
+        """
+        before = self._known_boot()
+        own_disk = before is not None and before.restored and self._has_state()
         owner = claim_ownership(
             self._store,
             self._me,
@@ -106,7 +105,7 @@ class Boot:
             poll=self._take_over.poll,
         )
         self._memory.prepare()
-        self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, owner.epoch, restored=restored))
+        self._memory.write_boot(BootRecord(NO_BOOT, self._me, self._settings.bucket, owner.epoch, restored=own_disk))
         self._log.add(epoch=owner.epoch)
         return owner.epoch
 
@@ -114,9 +113,9 @@ class Boot:
         """The epoch of this boot's ownership, claimed now unless it is held already."""
         boot = self._memory.boot()
         if boot is not None and boot.boot_id == boot_id() and self._still_owner(boot):
-            self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, boot.epoch, restored=False))
+            # A restore that fails leaves the state in place, which is as good as it was.
             return boot.epoch
-        return self.own(restored=False)
+        return self.own()
 
     def finish_manual_restore(self, epoch: int) -> None:
         """Note that this boot's state folder is in order."""
@@ -124,6 +123,11 @@ class Boot:
 
     def _finish(self, epoch: int) -> None:
         self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, epoch, restored=True))
+
+    def _known_boot(self) -> BootRecord | None:
+        boot = self._memory.boot()
+        known = boot is not None and boot.instance_id == self._me and boot.bucket == self._settings.bucket
+        return boot if known else None
 
     def _still_owner(self, boot: BootRecord) -> bool:
         owner = read_ownership(self._store)
@@ -144,12 +148,13 @@ class Boot:
         # This machine wrote it, and was cut off before it could note that down.
         return not (stored and stored.manifest.instance_id == self._me and stored.manifest.epoch < epoch)
 
-    def _keep_local_state_aside(self, epoch: int) -> None:
-        self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, epoch, restored=True))
+    def _keep_local_state_aside(self) -> None:
         reason = "the local state that a restore was about to replace"
         Backup(self._settings, self._store, NothingToFreeze(), self._log).run(BackupOptions(quarantine=reason))
 
     def _start_afresh(self) -> None:
+        # What another bucket, or this one before it was emptied, is known to hold is not in it now.
+        self._memory.forget_base()
         folder = self._settings.state_dir
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openclaw_agent.bucket_layout import latest_key, snapshot_key
-from openclaw_agent.databases import fold, is_database
+from openclaw_agent.databases import SHM_SUFFIX, WAL_SUFFIX, fold, is_database
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing, UsageError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.local_memory import LatestRecord, LocalMemory
-from openclaw_agent.manifest import Entry, EntryKind, Manifest
+from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, Manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.rebuild import BucketContent, rebuild, require_room
 from openclaw_agent.restore_choice import Choice, Source
 from openclaw_agent.restore_points import (
-    FoundObjects,
     RestorePoints,
     complete_snapshots,
     find_plain_objects,
@@ -33,10 +32,10 @@ _TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore brought back; `manifest` has this machine's fingerprints, and is None for objects as found."""
+    """What a restore brought back; `manifest` has this machine's fingerprints."""
 
     choice: Choice
-    manifest: Manifest | None
+    manifest: Manifest
     files: int
     bytes: int
     kept_old_state: Path | None = None
@@ -82,7 +81,7 @@ class Restorer:
 
         def into_target(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
             building = fresh_building_folder(target)
-            built = self._build(manifest, keys_of, building)
+            built = self._build(choice, manifest, keys_of, building)
             if target.exists():
                 target.rmdir()
             put_in_place(building, target)
@@ -144,8 +143,11 @@ class Restorer:
             return restored
         if problems:
             raise AgentError(f"No restore point could be used. {' '.join(problems)} The state in place is untouched.")
-        if snapshot is not None:
-            raise AgentError(f"There is no complete snapshot {snapshot} in {self._settings.bucket}; see --list.")
+        if self.points.latest_problem:
+            raise AgentError(
+                f"No restore point could be used. latest/: {self.points.latest_problem} To restore its objects as "
+                "found, unchecked, delete latest/manifest.json. The state in place is untouched."
+            )
         return self._restore_as_found(action)
 
     def _choices(self, snapshot: str | None) -> Iterator[Choice]:
@@ -173,28 +175,32 @@ class Restorer:
             )
         stored: StoredManifest | None = read_manifest(self._store, snapshot_manifest_key(choice.name))
         if stored is None:
-            raise ObjectMissing(snapshot_manifest_key(choice.name))
+            raise ManifestInvalid(f"There is no complete snapshot {choice.name}; see --list.")
         return stored.manifest, lambda entry: (snapshot_key(choice.name, entry),), stored.etag
 
     def _into_state_folder(
         self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]
     ) -> Restored:
         building = fresh_building_folder(self._settings.state_dir)
-        built = self._build(manifest, keys_of, building)
+        built = self._build(choice, manifest, keys_of, building)
         kept = put_in_place(building, self._settings.state_dir)
         self.remember(choice, built)
         return Restored(choice, built, *_size(manifest), kept)
 
-    def _build(self, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path) -> Manifest:
+    def _build(
+        self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path
+    ) -> Manifest:
         require_room(building.parent, manifest.counted().total_bytes)
         content = BucketContent(self._store, keys_of, self._finished)
-        return replace(manifest, entries=rebuild(manifest.entries, content, building))
+        built = replace(manifest, entries=rebuild(manifest.entries, content, building))
+        if choice.source is Source.AS_FOUND:
+            self._mend_plain_databases(manifest, building)
+        return built
 
-    def remember(self, choice: Choice, built: Manifest | None) -> None:
+    def remember(self, choice: Choice, built: Manifest) -> None:
         """Take what was restored as the base of the next backup."""
-        latest = self.points.latest
-        record = LatestRecord(self._settings.bucket, latest.etag if latest else "")
-        if built is None:
+        record = LatestRecord(self._settings.bucket, self.points.latest_etag)
+        if choice.source is Source.AS_FOUND:
             self._memory.forget_base()
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()
@@ -211,21 +217,14 @@ class Restorer:
         if found is None:
             return None
         self._log.say(f"Warning: {found.choice.because}, without checksums, modes or owners.")
-        building = fresh_building_folder(self._settings.state_dir)
-        require_room(building.parent, sum(entry.size for entry in found.entries))
-        content = BucketContent(self._store, lambda entry: (found.keys[entry.path],), self._finished)
-        rebuild(found.entries, content, building)
-        self._mend_plain_databases(found, building)
-        kept = put_in_place(building, self._settings.state_dir)
-        self.remember(found.choice, None)
-        files = [entry for entry in found.entries if entry.kind is EntryKind.FILE]
-        self._log.add(source=found.choice.source.value, because=found.choice.because, files=len(files))
-        return Restored(found.choice, None, len(files), sum(entry.size for entry in files), kept)
+        restored = action(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
+        self._log.add(source=found.choice.source.value, because=found.choice.because, files=restored.files)
+        return restored
 
-    def _mend_plain_databases(self, found: FoundObjects, building: Path) -> None:
-        for entry in found.entries:
+    def _mend_plain_databases(self, manifest: Manifest, building: Path) -> None:
+        for entry in manifest.files():
             place = building / entry.path
-            if entry.kind is EntryKind.FILE and is_database(place):
+            if is_database(place):
                 # A shared-memory file of another machine is rubbish beside the database.
                 place.with_name(place.name + "-shm").unlink(missing_ok=True)
                 problem = fold(place)
@@ -242,22 +241,25 @@ class Restorer:
         latest = self._memory.latest()
         if latest is not None and latest.bucket != self._settings.bucket:
             known = {}
+        logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
         return [
             row.path
             for row in tree.found
             if row.kind is EntryKind.FILE
-            and not row.path.endswith(("-wal", "-shm"))
+            and not row.path.endswith((WAL_SUFFIX, SHM_SUFFIX))
             and (
                 (entry := known.get(row.path)) is None
-                or not _unchanged_since(entry, row.fingerprint.size, row.fingerprint.mtime_ns)
+                or not _unchanged_since(entry, row.fingerprint, logs.get(row.path + WAL_SUFFIX))
             )
         ]
 
 
-def _unchanged_since(entry: Entry, size: int, mtime_ns: int) -> bool:
+def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:
     # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
-    # another size than the live file with its log.
-    return entry.mtime_ns == mtime_ns and (entry.size == size or entry.database)
+    # another size than the live file with its log; a database that is only read has an empty log.
+    if entry.database:
+        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal)
+    return entry.mtime_ns == now.mtime_ns and entry.size == now.size
 
 
 def _size(manifest: Manifest) -> tuple[int, int]:

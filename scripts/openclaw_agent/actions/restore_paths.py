@@ -1,5 +1,7 @@
 """Restoring single files or folders out of a restore point."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,6 +89,7 @@ def _move_in(building: Path, state_dir: Path, wanted: Sequence[str]) -> Path | N
                     aside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     old.rename(aside)
             (building / path).rename(place)
+        shutil.rmtree(building)
     except OSError as problem:
         raise LocalStorageError(
             f"{str(problem.filename)!r} cannot be put in place ({problem.strerror}); what was moved away is in {kept}."
@@ -102,3 +105,6 @@ def _create_parents(building: Path, state_dir: Path, path: str) -> None:
             made = building / parent
             status = made.stat()
             (state_dir / parent).mkdir(mode=status.st_mode & 0o7777)
+            if os.geteuid() == 0:
+                # The gateway, an ordinary user, must be able to write where it could before.
+                os.chown(state_dir / parent, status.st_uid, status.st_gid)

@@ -300,7 +300,8 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(wo
     assert world.get("latest/.openclaw/notes") == b"two"
     row = world.manifest("latest").damaged[0]
     assert (row.path, row.last_good) == ("db.sqlite", "2026-03-04-08-00")
-    assert world.get(f"snapshots/{run.line['snapshot']}/{row.stored_as}") == damaged
+    # SQLite's live copy counts its own change in the header's first 100 bytes.
+    assert world.get(f"snapshots/{run.line['snapshot']}/{row.stored_as}")[100:] == damaged[100:]
     again = machine.backup()
     assert again.code == 1
     assert world.snapshots()[-1] == run.line["snapshot"]
@@ -355,9 +356,17 @@ def test_wrong_usage(backed_up: Machine, flags: tuple[str, ...], sentence: str) 
 
 def test_a_bucket_that_does_not_exist_fails_with_a_sentence(backed_up: Machine) -> None:
     backed_up.write("new")
-    run = backed_up.backup("--bucket", "no-such-bucket-of-ours")
+    backed_up.world.empty()
+    backed_up.world.s3.delete_bucket(Bucket=backed_up.world.bucket)
+    run = backed_up.backup()
     assert run.code == 1
-    assert "The bucket 'no-such-bucket-of-ours' does not exist" in run.err
+    assert f"The bucket {backed_up.world.bucket!r} does not exist" in run.err
+
+
+def test_another_bucket_needs_a_restore_first(backed_up: Machine) -> None:
+    run = backed_up.backup("--bucket", "another-bucket")
+    assert run.code == 3
+    assert "nothing was restored from another-bucket" in run.err
 
 
 def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(world: World, backed_up: Machine) -> None:
