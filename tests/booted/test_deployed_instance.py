@@ -44,7 +44,7 @@ def test_systemd_finds_nothing_to_say_about_a_unit(machine: Machine, unit: str) 
 
 
 def test_the_backup_is_due_at_the_next_20_minutes_of_the_hour_in_utc(machine: Machine) -> None:
-    due = sh(machine, "date --utc +%s --date \"$(systemctl show -P NextElapseUSecRealtime openclaw-s3-backup.timer)\"")
+    due = sh(machine, 'date --utc +%s --date "$(systemctl show -P NextElapseUSecRealtime openclaw-s3-backup.timer)"')
     at = datetime.fromtimestamp(int(due), UTC)
     assert (at.minute in (0, 20, 40), at.second) == (True, 0)
     assert 0 <= (at - datetime.now(UTC)).total_seconds() <= 20 * 60
@@ -53,7 +53,9 @@ def test_the_backup_is_due_at_the_next_20_minutes_of_the_hour_in_utc(machine: Ma
 
 def test_the_user_data_is_small_valid_and_holds_no_secret(machine: Machine, world: World) -> None:
     text = machine.path("/var/lib/cloud/seed/nocloud/user-data").read_text()
-    attribute = world.aws.client("ec2").describe_instance_attribute(InstanceId=machine.instance_id, Attribute="userData")
+    attribute = world.aws.client("ec2").describe_instance_attribute(
+        InstanceId=machine.instance_id, Attribute="userData"
+    )
     assert base64.b64decode(attribute["UserData"]["Value"]).decode() == text
     print(f"the user-data has {len(text.encode())} bytes")
     assert len(text.encode()) < MOST_USER_DATA_BYTES

@@ -131,7 +131,9 @@ def assert_the_replacement_has_it_all_at_once(world: World, left: Path) -> None:
     assert last_run(replacement, "restore")["seconds"] < SECONDS_TO_OWN_A_RELEASED_BUCKET
     left_out = left_out_paths(world.body("latest/manifest.json"))
     wanted = {
-        path: row for path, row in before.items() if not any(path == out or path.startswith(f"{out}/") for out in left_out)
+        path: row
+        for path, row in before.items()
+        if not any(path == out or path.startswith(f"{out}/") for out in left_out)
     }
     assert differences(wanted, account_of(replacement.path(STATE), frozenset())) == []
     replacement.path(HOLD).unlink()

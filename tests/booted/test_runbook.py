@@ -7,12 +7,13 @@ import pytest
 from lab.instance.machine import Machine
 from lab.story.evidence import Account, account_of, differences
 from lab.story.life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from tests.booted.deployed_world import RESTORE_PROGRAM, STATE, World, back_up, last_run, sh, until, write_note
+from tests.booted.deployed_world import OWNER_KEY, RESTORE_PROGRAM, STATE, World, back_up, last_run, sh, until, write_note
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
 ARCHIVE = "my-archive-bucket"
 REGION = "us-east-1"
+OWNER_OF_THE_ARCHIVE = b'{"epoch": 1, "instance_id": "i-0aaaa", "since": "2026-01-01T00:00:00+00:00", "released": false}'
 LINK = "workspace/link to the note"
 
 
@@ -21,7 +22,8 @@ def change_everything_that_sync_loses(machine: Machine) -> None:
     sh(
         machine,
         f"cd {STATE}/workspace && chmod 0640 notes.md && touch 'a name with spaces' && chmod 0755 'a name with spaces'"
-        f" && chown 1000:0 'a name with spaces' && mkdir -p -m 2750 'empty folder' && ln -sfn notes.md 'link to the note'",
+        " && chown 1000:0 'a name with spaces' && mkdir -p -m 2750 'empty folder'"
+        " && ln -sfn notes.md 'link to the note'",
     )
 
 
@@ -35,7 +37,9 @@ def back_up_frozen(machine: Machine, world: World) -> tuple[str, dict[str, Accou
         sh(machine, f"systemctl thaw {GATEWAY_UNIT}")
     left_out = left_out_paths(world.body(f"snapshots/{name}/manifest.json"))
     return name, {
-        path: row for path, row in everything.items() if not any(path == out or path.startswith(f"{out}/") for out in left_out)
+        path: row
+        for path, row in everything.items()
+        if not any(path == out or path.startswith(f"{out}/") for out in left_out)
     }
 
 
@@ -46,9 +50,10 @@ def state_before_the_gateway_touches_it(machine: Machine) -> dict[str, Account]:
 
 
 def _waits_for_the_hold(machine: Machine) -> bool:
-    group = sh(machine, f"systemctl show -P ControlPID {GATEWAY_UNIT}").strip()
-    command = machine.path(f"/proc/{group}/cmdline")
-    return group != "0" and command.exists() and HOLD.encode() in command.read_bytes()
+    # Right after a boot nobody answers yet; systemctl then prints nothing.
+    step = machine.run(["systemctl", "show", "--property=ControlPID", "--value", GATEWAY_UNIT]).stdout.strip()
+    command = machine.path(f"/proc/{step or 0}/cmdline")
+    return command.exists() and HOLD.encode() in command.read_bytes()
 
 
 def go_on(machine: Machine) -> None:
@@ -102,12 +107,15 @@ def test_an_archive_bucket_synced_into_the_active_one_is_in_place_after_a_reboot
     change_everything_that_sync_loses(machine)
     _, wanted = back_up_frozen(machine, world)
     world.s3.create_bucket(Bucket=ARCHIVE)
-    sh(machine, f"aws s3 sync s3://{world.bucket}/ s3://{ARCHIVE}/ --exclude 'snapshots/*' --region {REGION}")
+    sh(machine, f"aws s3 sync s3://{world.bucket}/ s3://{ARCHIVE}/ --region {REGION}")
+    # The archive is of another life: its owner is long gone, and its epochs are behind ours.
+    world.s3.put_object(Bucket=ARCHIVE, Key=OWNER_KEY, Body=OWNER_OF_THE_ARCHIVE)
     write_note(machine, "workspace/notes.md", "newer than the archive")
     sh(machine, f"rm '{STATE}/{LINK}'")
     kept_aside = write_and_back_up(machine, "workspace/only-here.md", "to be kept aside")
     hold_gateway(machine)
-    sh(machine, f"aws s3 sync s3://{ARCHIVE}/ s3://{world.bucket}/ --exclude owner.json --region {REGION}")
+    sh(machine, f"aws s3 sync s3://{ARCHIVE}/ s3://{world.bucket}/ --region {REGION}")
+    assert world.body(OWNER_KEY) == OWNER_OF_THE_ARCHIVE
     machine.reboot()
     assert differences(wanted, state_before_the_gateway_touches_it(machine)) == []
     go_on(machine)
@@ -123,7 +131,8 @@ def test_the_lifecycle_is_tried_dry_by_its_name_and_by_its_path(machine: Machine
     short = sh(machine, "sudo openclaw-s3-lifecycle.py --dry-run")
     full = sh(
         machine,
-        f"sudo /usr/local/bin/openclaw-s3-lifecycle.py \\\n  --bucket {world.bucket} \\\n  --region {REGION} \\\n  --dry-run",
+        "sudo /usr/local/bin/openclaw-s3-lifecycle.py \\\n"
+        f"  --bucket {world.bucket} \\\n  --region {REGION} \\\n  --dry-run",
     )
     for table in (short, full):
         assert re.search(rf"{name} .*keep", table)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import strategies as st
+
 from openclaw_agent.exclusions import Exclusions
 
 AS_ROOT = os.geteuid() == 0
@@ -131,7 +132,7 @@ def _create(root: Path, place: bytes, node: Node) -> None:
         case "hard link":
             first = next((found for found in _paths(root) if stat.S_ISREG(os.lstat(found).st_mode)), None)
             if first is not None:
-                os.link(first, place)  # noqa: PTH200
+                os.link(first, place)
             return
         case "fifo":
             os.mkfifo(place)

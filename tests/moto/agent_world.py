@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from lab.aws.server import EmbeddedAws
 from botocore.loaders import create_loader
+
+from lab.aws.server import EmbeddedAws
 from openclaw_agent.actions.backup import Backup
 from openclaw_agent.commands import backup, lifecycle, restore
 from openclaw_agent.local_memory import LocalMemory
@@ -134,7 +135,7 @@ class Machine:
         with (
             mock.patch.dict(os.environ, self.variables()),
             # Half of a small run's time would go into reading botocore's service descriptions again.
-            mock.patch("botocore.session.create_loader", lambda _folders: BOTOCORE_DESCRIPTIONS),
+            mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
             mock.patch("openclaw_agent.commands.backup.Backup", timed_backup),
             mock.patch("openclaw_agent.actions.boot.Backup", timed_backup),
             contextlib.redirect_stdout(out),

@@ -89,7 +89,7 @@ def _move_in(building: Path, state_dir: Path, wanted: Sequence[str]) -> Path | N
                     aside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     old.rename(aside)
             (building / path).rename(place)
-        shutil.rmtree(building)
+        shutil.rmtree(building, ignore_errors=True)
     except OSError as problem:
         raise LocalStorageError(
             f"{str(problem.filename)!r} cannot be put in place ({problem.strerror}); what was moved away is in {kept}."
@@ -104,7 +104,8 @@ def _create_parents(building: Path, state_dir: Path, path: str) -> None:
         if not (state_dir / parent).exists():
             made = building / parent
             status = made.stat()
-            (state_dir / parent).mkdir(mode=status.st_mode & 0o7777)
+            (state_dir / parent).mkdir()
             if os.geteuid() == 0:
                 # The gateway, an ordinary user, must be able to write where it could before.
                 os.chown(state_dir / parent, status.st_uid, status.st_gid)
+            (state_dir / parent).chmod(status.st_mode & 0o7777)

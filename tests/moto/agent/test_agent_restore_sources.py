@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from openclaw_agent.manifest_text import encode_manifest
 
+from openclaw_agent.manifest_text import encode_manifest
 from tests.moto.agent_world import LATEST_MANIFEST, Machine, World, contents, let_clock_tick
 
 OLD, NEW = {"a": "old", "b": "same"}, {"a": "new", "b": "same", "c": "added"}
@@ -166,7 +166,7 @@ def test_the_next_backup_makes_the_bucket_whole_again(
 
 
 def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(world: World, writer: Machine) -> None:
-    for key in world.keys():
+    for key in world.keys():  # noqa: SIM118 - no dict
         if key.endswith("/a"):
             world.put(key, "rot")
     before = contents(writer.state)

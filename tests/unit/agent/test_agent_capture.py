@@ -12,6 +12,7 @@ import pytest
 from openclaw_agent import capture as capture_module
 from openclaw_agent import databases, freezer
 from openclaw_agent.capture import RACY_NANOSECONDS, Capture, capture_state
+from openclaw_agent.clone import clone_file
 from openclaw_agent.errors import AgentError, LocalStorageError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer, NothingToFreeze
@@ -255,7 +256,7 @@ def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
     gateway = Running()
     monkeypatch.setattr(freezer, "_run", gateway.run)
     still: list[bool] = []
-    clone = capture_module.clone_file
+    clone = clone_file
 
     def noting(source: Path, target: Path) -> os.stat_result:
         still.append(gateway.frozen)
@@ -274,7 +275,7 @@ def test_a_clone_that_overran_the_freeze_is_made_again(state: Captures, monkeypa
     (state.root / "a").write_text("hello")
     gateway = Running()
     monkeypatch.setattr(freezer, "_run", gateway.run)
-    clone = capture_module.clone_file
+    clone = clone_file
 
     def slow(source: Path, target: Path) -> os.stat_result:
         if gateway.frozen:
@@ -343,7 +344,7 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(
     state: Captures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (state.root / "a").write_text("hello")
-    clone = capture_module.clone_file
+    clone = clone_file
     reads = []
 
     def written_twice(source: Path, target: Path) -> os.stat_result:
@@ -364,7 +365,7 @@ def test_a_log_that_never_holds_still_is_taken_after_three_tries(
     state: Captures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (state.root / "a").write_text("hello")
-    clone = capture_module.clone_file
+    clone = clone_file
 
     def always_written(source: Path, target: Path) -> os.stat_result:
         status = clone(source, target)

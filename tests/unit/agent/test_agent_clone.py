@@ -104,7 +104,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "sendfile", full)
     monkeypatch.setattr(fcntl, "ioctl", lambda *_arguments: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "")))
-    with pytest.raises(LocalStorageError, match="There is no room for a clone of .*source"):
+    with pytest.raises(LocalStorageError, match=r"There is no room for a clone of .*source"):
         clone_file(tmp_path / "source", tmp_path / "target")
 
 

@@ -61,7 +61,7 @@ def rows(path: Path) -> int:
 
 def inventory(folder: Path) -> dict[str, tuple[int, ...]]:
     """Who owns what in the folder, and under which inode."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for place in folder.iterdir():
         status = place.lstat()
         found[place.name] = (status.st_ino, status.st_uid, status.st_gid, status.st_mode, status.st_size)

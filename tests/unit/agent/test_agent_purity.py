@@ -27,6 +27,8 @@ PURE_MODULES = (
 @pytest.mark.subprocess
 def test_pure_logic_imports_no_aws_library() -> None:
     imports = "\n".join(f"import openclaw_agent.{name}" for name in PURE_MODULES)
-    program = f"{imports}\nimport sys\nprint([name for name in ('boto3', 'botocore', 'obstore') if name in sys.modules])"
+    program = (
+        f"{imports}\nimport sys\nprint([name for name in ('boto3', 'botocore', 'obstore') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
