@@ -116,9 +116,13 @@ class LocalMemory:
 
     def remember(self, base: Manifest, latest: LatestRecord) -> None:
         """Take `base` as the state that both S3 and this machine hold; forget work cut short."""
-        self._write("base-manifest.json", encode_manifest(base))
+        self.remember_base(base)
         self.remember_latest(latest)
         self.latest_is_whole()
+
+    def remember_base(self, base: Manifest) -> None:
+        """Take `base` as the last snapshot, with what tells its files unread."""
+        self._write("base-manifest.json", encode_manifest(base))
 
     def remember_latest(self, latest: LatestRecord) -> None:
         """Take what is in `latest/` now as known."""

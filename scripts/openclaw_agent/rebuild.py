@@ -58,9 +58,12 @@ class FolderContent:
     def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
         """Copy and check."""
         for entry, target in wanted:
-            shutil.copyfile(self._folder / entry.relative_key, target, follow_symlinks=False)
+            source = self._folder / entry.relative_key
+            if not source.is_file():
+                raise CorruptObject(f"{entry.path!r} is not in {self._folder}.")
+            shutil.copyfile(source, target, follow_symlinks=False)
             with target.open("rb") as reading:
-                if hashlib.file_digest(reading, "sha256").digest() != entry.sha256:
+                if entry.sha256 and hashlib.file_digest(reading, "sha256").digest() != entry.sha256:
                     raise CorruptObject(f"{entry.path!r} in {self._folder} is not the file that its manifest promises.")
 
 

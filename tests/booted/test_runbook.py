@@ -7,13 +7,25 @@ import pytest
 from lab.instance.machine import Machine
 from lab.story.evidence import Account, account_of, differences
 from lab.story.life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from tests.booted.deployed_world import OWNER_KEY, RESTORE_PROGRAM, STATE, World, back_up, last_run, sh, until, write_note
+from tests.booted.deployed_world import (
+    OWNER_KEY,
+    RESTORE_PROGRAM,
+    STATE,
+    World,
+    back_up,
+    last_run,
+    sh,
+    until,
+    write_note,
+)
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
 ARCHIVE = "my-archive-bucket"
 REGION = "us-east-1"
-OWNER_OF_THE_ARCHIVE = b'{"epoch": 1, "instance_id": "i-0aaaa", "since": "2026-01-01T00:00:00+00:00", "released": false}'
+OWNER_OF_THE_ARCHIVE = (
+    b'{"epoch": 1, "instance_id": "i-0aaaa", "since": "2026-01-01T00:00:00+00:00", "released": false}'
+)
 LINK = "workspace/link to the note"
 
 
@@ -58,7 +70,7 @@ def _waits_for_the_hold(machine: Machine) -> bool:
 
 def go_on(machine: Machine) -> None:
     machine.path(HOLD).unlink()
-    machine.wait_for_gateway(60)
+    machine.wait_for_gateway()
 
 
 def test_a_snapshot_synced_by_hand_is_that_snapshot_exactly_after_the_restart(machine: Machine, world: World) -> None:
@@ -93,7 +105,7 @@ def test_the_restart_of_the_runbook_needs_no_other_word(machine: Machine, world:
         f"  /opt/openclaw/.openclaw/ --region {REGION} --delete\n"
         "sudo systemctl restart openclaw.service",
     )
-    machine.wait_for_gateway(60)
+    machine.wait_for_gateway()
     assert (machine.path(STATE) / "workspace/notes.md").read_text() == "the state that is wanted"
     assert databases_open(machine)
     assert back_up(machine)["result"] == "done"

@@ -157,6 +157,9 @@ class Backup:
             refusal = self._refusal(boot, base, options)
             if refusal is not None:
                 raise refusal
+            if capture.clones:
+                # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
+                self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
             self._log.say("Nothing has changed since the last backup.")
             self._fail_if_damaged(capture)
             return "unchanged"

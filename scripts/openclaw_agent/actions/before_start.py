@@ -1,13 +1,16 @@
 """The last look at the state folder before the gateway starts on it."""
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
+from openclaw_agent.bucket_layout import DAMAGED_PREFIX, QUARANTINED_FILE, RESERVED_FILE
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, NotOwner, Refused, StoreError
+from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.instance_metadata import boot_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
-from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind, Manifest
+from openclaw_agent.manifest import ENCODED_PREFIX, STATE_PREFIX, Entry, EntryKind, Manifest
 from openclaw_agent.manifest_text import decode_manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import read_ownership
@@ -18,6 +21,17 @@ from openclaw_agent.restore_workspace import fresh_building_folder, put_in_place
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import MANIFEST_FILE
+from openclaw_agent.tree_walk import walk
+
+MANIFEST_START = b'{"format":'
+SNAPSHOT_PARTS = frozenset(
+    {
+        MANIFEST_FILE,
+        RESERVED_FILE,
+        QUARANTINED_FILE,
+        *(part.rstrip("/") for part in (STATE_PREFIX, ENCODED_PREFIX, DAMAGED_PREFIX)),
+    }
+)
 
 
 def prepare_start(settings: Settings, store: ObjectStore, log: RunLog) -> None:
@@ -41,7 +55,7 @@ def prepare_start(settings: Settings, store: ObjectStore, log: RunLog) -> None:
     _require_ownership(store, boot, log)
     folder = settings.state_dir
     nested = folder / STATE_PREFIX.rstrip("/")
-    if nested.is_dir() and not nested.is_symlink():
+    if nested.is_dir() and not nested.is_symlink() and _was_synced_here(folder):
         _finish_nested_restore(settings, memory, folder, nested, log)
     base = memory.base()
     held = base.counted().file_count if base else 0
@@ -71,6 +85,16 @@ def _require_ownership(store: ObjectStore, boot: BootRecord, log: RunLog) -> Non
         log.say("Took the released bucket back.")
 
 
+def _was_synced_here(folder: Path) -> bool:
+    """Whether a snapshot's folder was synced into the state folder, which may hold a `.openclaw/` of its own too."""
+    with contextlib.suppress(OSError), (folder / MANIFEST_FILE).open("rb") as manifest:
+        if manifest.read(len(MANIFEST_START)) == MANIFEST_START:
+            return True
+    # An upload without a manifest: the sync's --delete has left no other file.
+    found = walk(folder, Exclusions()).found
+    return all(row.path.split("/")[0] in SNAPSHOT_PARTS for row in found if row.kind is EntryKind.FILE)
+
+
 def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path, nested: Path, log: RunLog) -> None:
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
@@ -78,7 +102,7 @@ def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path
     require_room(building.parent, sum(entry.size for entry in entries))
     try:
         built = rebuild(entries, FolderContent(folder), building)
-    except (CorruptObject, FileNotFoundError) as problem:
+    except CorruptObject as problem:
         raise AgentError(
             f"The snapshot synced into {folder} is not whole ({problem}); sync it again, or use "
             "openclaw-s3-restore.py --snapshot NAME."

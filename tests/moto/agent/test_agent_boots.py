@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from openclaw_agent.actions import boot as boot_module
 from openclaw_agent.actions.backup import Backup
 from openclaw_agent.actions.boot import Boot
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.errors import StoreError
 from openclaw_agent.manifest_text import encode_manifest
-
-from tests.moto.agent_world import LATEST_MANIFEST, Machine, World, contents, picture
+from tests.moto.agent_world import LATEST_MANIFEST, Machine, World, contents, let_clock_tick, picture
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def put_older_state_into_latest(world: World) -> str:
     """An operator copies the oldest snapshot over latest/, as by `aws s3 sync … --delete`; return its name."""
     name = world.snapshots()[0]
     world.delete(*world.keys("latest/"))
+    # S3 tells times in whole seconds.
+    let_clock_tick()
     for key in world.keys(f"snapshots/{name}/"):
         world.put(key.replace(f"snapshots/{name}/", "latest/"), world.get(key))
-    # The bytes are those this machine knows, so that only another ETag tells: S3 gives one for each way of writing.
-    world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST) + b"")
     return name
 
 

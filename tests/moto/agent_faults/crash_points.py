@@ -12,7 +12,7 @@ from lab.faults.proxy import FaultProxy, Moment
 from tests.moto.agent_faults.agent_runs import AgentLauncher, Machine, Outcome, Run, command
 from tests.moto.agent_faults.bucket_copy import BucketKeeper, Stored
 from tests.moto.agent_faults.gateway_process import GatewayProcess
-from tests.moto.agent_faults.state_trees import Image, copy_tree, image_of
+from tests.moto.agent_faults.state_trees import Image, copy_tree, differences, image_of
 
 # Set to judge every crash in full, even where another crash left the very same things behind.
 JUDGE_EVERY_POINT = "OPENCLAW_CRASH_EVERY_POINT" in os.environ
@@ -141,7 +141,8 @@ class CrashMatrix:
         outcome = self._run(same, replace(run, commands=(*run.commands, copied_out)))
         assert outcome.code == 0, f"{where}\nthe same instance cannot go on:\n{outcome.text}"
         state = image_of(same.state_dir)
-        assert image_of(checked) == state, f"{where}\na restore after the next backup is not the state"
+        differing = differences(image_of(checked), state)
+        assert not differing, f"{where}\na restore after the next backup is not the state: {differing}\n{outcome.text}"
         if self.scenario.kept_local:
             assert state in self.scenario.kept_local, f"{where}\nthe state of the same instance: {state}"
 

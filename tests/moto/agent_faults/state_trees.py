@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -103,7 +102,8 @@ def copy_tree(source: Path, target: Path) -> None:
                 os.chown(target / path.relative_to(source), status.st_uid, status.st_gid, follow_symlinks=False)
 
 
-def with_change(change: Callable[[Path], None], folder: Path) -> Image:
-    """Change a state as the gateway would, and return what it is then."""
-    change(folder)
-    return image_of(folder)
+def differences(one: Image, other: Image) -> dict[str, tuple[object, object]]:
+    """What is not the same in two images, by path."""
+    return {
+        path: (one.get(path), other.get(path)) for path in one.keys() | other.keys() if one.get(path) != other.get(path)
+    }
