@@ -7,6 +7,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 TESTS ?= tests
+# Also there, and not yet steady enough for every change: test_endings.py, test_freezer.py, test_runbook.py.
+LAB_TESTS ?= $(addprefix tests/booted/test_,instance_boots.py deployed_instance.py boot_refusals.py)
 AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent
 
 ##@ Try it (no AWS account)
@@ -21,7 +23,7 @@ test: $(READY) ## Run the fast tests: no root, no network but package installs
 
 .PHONY: test-lab
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
-	$(PY) -m pytest -q -m booted tests/booted
+	$(PY) -m pytest -q -m booted $(LAB_TESTS)
 
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach

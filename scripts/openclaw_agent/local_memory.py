@@ -114,11 +114,18 @@ class LocalMemory:
         except (OSError, ManifestInvalid):
             return None
 
-    def remember(self, base: Manifest, latest: LatestRecord) -> None:
-        """Take `base` as the state that both S3 and this machine hold; forget work cut short."""
+    def remember(self, base: Manifest, latest: LatestRecord, *, latest_holds_base: bool = True) -> None:
+        """Take `base` as the last snapshot; unless `latest/` holds another state, forget work cut short.
+
+        The note that `latest/` must be written anew comes first: a crash in between must never leave a base that the
+        next backup takes for what `latest/` holds.
+        """
+        if not latest_holds_base:
+            self.latest_is_being_written()
         self.remember_base(base)
         self.remember_latest(latest)
-        self.latest_is_whole()
+        if latest_holds_base:
+            self.latest_is_whole()
 
     def remember_base(self, base: Manifest) -> None:
         """Take `base` as the last snapshot, with what tells its files unread."""

@@ -109,12 +109,12 @@ def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path
         ) from problem
     kept = put_in_place(building, folder)
     if manifest is None:
+        memory.latest_is_being_written()
         memory.forget_base()
         memory.remember_latest(memory.latest() or LatestRecord(settings.bucket, ""))
     else:
-        memory.remember(replace(manifest, entries=built), memory.latest() or LatestRecord(settings.bucket, ""))
-    # latest/ does not hold this state: the next backup writes it anew.
-    memory.latest_is_being_written()
+        known = memory.latest() or LatestRecord(settings.bucket, "")
+        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False)
     name = manifest.snapshot if manifest else "a state without a manifest"
     log.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
     log.add(mended_nested_restore=name)

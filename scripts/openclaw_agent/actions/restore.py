@@ -205,10 +205,8 @@ class Restorer:
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()
             return
-        self._memory.remember(built, record)
-        if choice.source is not Source.LATEST:
-            # latest/ holds something else than what is in place now: the next backup writes it anew.
-            self._memory.latest_is_being_written()
+        # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew.
+        self._memory.remember(built, record, latest_holds_base=choice.source is Source.LATEST)
 
     def _restore_as_found(
         self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]
