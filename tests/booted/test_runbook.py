@@ -171,7 +171,8 @@ def databases_open(machine: Machine) -> bool:
     found = [path for path in Path(machine.path(STATE)).rglob("*.sqlite") if path.is_file()]
     for path in found:
         inside = str(path).split("/root/", 1)[1]
-        code = "import sqlite3,sys; print(sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True).execute('PRAGMA integrity_check').fetchone()[0])"
+        look = "sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True)"
+        code = f"import sqlite3,sys; print({look}.execute('PRAGMA integrity_check').fetchone()[0])"
         assert (
             sh(machine, f'setpriv --reuid=1000 --regid=1000 --clear-groups python3.11 -c "{code}" "/{inside}"')
             == "ok\n"
