@@ -20,4 +20,4 @@ fi
 
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --quiet --directory="$disk/root" --boot --register=no $keep --machine="$name" \
-  --network-namespace-path="$namespace" --resolv-conf=off --timezone=off --link-journal=no --console=pipe
+  --network-namespace-path="$namespace" --resolv-conf=off --timezone=off --link-journal=no --console=read-only
