@@ -19,7 +19,7 @@ BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
 RESTORE_UNIT = "openclaw-s3-restore.service"
 SECONDS_FOR_EACH_BACKUP = 1.1
-GATEWAY_SECONDS = 60
+GATEWAY_SECONDS = 120
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 

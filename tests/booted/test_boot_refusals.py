@@ -1,7 +1,6 @@
 """A boot that must not go through: a release that was tampered with, and a state that cannot be restored now."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,6 @@ pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
 NOTE = "workspace/wanted-back.md"
 # The unit tries again every 30 s, and the gateway needs some ten seconds more.
-SECONDS_WITHOUT_S3 = 5
 SECONDS_UNTIL_IT_COMES_UP_BY_ITSELF = 100
 
 
@@ -77,9 +75,8 @@ def test_a_new_instance_whose_restore_is_denied_starts_no_gateway_until_it_is_al
     world.lose_machine()
     with reading_of_backups_denied(world):
         replacement = world.boot_replacement()
-        quicken_the_tries(replacement)
         assert replacement.wait_for_cloud_init().succeeded
-        assert_no_gateway(replacement, "was denied; check the role's policy and the bucket's policy.")
+        assert_no_gateway(replacement, "AccessDenied")
         before = world.history()
         # Nor by a person's hand.
         assert replacement.run(["systemctl", "start", GATEWAY_UNIT], timeout_seconds=90).exit_code != 0
@@ -92,7 +89,6 @@ def test_a_new_instance_whose_restore_is_denied_starts_no_gateway_until_it_is_al
 
 def test_an_owner_record_that_nobody_can_read_keeps_the_gateway_from_starting(machine: Machine, world: World) -> None:
     write_note(machine, NOTE, "on the disk")
-    quicken_the_tries(machine)
     machine.shutdown()
     mine = world.body(OWNER_KEY)
     world.s3.put_object(Bucket=world.bucket, Key=OWNER_KEY, Body=b"not json at all")
@@ -109,11 +105,10 @@ def test_a_boot_without_a_way_to_s3_waits_for_it(machine: Machine, world: World)
     world.lose_machine()
     replacement = world.boot_replacement()
     replacement.partition()
-    until("the first try", lambda: "aws s3 cp" in replacement.run(["pgrep", "-af", "aws s3 cp"]).stdout, 60)
-    time.sleep(SECONDS_WITHOUT_S3)
+    until("the first try", lambda: "cannot fetch s3://" in replacement.console_log.read_text(errors="replace"), 120)
     assert not replacement.path("/opt/openclaw").exists()
     replacement.heal()
-    assert replacement.wait_for_cloud_init().succeeded, replacement.console_end()
+    assert replacement.wait_for_cloud_init().succeeded
     replacement.wait_for_gateway()
     assert (replacement.path(STATE) / NOTE).read_text() == "beyond the cut cable"
 
@@ -131,13 +126,6 @@ def assert_no_gateway(machine: Machine, because: str) -> None:
 
 def is_failed(machine: Machine, unit: str) -> bool:
     return machine.run(["systemctl", "show", "--property=Result", "--value", unit]).stdout.strip() == "exit-code"
-
-
-def quicken_the_tries(machine: Machine) -> None:
-    """Let the restore's unit try again after 3 s instead of 30, for the sake of whoever waits for these tests."""
-    drop_in = machine.path(PACE_DROP_IN)
-    drop_in.parent.mkdir(exist_ok=True)
-    drop_in.write_text("[Service]\nRestartSec=3\n")
 
 
 def assert_it_comes_up_by_itself(machine: Machine) -> None:
