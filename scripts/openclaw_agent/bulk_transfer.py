@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -197,27 +198,31 @@ class BulkTransfer:
         if not works:
             return
         _ = self._store  # a missing credential is told once, not by every lane
-        pending = iter(works)
+        pending = deque(works)
 
         async def lane() -> None:
-            for work in pending:
+            while pending:
+                work = pending.popleft()
                 try:
                     await self._persist(one, work)
                 except (BaseError, OSError, ValueError) as problem:
+                    pending.clear()
                     # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
                     if isinstance(problem, OSError) and problem.errno is not None:
                         raise
                     raise self._error(problem, _key_of(work)) from problem
+                except BaseException:
+                    pending.clear()
+                    raise
 
-        async def all_lanes() -> None:
-            async with asyncio.TaskGroup() as group:
-                for _lane in range(min(parallel, len(works))):
-                    group.create_task(lane())
+        async def all_lanes() -> list[BaseException | None]:
+            # A failure lets what is under way end: obstore's threads report to the event loop, and one that is closed
+            # under them puts a traceback before the user.
+            return await asyncio.gather(*(lane() for _lane in range(min(parallel, len(works)))), return_exceptions=True)
 
-        try:
-            asyncio.run(all_lanes())
-        except BaseExceptionGroup as group:
-            raise _most_telling(group) from None
+        for failure in asyncio.run(all_lanes()):
+            if failure is not None:
+                raise failure
 
     async def _persist(self, one: Callable[[_Work], Awaitable[None]], work: _Work) -> None:
         for attempt in range(1, self._attempts):
@@ -240,11 +245,6 @@ def _key_of(work: object) -> str:
 
 def _part_bytes(size: int) -> int:
     return max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
-
-
-def _most_telling(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _most_telling(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _write_stream(stream: AsyncIterator[Any], target: Path | None) -> tuple[int, bytes]:
