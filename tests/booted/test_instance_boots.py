@@ -24,7 +24,10 @@ BUCKET = "openclaw-lab-scripts-booted-123456789012"
 SECRET = "a raw $ecret with 'quotes' and spaces"
 MINIMAL_CONFIG = {"gateway": {"mode": "local", "bind": "lan"}}
 LAB_THAT_STAYS = """
+import signal
 import time
+# A shell's background jobs, such as some CI's, are born deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lab.instance.machine_host import MachineHost, MachinePlan
 with MachineHost() as host:
     machine = host.add_machine(MachinePlan("i-0ddddddddddddddd1", "#cloud-config\\n{}\\n"), "http://127.0.0.1:1")
