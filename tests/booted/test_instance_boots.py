@@ -12,6 +12,7 @@ import pytest
 
 from lab.aws.server import EmbeddedAws
 from lab.instance.cgroups import cgroup_folders
+from lab.instance.compose_file import read_compose_file
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost, MachinePlan
 from lab.instance.network import NAMESPACES
@@ -43,7 +44,7 @@ def user_data() -> str:
     settings = {
         "write_files": [
             {"path": "/etc/written-by-cloud-init", "content": "hello\n", "permissions": "0640"},
-            {"path": "/etc/openclaw/gateway.env", "content": "OPENCLAW_IMAGE=none\n"},
+            {"path": "/etc/openclaw/gateway.env", "content": "OPENCLAW_IMAGE=none\nOPENCLAW_MEMORY_LIMIT=1500m\n"},
             {"path": "/etc/systemd/system/openclaw.service", "content": REAL_UNIT.read_text()},
             {
                 "path": "/etc/systemd/system/openclaw-s3-restore.service",
@@ -133,6 +134,26 @@ def test_the_gateway_runs_as_uid_1000_with_the_containers_environment_and_raw_se
     assert f"OPENCLAW_GATEWAY_TOKEN={SECRET}" in printed
     assert "XDG_CONFIG_HOME=/home/node/.openclaw" in printed
     assert not [line for line in printed if line.startswith("AWS_")]
+
+
+def test_the_gateway_has_the_containers_limits_and_no_privilege(machine: Machine) -> None:
+    machine.wait_for_gateway()
+    container = read_compose_file()
+    shown = machine.run(
+        ["systemctl", "show", "openclaw.service", "-p", "TasksMax,TimeoutStopUSec,MemoryMax,MemorySwapMax"]
+    ).stdout
+    assert dict(line.split("=") for line in shown.splitlines()) == {
+        "TasksMax": str(container.pids_limit),
+        "TimeoutStopUSec": f"{container.stop_grace_seconds}s",
+        # gateway.env's own limit, and the file's where gateway.env names none.
+        "MemoryMax": str(1500 * 2**20),
+        "MemorySwapMax": str((3600 - 1500) * 2**20),
+    }
+    (main_pid,) = machine.run(["systemctl", "show", "openclaw.service", "-p", "MainPID", "--value"]).stdout.split()
+    status = machine.run(["cat", f"/proc/{main_pid}/status"]).stdout
+    privileges = dict(line.split(":\t") for line in status.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
+    assert privileges.pop("NoNewPrivs") == "1"
+    assert set(privileges.values()) == {"0" * 16}
 
 
 def test_the_role_from_the_metadata_service_opens_s3(machine: Machine) -> None:
