@@ -62,7 +62,10 @@ def user_data() -> str:
         ],
         "runcmd": [
             ["sh", "-c", "echo ran as $(id -un) > /etc/ran-by-cloud-init"],
-            ["install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/.openclaw"],
+            [
+                *("install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/.openclaw"),
+                *("/opt/openclaw/.openclaw/.config", "/opt/openclaw/.openclaw/.config/openclaw"),
+            ],
             ["install", "-d", "-m", "0750", "/var/log/openclaw-gateway"],
             ["sh", "-c", f"echo '{json.dumps(MINIMAL_CONFIG)}' > /opt/openclaw/.openclaw/openclaw.json"],
             ["chown", "1000:1000", "/opt/openclaw/.openclaw/openclaw.json"],
@@ -132,7 +135,6 @@ def test_the_gateway_runs_as_uid_1000_with_the_containers_environment_and_raw_se
     assert owners == {"1000"}
     printed = machine.run(["/usr/local/libexec/openclaw-as-gateway", "env"]).stdout.splitlines()
     assert f"OPENCLAW_GATEWAY_TOKEN={SECRET}" in printed
-    assert "XDG_CONFIG_HOME=/home/node/.openclaw" in printed
     assert not [line for line in printed if line.startswith("AWS_")]
 
 
