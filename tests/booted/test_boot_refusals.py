@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.instance.machine import Machine
-from lab.story.life import GATEWAY_UNIT
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     OWNER_KEY,
     RESTORE_UNIT,
     STATE,
@@ -20,6 +19,7 @@ from tests.booted.deployed_world import (
     until,
     write_note,
 )
+from lab.story.life import GATEWAY_UNIT
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -85,7 +85,7 @@ def test_the_repositorys_file_renders_what_the_container_gets(render: Callable[[
         (lambda c: c["environment"].update(HOME="/srv/node"), APPROVE_DROP_IN, "TemporaryFileSystem=/srv/node:mode"),
         (lambda c: c["volumes"][0].update(source="/srv/state"), GATEWAY_DROP_IN, "BindPaths=-/srv/state:/home/node/"),
         (lambda c: c["volumes"][0].update(source="/srv/state"), APPROVE_DROP_IN, "BindPaths=-/srv/state:/home/node/"),
-        (lambda c: c["volumes"][0].update(target="/data"), CONTAINER, "mount_targets=(/data /home/node/.config/openclaw)\n"),
+        (lambda c: c["volumes"][0].update(target="/data"), CONTAINER, "mount_targets=(/data /home/node/"),
         (lambda c: c["volumes"][0].update(read_only=True), GATEWAY_DROP_IN, "BindReadOnlyPaths=-/opt/openclaw"),
         (lambda c: c["env_file"][0].update(path="/run/other.env"), CONTAINER, "env_files=(/run/other.env)\n"),
         (lambda c: c.pop("cap_drop"), CONTAINER, "privileges=(--no-new-privs)\n"),
