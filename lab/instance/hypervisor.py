@@ -1,7 +1,7 @@
 """Keeps the machines of this host in step with the instances that the embedded EC2 says exist."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,13 +62,17 @@ class Hypervisor:
         role: str = "openclaw-lab",
         say: Say = lambda message: None,
     ) -> None:
-        """Takes a boto3 EC2 client; `endpoint_url` is the embedded AWS as the machines reach it."""
+        """Takes a boto3 EC2 client; `endpoint_url` is the embedded AWS as the machines reach it.
+
+        `before_power_on` is handed each new machine before it runs for the first time; it may be set at any time.
+        """
         self._ec2 = ec2
         self._group_name = group_name
         self._host = host
         self._endpoint_url = endpoint_url
         self._role = role
         self._say = say
+        self.before_power_on: Callable[[PoweredMachine], None] = lambda _machine: None
 
     def reconcile(self) -> Reconciliation:
         """Compares once: ended instances are powered off cleanly, new ones are booted from their own user-data.
@@ -86,7 +90,9 @@ class Hypervisor:
         booted = tuple(instance_id for instance_id in living if instance_id not in self._host.machines)
         for instance_id in booted:
             self._say(f"Booting {instance_id}")
-            self._host.add_machine(self._plan(living[instance_id]), self._endpoint_url).start()
+            machine = self._host.add_machine(self._plan(living[instance_id]), self._endpoint_url)
+            self.before_power_on(machine)
+            machine.start()
         return Reconciliation(booted, ended)
 
     def power_cut(self, instance_id: str) -> None:

@@ -119,6 +119,16 @@ class LabNetwork:
         raise MachineFailed(f"The lab's network {self.subnet} has no free address left.")
 
 
+def enter_namespace(namespace: Path) -> None:
+    """Moves the calling thread, and it alone, into another network namespace; raises OSError if it cannot."""
+    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)
+
+
 def listen_in_namespace(namespace: Path, address: str, port: int) -> socket.socket:
     """Returns a listening TCP socket that belongs to another network namespace, whoever accepts on it.
 
@@ -129,12 +139,7 @@ def listen_in_namespace(namespace: Path, address: str, port: int) -> socket.sock
 
     def enter_and_listen() -> None:
         try:
-            descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            finally:
-                os.close(descriptor)
+            enter_namespace(namespace)
             listeners.append(socket.create_server((address, port), backlog=64))
         except OSError as error:
             failures.append(error)

@@ -5,17 +5,20 @@ Whatever does not come about raises ProofFailed.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.aws.server import EmbeddedAws
+from lab.instance.commands import require_success
 from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
 from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
-from lab.story.narration import ProofFailed
-from lab.story.world import Cloud, wait_for
+from lab.story.narration import Narrator, ProofFailed
+from lab.story.world import Cloud, deploy, group_name, wait_for
 
 OWNER_KEY = "owner.json"
 STATE = "/opt/openclaw/.openclaw"
@@ -44,6 +47,7 @@ class World:
     aws: EmbeddedAws
     cloud: Cloud
     hypervisor: Hypervisor
+    scratch: Path
 
     @property
     def s3(self) -> Any:
@@ -105,6 +109,15 @@ class World:
     def complete_snapshots(self) -> list[str]:
         """Names of the snapshots that have a manifest, from old to new."""
         return sorted(key.split("/")[1] for key in self.keys("snapshots/") if key.endswith("/manifest.json"))
+
+
+@contextmanager
+def deployed_world(say: Narrator, scratch: Path) -> Iterator[World]:
+    """Both stacks deployed, and a place for the machines; all of it is gone in the end. `scratch` is an empty folder."""
+    with MachineHost(say.step) as host, EmbeddedAws(host=str(host.host_address)) as aws:
+        cloud = deploy(aws, scratch / "engine", say)
+        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
+        yield World(host, aws, cloud, hypervisor, scratch)
 
 
 def _may_get_ready(machine: Machine) -> bool:
@@ -176,6 +189,12 @@ def parsed_journal(json_lines: str) -> list[JournalLine]:
         for row in rows
         if "MESSAGE" in row
     ]
+
+
+def journal_of_a_disk(disk: Path) -> list[JournalLine]:
+    """The journal that a machine which is off has left on its disk."""
+    read = ["journalctl", f"--directory={disk / 'var/log/journal'}", "--no-pager", "--output=json"]
+    return parsed_journal(require_success(read))
 
 
 def moment(lines: list[JournalLine], unit: str, text: str) -> int:

@@ -66,12 +66,15 @@ def write_through_gateway(machine: Machine, fleet: Fleet, say: Narrator) -> None
     say.step(f"a file of the workspace is written: {NOTE}")
 
 
-def gateway_cli(machine: Machine, arguments: list[str]) -> str:
-    """Run the gateway's CLI as the gateway's user and in its environment, and return what it prints."""
+def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = None) -> str:
+    """Run the gateway's CLI as the gateway's user and in its environment, and return what it prints.
+
+    `given` is what it reads from standard input.
+    """
     # In the unit's own mounts, because the home with the state exists only there.
     shown = _require(machine, ["systemctl", "show", "--property=MainPID", "--value", GATEWAY_UNIT])
     entering = ["nsenter", "--target", shown.strip(), "--mount", "--"]
-    return _require(machine, [*entering, AS_GATEWAY, "openclaw", *arguments], seconds=90)
+    return _require(machine, [*entering, AS_GATEWAY, "openclaw", *arguments], seconds=90, given=given)
 
 
 def back_up(machine: Machine, say: Narrator) -> FirstLife:
@@ -171,8 +174,8 @@ def _last_line(machine: Machine, command: str) -> dict[str, Any]:
     return line
 
 
-def _require(machine: Machine, command: list[str], *, seconds: float = 60) -> str:
-    outcome = machine.run(command, timeout_seconds=seconds)
+def _require(machine: Machine, command: list[str], *, seconds: float = 60, given: str | None = None) -> str:
+    outcome = machine.run(command, timeout_seconds=seconds, input_text=given)
     if outcome.exit_code != 0:
         raise ProofFailed(f"{' '.join(command[:6])} failed on {machine.instance_id}: {outcome.stdout}{outcome.stderr}")
     return outcome.stdout

@@ -1,6 +1,5 @@
 """How an instance ends, politely or not, and what its replacement or its next boot finds."""
 
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +15,9 @@ from lab.story.deployed_world import (
     back_up,
     is_active,
     journal_lines,
+    journal_of_a_disk,
     last_run,
     moment,
-    parsed_journal,
     sh,
     unit_properties,
     until,
@@ -141,14 +140,3 @@ def assert_the_replacement_has_it_all_at_once(world: World, left: Path) -> None:
     owner = world.owner()
     assert (owner["instance_id"], owner["released"]) == (replacement.instance_id, False)
     assert owner["epoch"] == released["epoch"] + 1
-
-
-def journal_of_a_disk(disk: Path) -> list[JournalLine]:
-    """The journal that a machine which is off has left on its disk."""
-    read = subprocess.run(
-        ["journalctl", f"--directory={disk / 'var/log/journal'}", "--no-pager", "--output=json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return parsed_journal(read.stdout)

@@ -1,0 +1,123 @@
+"""Play drills and tell what they cost: `python -m lab.drills [NAME…]`."""
+
+import argparse
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.drills.report import write_report
+from rich.console import Console
+from rich.table import Table
+
+from lab.aws.errors import EngineError
+from lab.drills.catalogue import DRILLS, Drill, chosen
+from lab.drills.record import DrillRecord, encode_records
+from lab.drills.stage import on_stage
+from lab.drills.stake import Stake
+from lab.instance.abilities import Piece, judge, look_around
+from lab.instance.errors import InstanceError
+from lab.story.deployed_world import World, deployed_world
+from lab.story.narration import Narrator, ProofFailed
+from lab.story.world import REPOSITORY, temporary_state_dir
+
+REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
+SECONDS_IN_THE_TABLE = "{:.0f} s"
+
+
+def main() -> int:
+    """Play the chosen drills; 0 when everything that was to be shown has been."""
+    parser = argparse.ArgumentParser(prog="make drills", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="drills to play (default: all; see --list)")
+    parser.add_argument("--list", action="store_true", help="name the drills and play none")
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args()
+    try:
+        drills = chosen([name for name in options.names if name])
+    except ValueError as problem:
+        print(f"make drills: {problem}", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(f"{drill.number:>3}  {drill.name:<18} {drill.title}" for drill in DRILLS))
+        return 0
+    ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
+    if not ability.can_run:
+        print(f"make drills: nothing can be booted here: {ability.reason}.", file=sys.stderr)
+        return 1
+    # A polite kill leaves by the same door as Ctrl-C, so that no mount or bridge stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return _play(drills, verbose=options.verbose)
+
+
+def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
+    say = Narrator()
+    scratch = temporary_state_dir()
+    records: list[DrillRecord] = []
+    gateway = ""
+    try:
+        with deployed_world(say, scratch) as world:
+            gateway = world.host.image.gateway.value
+            for drill in drills:
+                records.append(play(drill, world, say, verbose=verbose))
+    except (EngineError, InstanceError) as problem:
+        if verbose:
+            raise
+        say.console.print(f"[red]make drills failed:[/red] {problem}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        say.console.print("Interrupted; everything is cleaned up.")
+        return 130
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if records:
+            _report(records, gateway, say.console)
+    return 0 if all(record.passed for record in records) else 1
+
+
+def play(drill: Drill, world: World, say: Narrator, *, verbose: bool = False) -> DrillRecord:
+    """Play one drill, whatever became of those before; what fails is in the record."""
+    record = DrillRecord(drill.number, drill.name, drill.title)
+    with say.chapter(f"Drill {drill.number}: {drill.title}"):
+        try:
+            with on_stage(world, say, record, Stake(world.host.image.gateway)) as stage:
+                drill.play(stage)
+        except (ProofFailed, EngineError, InstanceError) as problem:
+            say.console.print(f"[red]failed:[/red] {problem}", soft_wrap=True)
+            if verbose:
+                say.console.print_exception()
+            _leave_nothing(world)
+    return record
+
+
+def _leave_nothing(world: World) -> None:
+    # The next drill begins with a machine of its own.
+    world.lose_machine()
+
+
+def _report(records: Sequence[DrillRecord], gateway: str, console: Console) -> None:
+    REPORT_FOLDER.mkdir(parents=True, exist_ok=True)
+    (REPORT_FOLDER / "records.json").write_text(encode_records(records))
+    report: Path = REPORT_FOLDER / "report.html"
+    write_report(records, report, made_at=datetime.now(UTC), gateway=gateway)
+    table = Table("", "drill", "what happened", "work lost", "to ready", "", highlight=False)
+    for record in records:
+        table.add_row(
+            str(record.number),
+            record.title,
+            record.failure or record.skipped or record.what_happened,
+            _seconds(record.lost_seconds),
+            _seconds(record.ready_seconds),
+            "[green]ok[/green]" if record.passed else "[red]failed[/red]",
+        )
+    console.print(table)
+    console.print(f"The timeline of each drill: {report}", soft_wrap=True)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else SECONDS_IN_THE_TABLE.format(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

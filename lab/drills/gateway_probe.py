@@ -1,0 +1,52 @@
+"""Watches from the outside whether a machine's gateway answers /readyz, many times a second and at next to no cost."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.instance.network import enter_namespace
+
+GATEWAY_PORT = 18789
+SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_FOR_AN_ANSWER = 2.0
+
+
+class GatewayProbe:
+    """A thread inside a machine's network namespace; tells every change of readiness with its monotonic time."""
+
+    def __init__(self, namespace: Path, tell: Callable[[float, bool], None]) -> None:
+        self._namespace = namespace
+        self._tell = tell
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch; what was ready last is told as not ready no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        enter_namespace(self._namespace)
+        ready = False
+        while not self._stopping.wait(SECONDS_BETWEEN_LOOKS):
+            asked = time.monotonic()
+            answer = _is_ready()
+            if answer is not ready:
+                ready = answer
+                self._tell(asked, ready)
+
+
+def _is_ready() -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", GATEWAY_PORT, timeout=SECONDS_FOR_AN_ANSWER)
+    try:
+        connection.request("GET", "/readyz")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return isinstance(answer, dict) and answer.get("ready") is True

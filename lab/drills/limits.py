@@ -1,0 +1,87 @@
+"""Drills in which the machine runs out of something: of memory, and of disk."""
+
+import shutil
+from pathlib import Path
+
+from lab.drills.memory_shortage import memory_shortage, oom_kills
+from lab.drills.record import Lane, Mood
+from lab.drills.stage import Stage
+from lab.drills.work import begin_work
+from lab.instance.machine import Machine
+from lab.story.deployed_world import is_active, last_run, sh, unit_properties, until, write_note
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+
+SMALL_DISK = Path(__file__).with_name("small_disk.sh")
+SMALL_DISK_SIZE = "160M"
+PROGRAM = "/usr/local/libexec/openclaw-lab-small-disk"
+FILLER = "/mnt/small/filler"
+NOTE = "workspace/before-the-disk-was-full.md"
+
+
+def out_of_memory(stage: Stage) -> None:
+    """The gateway wants more memory than there is, and the kernel kills it."""
+    machine = stage.ready_machine()
+    stage.back_up(machine)
+    pid = unit_properties(machine, GATEWAY_UNIT, "MainPID")
+    stage.disaster("the gateway's memory is used up")
+    with memory_shortage(machine):
+        until("the kill", lambda: _asked_to_death(machine), 90, every=0.2)
+    stage.tell(Lane.GATEWAY, "killed by the kernel for want of memory", Mood.BAD)
+    stage.wait_until_ready(machine)
+    stage.prove("its unit has started it again", unit_properties(machine, GATEWAY_UNIT, "MainPID") != pid)
+    begin_work(machine)
+    write_note(machine, "workspace/after-the-kill.md", "still here\n")
+    stage.back_up(machine)
+    stage.prove("backups go on", stage.world.body("latest/.openclaw/workspace/after-the-kill.md") == b"still here\n")
+    stage.prove_nothing_is_missing(machine)
+    stage.record.lost_seconds = 0.0
+    stage.record.what_happened = "killed by the kernel, started again by its unit; backups went on"
+
+
+def disk_full(stage: Stage) -> None:
+    """The disk that holds the state fills up, and is freed again."""
+    machine = stage.ready_machine()
+    stage.back_up(machine)
+    move_to_a_small_disk(machine)
+    machine.wait_for_gateway()
+    begin_work(machine)
+    write_note(machine, NOTE, "written before\n")
+    stage.back_up(machine)
+    latest = stage.world.history("latest/")
+    stage.disaster("the disk is full")
+    write_note(machine, "workspace/fresh.md", "not yet in any backup\n" * 1000)
+    sh(machine, f"head -c 1G /dev/zero > {FILLER} 2>/dev/null || :")
+    done = machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=120)
+    line = last_run(machine, "backup")
+    stage.say.step(f"the backup: {line.get('error')}")
+    stage.prove(
+        "the backup fails, and says that there is no space",
+        done.exit_code != 0 and "No space left on device" in str(line.get("error")),
+        str(line),
+    )
+    stage.prove("latest/ is as it was", stage.world.history("latest/") == latest)
+    stage.prove("the gateway still runs", is_active(machine))
+    sh(machine, f"rm {FILLER} && systemctl reset-failed {BACKUP_UNIT}")
+    stage.tell(Lane.INSTANCE, "there is room again", Mood.GOOD)
+    name = stage.back_up(machine)
+    stage.prove("the next backup is complete", name in stage.world.complete_snapshots())
+    sh(machine, "openclaw-s3-restore.py --verify", seconds=180)
+    stage.prove("and passes --verify", last_run(machine, "restore")["result"] == "verified")
+    stage.wait_until_ready(machine, 30)
+    stage.prove_nothing_is_missing(machine)
+    stage.record.lost_seconds = 0.0
+    stage.record.what_happened = "the backup failed with one sentence; the next one, with room, was complete"
+    # Its folders lie on a disk that goes with the machine's power.
+    stage.lose(machine)
+
+
+def move_to_a_small_disk(machine: Machine) -> None:
+    """Stop the gateway, move its folders and the agent's to a disk that can be filled, and start it again."""
+    shutil.copy(SMALL_DISK, machine.path(PROGRAM))
+    sh(machine, f"systemctl stop {GATEWAY_UNIT} && {PROGRAM} {SMALL_DISK_SIZE} && systemctl start {GATEWAY_UNIT}")
+
+
+def _asked_to_death(machine: Machine) -> bool:
+    # Every answer takes some memory.
+    machine.gateway_answer()
+    return oom_kills(machine) > 0

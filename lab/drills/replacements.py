@@ -1,0 +1,196 @@
+"""Drills in which another instance takes the place of the first: rolled out, partitioned from, paused and resumed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab.drills.endings import power_off
+from lab.drills.record import Lane, Mood
+from lab.drills.stage import Stage
+from lab.instance.machine import Machine
+from lab.story.deployed_world import (
+    BACKUP_PROGRAM,
+    RESTORE_UNIT,
+    STATE,
+    is_active,
+    last_run,
+    sh,
+    until,
+    write_note,
+)
+from lab.story.life import BACKUP_UNIT
+from lab.story.narration import ProofFailed
+from lab.story.world import REPOSITORY, STACK, ZONE_SUFFIX
+
+SHORT_OWNER_WAIT = Path(__file__).with_name("short-owner-wait.conf")
+POWER_COMMAND = REPOSITORY / "scripts" / "ec2-spot-power.py"
+PARTS_OF_A_DEPLOYMENT = ("platform", "ec2_spot", "cloud_init", "scripts")
+VERSION_FILE = "scripts/openclaw_agent/__init__.py"
+LATE = "workspace/written-by-the-old-one.md"
+
+
+def new_release(stage: Stage) -> None:
+    """A script is changed, and `pulumi up` rolls the instance."""
+    machine = stage.ready_machine()
+    stage.back_up(machine)
+    owner = stage.world.owner()
+    version = sh(machine, f"{BACKUP_PROGRAM} --version").strip()
+    stage.disaster("pulumi up with a changed script")
+    deploy_changed_copy(stage, version)
+    # The refresh has ended the old instance; EC2 shuts it down, and only then is the new one's turn.
+    power_off(stage, machine)
+    stage.prove("the old instance has released the bucket", stage.world.owner()["released"] is True)
+    last_snapshot = stage.world.complete_snapshots()[-1]
+    stage.lose(machine)
+    replacement = stage.boot_replacement()
+    stage.wait_until_ready(replacement)
+    lost = stage.measure_loss(replacement)
+    stage.prove("not one line of work is lost", lost == 0, f"{lost} s")
+    new_version = sh(replacement, f"{BACKUP_PROGRAM} --version").strip()
+    stage.prove(f"the new instance runs the new release, {new_version}", new_version == f"{version}.1", new_version)
+    now = stage.world.owner()
+    stage.prove(
+        "there was one writer after the other: one epoch later, and restored from the old one's final backup",
+        now["epoch"] == owner["epoch"] + 1 and last_run(replacement, "restore")["snapshot"] == last_snapshot,
+        f"{owner} then {now}, {last_run(replacement, 'restore')}",
+    )
+    stage.prove_nothing_is_missing(replacement)
+    stage.record.what_happened = "rolled by pulumi up: final backup, release, replacement with the new scripts"
+
+
+def two_instances(stage: Stage) -> None:
+    """The old instance is cut off from the network, not dead; another one takes its place, and then it is back."""
+    old = stage.ready_machine()
+    stage.back_up(old)
+    stage.disaster("partition: the old instance runs on, and reaches nothing")
+    old.partition()
+    stage.world.hypervisor.before_power_on = shorten_owner_wait
+    group = resize_group(stage, 2)
+    try:
+        until("a second instance", lambda: bool(stage.world.hypervisor.reconcile().booted))
+    finally:
+        stage.world.hypervisor.before_power_on = lambda _machine: None
+    new = next(row for row in stage.world.host.machines.values() if row.instance_id != old.instance_id)
+    stage.tell(Lane.REPLACEMENT, f"{new.instance_id} is powered on beside it")
+    until("the new instance's restore", lambda: _restored(new), 180, every=0.5)
+    stage.tell(Lane.REPLACEMENT, "it has waited for the owner in vain, and taken the bucket", Mood.NEUTRAL)
+    write_note(old, LATE, "late, and by the old one\n")
+    new.wait_for_gateway()
+    stage.watch(new)
+    write_note(new, "workspace/by-the-new-one.md", "by the new one\n")
+    stage.back_up(new)
+    latest, owner = stage.world.history("latest/"), stage.world.owner()
+    stage.prove("the bucket is the new one's", owner["instance_id"] == new.instance_id, str(owner))
+    old.heal()
+    stage.tell(Lane.INSTANCE, "the old instance is back on the network", Mood.NEUTRAL)
+    done = old.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=120)
+    line = last_run(old, "backup")
+    stage.prove("the old one is fenced", (done.exit_code != 0, line["result"]) == (True, "fenced"), str(line))
+    until("the stop of the old gateway", lambda: not is_active(old), 90)
+    stage.tell(Lane.INSTANCE, "the old instance is fenced and has stopped its gateway", Mood.GOOD)
+    stage.prove(
+        "latest/ and the ownership are untouched by it: no write, no deletion",
+        (stage.world.history("latest/"), stage.world.owner()) == (latest, owner),
+    )
+    kept = f"snapshots/{line.get('snapshot')}/.openclaw/{LATE}"
+    stage.prove(
+        f"its late writes are kept as snapshot {line.get('snapshot')}",
+        kept in stage.world.keys("snapshots/") and stage.world.body(kept) == b"late, and by the old one\n",
+    )
+    stage.note_last_work(old.disk.written)
+    stage.lose(old)
+    resize_group(stage, 1, group)
+    stage.wait_until_ready(new)
+    stage.record.lost_seconds = 0.0
+    stage.prove_nothing_is_missing(new)
+    stage.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
+
+
+def pause_and_resume(stage: Stage) -> None:
+    """`make pause` in the evening, `make resume` in the morning."""
+    machine = stage.ready_machine()
+    stage.back_up(machine)
+    time.sleep(2)
+    stage.disaster("make pause")
+    said = power(stage, "pause")
+    stage.say.step(" ".join(said.split()))
+    power_off(stage, machine)
+    stage.prove("the instance has released the bucket", stage.world.owner()["released"] is True)
+    stage.lose(machine)
+    stage.world.hypervisor.reconcile()
+    stage.prove("there is no instance, and none comes", not stage.world.host.machines)
+    time.sleep(3)
+    stage.prove("still none", not stage.world.hypervisor.reconcile().booted)
+    stage.tell(Lane.DRILL, "make resume")
+    stage.say.step(" ".join(power(stage, "resume").split()))
+    replacement = stage.boot_replacement()
+    stage.wait_until_ready(replacement)
+    lost = stage.measure_loss(replacement)
+    stage.prove("not one line of work is lost", lost == 0, f"{lost} s")
+    stage.prove_nothing_is_missing(replacement)
+    stage.record.what_happened = "final backup, no instance, and back with everything"
+
+
+def deploy_changed_copy(stage: Stage, version: str) -> None:
+    """Change one script in a copy of the programs, and deploy both stacks from there."""
+    copy = stage.world.scratch / "changed"
+    shutil.rmtree(copy, ignore_errors=True)
+    for part in PARTS_OF_A_DEPLOYMENT:
+        shutil.copytree(REPOSITORY / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    for name in REPOSITORY.glob("requirements*.txt"):
+        shutil.copy(name, copy)
+    changed = copy / VERSION_FILE
+    text = changed.read_text()
+    if f'"{version}"' not in text:
+        raise ProofFailed(f"{VERSION_FILE} does not name the version {version}.")
+    changed.write_text(text.replace(f'"{version}"', f'"{version}.1"'))
+    engine, region = stage.world.cloud.engine, stage.world.aws.region
+    stage.say.step("pulumi up in platform/")
+    stage.world.cloud.platform = engine.up(copy / "platform", STACK, {})
+    stage.say.step("pulumi up in ec2_spot/")
+    stage.world.cloud.instance = engine.up(copy / "ec2_spot", STACK, {"availability_zone": region + ZONE_SUFFIX})
+
+
+def shorten_owner_wait(machine: object) -> None:
+    """Put the drill's drop-in on a new machine's disk."""
+    assert isinstance(machine, Machine)  # noqa: S101 - the lab's host makes no other
+    target = machine.disk.written / f"etc/systemd/system/{RESTORE_UNIT}.d" / SHORT_OWNER_WAIT.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(SHORT_OWNER_WAIT, target)
+
+
+def resize_group(stage: Stage, size: int, group: str = "") -> str:
+    """Let the stack's group hold this many instances, as its template never would; returns its name."""
+    autoscaling = stage.world.aws.client("autoscaling")
+    if not group:
+        (found,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        group = str(found["AutoScalingGroupName"])
+    autoscaling.update_auto_scaling_group(AutoScalingGroupName=group, MaxSize=size, DesiredCapacity=size)
+    return group
+
+
+def power(stage: Stage, what: str) -> str:
+    """Run the command behind `make pause` and `make resume`; returns what it says."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, str(POWER_COMMAND), what, "--region", stage.world.aws.region, "--every", "1", STACK],
+        env={**os.environ, **stage.world.aws.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ProofFailed(f"ec2-spot-power.py {what} failed: {done.stderr}")
+    return done.stdout
+
+
+def _restored(machine: Machine) -> bool:
+    if not machine.path("/run/cloud-init/result.json").exists():
+        return False
+    errors = json.loads(machine.path("/run/cloud-init/result.json").read_text())["v1"]["errors"]
+    if errors:
+        raise ProofFailed(f"cloud-init failed: {errors}")
+    return is_active(machine, RESTORE_UNIT) and machine.path(STATE).is_dir()
