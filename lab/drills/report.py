@@ -18,6 +18,7 @@ from lab.drills.report_layout import Item, numbered
 from lab.drills.report_text import (
     MOODS,
     SIGNS,
+    VERDICT_SIGNS,
     lost_text,
     plain,
     ready_text,
@@ -83,12 +84,12 @@ def _summary_rows(records: Sequence[DrillRecord]) -> ET.Element:
         _cell(row, str(record.number))
         link = ET.SubElement(ET.SubElement(row, "td"), "a", {"href": f"#drill-{record.number}"})
         link.text = plain(record.title or record.name)
-        _cell(row, record.what_happened)
+        happened = _cell(row, record.what_happened)
+        if record.failure or record.skipped:
+            ET.SubElement(happened, "span", {"class": "why"}).text = plain(record.failure or record.skipped)
         _cell(row, lost_text(record), "number")
         _cell(row, ready_text(record), "number")
-        cell = _cell(row, verdict(record), f"verdict {verdict(record)}")
-        if record.failure or record.skipped:
-            ET.SubElement(cell, "span", {"class": "why"}).text = plain(record.failure or record.skipped)
+        _cell(row, f"{VERDICT_SIGNS[verdict(record)]} {verdict(record)}", f"verdict {verdict(record)}")
     return body
 
 
@@ -96,6 +97,7 @@ def _card(record: DrillRecord) -> str:
     items = numbered(record)
     return _template("report_card.html.tmpl").substitute(
         verdict=verdict(record),
+        sign=VERDICT_SIGNS[verdict(record)],
         number=record.number,
         name=_escaped(record.name),
         title=_escaped(record.title),

@@ -35,6 +35,9 @@ def read_records(path: Path) -> list[DrillRecord]:
 
 def _wrong_values(record: DrillRecord) -> Iterator[str]:
     """JSON's values of the wrong type pass the dataclasses unseen."""
+    if not isinstance(record.proofs, list):
+        yield f"{record.proofs!r} is no list of proofs"
+        return
     texts = [record.name, record.title, record.what_happened, record.failure, record.skipped, *record.proofs]
     texts += [event.text for event in record.events] + [span.text for span in record.spans]
     yield from (f"{text!r} is no text" for text in texts if not isinstance(text, str))

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import groupby, zip_longest
 
-from lab.drills.record import DrillRecord, Event, Lane, Span
+from lab.drills.record import DrillRecord, Event, Lane, Mood, Span
 
 WIDTH = 1000.0
 LEFT = 104.0
@@ -54,15 +55,26 @@ class Bar:
     written: str
 
 
+class Side(Enum):
+    """Where a text stands beside its mark."""
+
+    RIGHT = 1
+    LEFT = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A numbered mark centred at (x, y), with a line from the moment itself at (at_x, at_y)."""
+    """A numbered mark centred at (x, y), with a line from the moment itself at (at_x, at_y).
+
+    Its text stands on its right or left (`side`) where there is room, else in the list alone.
+    """
 
     item: Item
     x: float
     y: float
     at_x: float
     at_y: float
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,8 @@ class Layout:
     height: float
     rows: tuple[LaneRow, ...]
     ticks: tuple[Tick, ...]
+    disasters: tuple[float, ...]
+    """Where the drill did something bad to the instance: lines through all lanes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,8 @@ def lay_out(record: DrillRecord, items: Sequence[Item]) -> Layout:
             row = _row(lane, top, mine, scale)
             rows.append(row)
             top += row.height
-    return Layout(top + AXIS_HEIGHT, tuple(rows), tuple(_ticks(scale)))
+    disasters = (scale.x(item.began) for item in items if item.what.lane is Lane.DRILL and item.what.mood is Mood.BAD)
+    return Layout(top + AXIS_HEIGHT, tuple(rows), tuple(_ticks(scale)), tuple(disasters))
 
 
 def _scale(seconds: float, items: Iterable[Item]) -> Scale:
@@ -166,21 +181,54 @@ def _written(item: Item, width: float) -> str:
 def _badges(wanted: Sequence[tuple[float, float, Item]], below: float) -> list[Badge]:
     """Stagger what is close together over a few rows, and then move it aside."""
     lasts: list[float] = []
+    texts: list[float] = []
     placed: list[tuple[int, float, float, float, Item]] = []
     for at_x, at_y, item in wanted:
-        level = next((level for level, last in enumerate(lasts) if last + BADGE_DISTANCE <= at_x), len(lasts))
-        if level == MOST_BADGE_ROWS:
-            level = lasts.index(min(lasts))
+        needed = _room(item)
+        level = _level(at_x, needed, lasts, texts)
         x = max(at_x, lasts[level] + BADGE_DISTANCE) if level < len(lasts) else at_x
         lasts[level : level + 1] = [x]
+        texts[level : level + 1] = [x + (needed if x + needed <= WIDTH else BADGE_DISTANCE / 2)]
         placed.append((level, x, at_x, at_y, item))
     badges: list[Badge] = []
     for level, row in groupby(sorted(placed, key=lambda each: each[:2]), key=lambda each: each[0]):
         limit = RIGHT
+        in_row: list[Badge] = []
         for _, x, at_x, at_y, item in reversed(list(row)):
-            badges.append(Badge(item, min(x, limit), below + BADGE_PITCH * (level + 0.5), at_x, at_y))
+            in_row.insert(0, Badge(item, min(x, limit), below + BADGE_PITCH * (level + 0.5), at_x, at_y))
             limit = min(x, limit) - BADGE_DISTANCE
+        badges += _with_texts(in_row)
     return sorted(badges, key=lambda badge: badge.item.number)
+
+
+def _level(at_x: float, needed: float, lasts: Sequence[float], texts: Sequence[float]) -> int:
+    """Choose a row; near the right edge, where gateways become ready, a text needs its room on the left."""
+    free = [level for level, last in enumerate(lasts) if last + BADGE_DISTANCE <= at_x]
+    roomy = (level for level in free if at_x + needed <= WIDTH or texts[level] <= at_x - needed)
+    fallback = free[0] if free else lasts.index(min(lasts)) if lasts else 0
+    return next(roomy, len(lasts) if len(lasts) < MOST_BADGE_ROWS else fallback)
+
+
+def _room(item: Item) -> float:
+    """How much a badge and its text need beside the badge's centre."""
+    return len(item.what.text) * LETTER_WIDTH + BADGE_DISTANCE
+
+
+def _with_texts(row: Sequence[Badge]) -> Iterable[Badge]:
+    """Let each badge of a row, from left to right, have its text beside it if that touches no other."""
+    free_from = LEFT
+    for badge, follower in zip_longest(row, row[1:]):
+        needed = _room(badge.item)
+        until = follower.x - BADGE_DISTANCE / 2 if follower else WIDTH
+        right = badge.x + BADGE_DISTANCE / 2
+        if badge.x + needed <= until:
+            yield replace(badge, side=Side.RIGHT)
+            right = badge.x + needed
+        elif badge.x - needed >= free_from:
+            yield replace(badge, side=Side.LEFT)
+        else:
+            yield badge
+        free_from = right
 
 
 def _ticks(scale: Scale) -> Iterable[Tick]:

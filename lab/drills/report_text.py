@@ -7,6 +7,7 @@ from lab.drills.report_layout import Item
 
 MOODS = {Mood.GOOD: "as it should be", Mood.BAD: "a loss or an outage", Mood.NEUTRAL: "a step"}
 SIGNS = {Mood.GOOD: "✓", Mood.BAD: "✕", Mood.NEUTRAL: "·"}
+VERDICT_SIGNS = {"passed": "✓", "failed": "✕", "skipped": "○"}
 """Seen beside the colour, for those who do not see it."""
 
 _UNWRITABLE = {"Cc", "Cs", "Cn"}

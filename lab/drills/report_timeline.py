@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from lab.drills.record import DrillRecord, Mood, Span
-from lab.drills.report_layout import LEFT, RIGHT, WIDTH, Badge, Bar, Item, LaneRow, Tick, lay_out
+from lab.drills.report_layout import LEFT, RIGHT, WIDTH, Badge, Bar, Item, LaneRow, Side, Tick, lay_out
 from lab.drills.report_text import mark_text, plain
 
 BADGE_RADIUS = 9.0
@@ -14,20 +14,16 @@ def timeline_svg(record: DrillRecord, items: Sequence[Item]) -> ET.Element:
     """Draw a record's items: a row for each lane in use, an axis in seconds, and a text for every mark."""
     layout = lay_out(record, items)
     described = plain(f"Timeline of drill {record.number}, {record.title}; the list below says the same in words")
-    svg = ET.Element(
-        "svg",
-        {
-            "viewBox": f"0 0 {WIDTH:g} {layout.height:.1f}",
-            "class": "timeline",
-            "role": "group",
-            "aria-label": described,
-        },
-    )
+    box = f"0 0 {WIDTH:g} {layout.height:.1f}"
+    svg = ET.Element("svg", {"viewBox": box, "class": "timeline", "role": "group", "aria-label": described})
     plot_bottom = layout.rows[-1].top + layout.rows[-1].height if layout.rows else 0.0
     for count, row in enumerate(layout.rows):
         _draw_lane(svg, row, shaded=count % 2 == 0)
     for tick in layout.ticks:
         _draw_tick(svg, tick, plot_bottom)
+    for disaster in layout.disasters:
+        x = f"{disaster:.1f}"
+        ET.SubElement(svg, "line", {"class": "disaster", "x1": x, "x2": x, "y1": "0", "y2": f"{plot_bottom:.1f}"})
     for row in layout.rows:
         for badge in row.badges:
             _draw_line(svg, badge)
@@ -55,7 +51,8 @@ def _draw_tick(svg: ET.Element, tick: Tick, bottom: float) -> None:
 
 
 def _draw_bar(svg: ET.Element, bar: Bar) -> None:
-    group = _mark(svg, bar.item, "bar")
+    # A bar without a text has a badge, which is read aloud in its place.
+    group = _mark(svg, bar.item, "bar", spoken=bool(bar.written))
     place = {"x": f"{bar.x:.1f}", "y": f"{bar.y:.1f}", "width": f"{bar.width:.1f}", "height": "20", "rx": "2.5"}
     ET.SubElement(group, "rect", place)
     if bar.written:
@@ -85,10 +82,15 @@ def _draw_badge(svg: ET.Element, badge: Badge) -> None:
         ET.SubElement(group, "circle", {"cx": f"{badge.x:.1f}", "cy": f"{badge.y:.1f}", "r": f"{r:g}"})
     text = ET.SubElement(group, "text", {"x": f"{badge.x:.1f}", "y": f"{badge.y + 3.6:.1f}", "text-anchor": "middle"})
     text.text = str(badge.item.number)
+    if badge.side is not None:
+        anchor = "start" if badge.side is Side.RIGHT else "end"
+        place = {"x": f"{badge.x + badge.side.value * (r + 5):.1f}", "y": f"{badge.y + 4:.1f}", "text-anchor": anchor}
+        ET.SubElement(group, "text", {"class": "beside", **place}).text = plain(badge.item.what.text)
 
 
-def _mark(svg: ET.Element, item: Item, kind: str) -> ET.Element:
+def _mark(svg: ET.Element, item: Item, kind: str, *, spoken: bool = True) -> ET.Element:
     said = mark_text(item)
-    group = ET.SubElement(svg, "g", {"class": f"{kind} {item.what.mood}", "role": "img", "aria-label": said})
+    read = {"role": "img", "aria-label": said} if spoken else {"aria-hidden": "true"}
+    group = ET.SubElement(svg, "g", {"class": f"{kind} {item.what.mood}", **read})
     ET.SubElement(group, "title").text = said
     return group
