@@ -60,9 +60,9 @@ def put_root_files(disk: Disk, settings: Mapping[str, str], source: Path = ROOT_
         elif path.suffix == TEMPLATE_SUFFIX:
             target = target.with_suffix("")
             target.write_text(string.Template(path.read_text()).substitute(settings))
-            target.chmod(0o644)
         else:
             shutil.copyfile(path, target)
+        if not target.is_symlink():
             target.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
         os.chown(target, 0, 0, follow_symlinks=False)
 

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from lab.instance.abilities import Piece, judge, look_around
+from lab.instance.compose_file import read_compose_file
+from lab.instance.compose_unit import unit_settings
 from lab.instance.debian import Say, install_host_packages
 from lab.instance.disk import create_disk, put_root_files, put_seed
 from lab.instance.errors import MachineFailed
@@ -117,7 +119,7 @@ class MachineHost:
         disk = create_disk(self.disks / f"{network.bridge}-{short_name}", self.image)
         try:
             host_name = f"ip-{str(port.address).replace('.', '-')}"
-            put_root_files(disk, {"endpoint_url": endpoint_url})
+            put_root_files(disk, {"endpoint_url": endpoint_url, **unit_settings(read_compose_file())})
             put_seed(disk, plan.instance_id, host_name, plan.user_data)
             imds = ImdsServer(_identity(plan, port.address), port.listen_for_metadata())
         except BaseException:

@@ -17,6 +17,8 @@ from openclaw_agent.errors import AgentError
 
 COMMAND_TIMEOUT_SECONDS = 20
 LATE_FREEZE_SECONDS = 2
+STANDS_STILL = b"."
+LONGEST_REPORT = 4096
 
 
 class FreezeUnavailable(AgentError):
@@ -136,20 +138,19 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
     Raises:
         FreezeUnavailable: when the gateway cannot be frozen; it is running then.
     """
-    with _thawing_watcher(freezer.thaw_command(), budget) as stands_still:
-        freeze = Freeze(budget, time.monotonic())
+    began = time.monotonic()
+    with _watcher(freezer, budget) as answer:
+        freeze = Freeze(budget, began)
         try:
-            try:
-                _run(freezer.freeze_command())
-            except AgentError as problem:
-                raise FreezeUnavailable(str(problem)) from problem
-            stands_still()
+            problem = answer()
+            if problem:
+                raise FreezeUnavailable(problem)
             # The budget is for what is done while the gateway stands still, not for the request to stop it.
-            freeze.budget += time.monotonic() - freeze.began
+            freeze.budget += time.monotonic() - began
             yield freeze
         finally:
             thaw(freezer)
-            freeze.milliseconds = (time.monotonic() - freeze.began) * 1000
+            freeze.milliseconds = (time.monotonic() - began) * 1000
 
 
 def thaw(freezer: Freezer) -> None:
@@ -159,41 +160,55 @@ def thaw(freezer: Freezer) -> None:
 
 
 @contextlib.contextmanager
-def _thawing_watcher(command: Sequence[str], budget: float) -> Iterator[Callable[[], None]]:
-    # The child notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place. The block
-    # calls what it is given once the gateway stands still: only then does the child's clock begin.
-    reading, writing = os.pipe()
+def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], str]]:
+    # The watcher is the one that freezes, so that its clock runs from that very moment, however the agent fares. It
+    # notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place.
+    alive, end_of_agent = os.pipe()
+    report, telling = os.pipe()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
             os.setsid()
-            os.close(writing)
-            _thaw_unless_told(reading, command, budget)
+            os.close(end_of_agent)
+            os.close(report)
+            _freeze_and_watch(freezer, alive, telling, budget)
         os._exit(0)
-    os.close(reading)
+    os.close(alive)
+    os.close(telling)
 
-    def tell() -> None:
-        # After an overrun the watcher has thawed, and is gone.
-        with contextlib.suppress(BrokenPipeError):
-            os.write(writing, b".")
+    def answer() -> str:
+        """Wait until the gateway stands still; what it returns says why it does not, and is empty if it does."""
+        ready, _, _ = select.select([report], [], [], COMMAND_TIMEOUT_SECONDS + LATE_FREEZE_SECONDS)
+        told = os.read(report, LONGEST_REPORT) if ready else b""
+        if told:
+            return "" if told == STANDS_STILL else told.decode(errors="replace")
+        # The watcher died with the freeze on its way: it may take effect after a first thaw.
+        thaw(freezer)
+        time.sleep(LATE_FREEZE_SECONDS)
+        return "the process that freezes the gateway has died"
 
     try:
-        yield tell
+        yield answer
     finally:
-        tell()
-        os.close(writing)
+        # After an overrun the watcher has thawed, and is gone.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(end_of_agent, b".")
+        os.close(end_of_agent)
+        os.close(report)
         os.waitpid(child, 0)
 
 
-def _thaw_unless_told(reading: int, command: Sequence[str], budget: float) -> None:
-    if not _told(reading, COMMAND_TIMEOUT_SECONDS + 1):
-        # The agent died with the freeze on its way: it may take effect after a first thaw.
-        with contextlib.suppress(AgentError):
-            _run(command)
-        time.sleep(LATE_FREEZE_SECONDS)
-    elif _told(reading, budget + 1):
+def _freeze_and_watch(freezer: Freezer, alive: int, telling: int, budget: float) -> None:
+    try:
+        _run(freezer.freeze_command())
+    except AgentError as problem:
+        os.write(telling, str(problem).encode()[:LONGEST_REPORT])
         return
-    os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
+    with contextlib.suppress(BrokenPipeError):
+        os.write(telling, STANDS_STILL)
+    if not _told(alive, budget + 1):
+        command = freezer.thaw_command()
+        os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
 
 
 def _told(reading: int, seconds: float) -> bool:

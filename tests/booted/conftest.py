@@ -8,9 +8,9 @@ from lab.aws.server import EmbeddedAws
 from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
+from lab.story.deployed_world import World
 from lab.story.narration import Narrator
 from lab.story.world import deploy, group_name
-from tests.booted.deployed_world import World
 
 
 @pytest.fixture(scope="session")

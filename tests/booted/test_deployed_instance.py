@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.instance.machine import Machine
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.story.world import REPOSITORY
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     RESTORE_UNIT,
     World,
     back_up,
@@ -23,6 +21,8 @@ from tests.booted.deployed_world import (
     unit_properties,
     write_note,
 )
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.story.world import REPOSITORY
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.instance.machine import Machine
-from lab.story.evidence import account_of, differences
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     RESTORE_UNIT,
     STATE,
     JournalLine,
@@ -26,6 +24,8 @@ from tests.booted.deployed_world import (
     until,
     write_note,
 )
+from lab.story.evidence import account_of, differences
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -9,8 +9,7 @@ import time
 import pytest
 
 from lab.instance.machine import Machine
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     BACKUP_PROGRAM,
     CGROUPS,
     OWNER_KEY,
@@ -28,6 +27,7 @@ from tests.booted.deployed_world import (
     until,
     write_note,
 )
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -12,6 +12,7 @@ import pytest
 
 from lab.aws.server import EmbeddedAws
 from lab.instance.cgroups import cgroup_folders
+from lab.instance.compose_file import read_compose_file
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost, MachinePlan
 from lab.instance.network import NAMESPACES
@@ -24,7 +25,10 @@ BUCKET = "openclaw-lab-scripts-booted-123456789012"
 SECRET = "a raw $ecret with 'quotes' and spaces"
 MINIMAL_CONFIG = {"gateway": {"mode": "local", "bind": "lan"}}
 LAB_THAT_STAYS = """
+import signal
 import time
+# A shell's background jobs, such as some CI's, are born deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lab.instance.machine_host import MachineHost, MachinePlan
 with MachineHost() as host:
     machine = host.add_machine(MachinePlan("i-0ddddddddddddddd1", "#cloud-config\\n{}\\n"), "http://127.0.0.1:1")
@@ -40,7 +44,7 @@ def user_data() -> str:
     settings = {
         "write_files": [
             {"path": "/etc/written-by-cloud-init", "content": "hello\n", "permissions": "0640"},
-            {"path": "/etc/openclaw/gateway.env", "content": "OPENCLAW_IMAGE=none\n"},
+            {"path": "/etc/openclaw/gateway.env", "content": "OPENCLAW_IMAGE=none\nOPENCLAW_MEMORY_LIMIT=1500m\n"},
             {"path": "/etc/systemd/system/openclaw.service", "content": REAL_UNIT.read_text()},
             {
                 "path": "/etc/systemd/system/openclaw-s3-restore.service",
@@ -58,7 +62,10 @@ def user_data() -> str:
         ],
         "runcmd": [
             ["sh", "-c", "echo ran as $(id -un) > /etc/ran-by-cloud-init"],
-            ["install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/.openclaw"],
+            [
+                *("install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/.openclaw"),
+                *("/opt/openclaw/.openclaw/.config", "/opt/openclaw/.openclaw/.config/openclaw"),
+            ],
             ["install", "-d", "-m", "0750", "/var/log/openclaw-gateway"],
             ["sh", "-c", f"echo '{json.dumps(MINIMAL_CONFIG)}' > /opt/openclaw/.openclaw/openclaw.json"],
             ["chown", "1000:1000", "/opt/openclaw/.openclaw/openclaw.json"],
@@ -128,8 +135,27 @@ def test_the_gateway_runs_as_uid_1000_with_the_containers_environment_and_raw_se
     assert owners == {"1000"}
     printed = machine.run(["/usr/local/libexec/openclaw-as-gateway", "env"]).stdout.splitlines()
     assert f"OPENCLAW_GATEWAY_TOKEN={SECRET}" in printed
-    assert "XDG_CONFIG_HOME=/home/node/.openclaw" in printed
     assert not [line for line in printed if line.startswith("AWS_")]
+
+
+def test_the_gateway_has_the_containers_limits_and_no_privilege(machine: Machine) -> None:
+    machine.wait_for_gateway()
+    container = read_compose_file()
+    shown = machine.run(
+        ["systemctl", "show", "openclaw.service", "-p", "TasksMax,TimeoutStopUSec,MemoryMax,MemorySwapMax"]
+    ).stdout
+    assert dict(line.split("=") for line in shown.splitlines()) == {
+        "TasksMax": str(container.pids_limit),
+        "TimeoutStopUSec": f"{container.stop_grace_seconds}s",
+        # gateway.env's own limit, and the file's where gateway.env names none.
+        "MemoryMax": str(1500 * 2**20),
+        "MemorySwapMax": str((3600 - 1500) * 2**20),
+    }
+    (main_pid,) = machine.run(["systemctl", "show", "openclaw.service", "-p", "MainPID", "--value"]).stdout.split()
+    status = machine.run(["cat", f"/proc/{main_pid}/status"]).stdout
+    privileges = dict(line.split(":\t") for line in status.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
+    assert privileges.pop("NoNewPrivs") == "1"
+    assert set(privileges.values()) == {"0" * 16}
 
 
 def test_the_role_from_the_metadata_service_opens_s3(machine: Machine) -> None:

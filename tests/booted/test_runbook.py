@@ -5,9 +5,7 @@ import re
 import pytest
 
 from lab.instance.machine import Machine
-from lab.story.evidence import Account, account_of, differences
-from lab.story.life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     OWNER_KEY,
     RESTORE_PROGRAM,
     STATE,
@@ -18,6 +16,8 @@ from tests.booted.deployed_world import (
     until,
     write_note,
 )
+from lab.story.evidence import Account, account_of, differences
+from lab.story.life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from openclaw_agent.bucket_layout import DAMAGED_PREFIX, QUARANTINED_FILE, RESERVED_FILE
-from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, NotOwner, Refused, StoreError
+from openclaw_agent.errors import (
+    AgentError,
+    CorruptObject,
+    LocalStorageError,
+    ManifestInvalid,
+    NotOwner,
+    Refused,
+    StoreError,
+)
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.instance_metadata import boot_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
@@ -24,6 +32,8 @@ from openclaw_agent.snapshot_names import MANIFEST_FILE
 from openclaw_agent.tree_walk import walk
 
 MANIFEST_START = b'{"format":'
+# docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
+AUTH_KEY_FOLDER = ".config/openclaw"
 SNAPSHOT_PARTS = frozenset(
     {
         MANIFEST_FILE,
@@ -65,6 +75,27 @@ def prepare_start(settings: Settings, store: ObjectStore, log: RunLog) -> None:
             "files. Bring them back with openclaw-s3-restore.py, or start afresh with "
             "openclaw-s3-backup.py --accept-shrink after mkdir."
         )
+    if settings.on_instance:
+        _provide_auth_key_folder(folder)
+
+
+def _provide_auth_key_folder(state_dir: Path) -> None:
+    folder = state_dir
+    for part in AUTH_KEY_FOLDER.split("/"):
+        folder /= part
+        try:
+            folder.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                os.chown(folder, GATEWAY_UID, GATEWAY_UID)
+        except FileExistsError:
+            # What is mounted into the container must not be of the container's choosing.
+            if folder.is_symlink() or not folder.is_dir():
+                raise Refused(
+                    f"The gateway must not start: {folder} is no folder, and it is mounted into the gateway's "
+                    "container; move it away."
+                ) from None
+        except OSError as problem:
+            raise LocalStorageError(f"The folder {folder} cannot be made ({problem.strerror}).") from problem
 
 
 def _require_ownership(store: ObjectStore, boot: BootRecord, log: RunLog) -> None:

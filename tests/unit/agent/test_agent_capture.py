@@ -4,16 +4,16 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from openclaw_agent import capture as capture_module
-from openclaw_agent import databases, freezer
+from openclaw_agent import databases
 from openclaw_agent.capture import RACY_NANOSECONDS, Capture, capture_state
 from openclaw_agent.clone import clone_file
-from openclaw_agent.errors import AgentError, LocalStorageError
+from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer, NothingToFreeze
 from openclaw_agent.manifest import CaptureMethod, Entry, Manifest
@@ -33,29 +33,32 @@ class Stopped:
         raise AssertionError("nothing to thaw")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway whose freezer is a function of this test; `hold_up` runs while it stands still."""
+    """A gateway of two files: `calls` lists what was asked of it; `frozen` exists while it stands still."""
 
-    frozen: bool = False
-    hold_up: Callable[[], None] = lambda: None
-    asked: list[str] = field(default_factory=list)
+    folder: Path
+
+    @property
+    def stands_still(self) -> bool:
+        return (self.folder / "frozen").exists()
 
     def is_running(self) -> bool:
         return True
 
     def freeze_command(self) -> Sequence[str]:
-        return ("true", "freeze")
+        return ("sh", "-c", f"cd '{self.folder}'; : > frozen; echo freeze >> calls")
 
     def thaw_command(self) -> Sequence[str]:
-        return ("true", "thaw")
+        return ("sh", "-c", f"cd '{self.folder}'; echo thaw >> calls; rm -f frozen")
 
-    def run(self, command: Sequence[str]) -> str:
-        self.asked.append(command[1])
-        self.frozen = command[1] == "freeze"
-        if self.frozen:
-            self.hold_up()
-        return ""
+
+@dataclass(frozen=True, slots=True)
+class Unfreezable(Running):
+    """A gateway that cannot be frozen."""
+
+    def freeze_command(self) -> Sequence[str]:
+        return ("sh", "-c", "echo 'no such cgroup' >&2; exit 1")
 
 
 @dataclass(slots=True)
@@ -232,34 +235,34 @@ def test_a_database_that_was_never_good_is_taken_as_it_is(state: Captures) -> No
     assert by_path(captured)["db"].fingerprint is None
 
 
-def test_what_the_walk_says_of_the_gateway(state: Captures, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.subprocess
+def test_what_the_walk_says_of_the_gateway(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
     stopped = state.take(by=Stopped())
     assert (stopped.method, stopped.live_because) == (CaptureMethod.STOPPED, "")
     live = state.take(by=NothingToFreeze())
     assert (live.method, live.live_because) == (CaptureMethod.LIVE, "no gateway is configured to be frozen")
-    gateway = Running()
-    monkeypatch.setattr(freezer, "_run", gateway.run)
+    gateway = Running(tmp_path)
     still = state.take(by=gateway)
     assert (still.method, still.live_because) == (CaptureMethod.FROZEN, "")
     assert still.freeze_ms > 0
-    assert gateway.asked == ["freeze", "thaw"]
+    assert (tmp_path / "calls").read_text().split() == ["freeze", "thaw"]
     assert stopped.entries == still.entries
 
 
+@pytest.mark.subprocess
 def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
-    state: Captures, monkeypatch: pytest.MonkeyPatch
+    state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wal_database(state.root / "db").close()
     for name in ("a", "b"):
         (state.root / name).write_text("x" * 100)
-    gateway = Running()
-    monkeypatch.setattr(freezer, "_run", gateway.run)
+    gateway = Running(tmp_path)
     still: list[bool] = []
     clone = clone_file
 
     def noting(source: Path, target: Path) -> os.stat_result:
-        still.append(gateway.frozen)
+        still.append(gateway.stands_still)
         return clone(source, target)
 
     monkeypatch.setattr(capture_module, "clone_file", noting)
@@ -271,14 +274,16 @@ def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
     assert rows_of(captured.clones["db"]) == 10
 
 
-def test_a_clone_that_overran_the_freeze_is_made_again(state: Captures, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.subprocess
+def test_a_clone_that_overran_the_freeze_is_made_again(
+    state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (state.root / "a").write_text("hello")
-    gateway = Running()
-    monkeypatch.setattr(freezer, "_run", gateway.run)
+    gateway = Running(tmp_path)
     clone = clone_file
 
     def slow(source: Path, target: Path) -> os.stat_result:
-        if gateway.frozen:
+        if gateway.stands_still:
             time.sleep(0.3)
         return clone(source, target)
 
@@ -288,15 +293,11 @@ def test_a_clone_that_overran_the_freeze_is_made_again(state: Captures, monkeypa
     assert by_path(captured)["a"].captured_live
 
 
-def test_a_gateway_that_cannot_be_frozen_is_captured_live(state: Captures, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.subprocess
+def test_a_gateway_that_cannot_be_frozen_is_captured_live(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
-
-    def refuse(command: Sequence[str]) -> str:
-        raise AgentError(f"{command[1]} is not possible")
-
-    monkeypatch.setattr(freezer, "_run", refuse)
-    captured = state.take(by=Running())
-    assert (captured.method, captured.live_because) == (CaptureMethod.LIVE, "freeze is not possible")
+    captured = state.take(by=Unfreezable(tmp_path))
+    assert (captured.method, captured.live_because) == (CaptureMethod.LIVE, "sh -c failed: no such cgroup")
     assert set(captured.clones) == {"a"}
 
 

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,19 +148,40 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
-def test_an_agent_that_is_killed_while_the_freeze_is_on_its_way_leaves_nothing_frozen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_an_agent_that_ends_or_hangs_while_the_freeze_is_on_its_way_leaves_nothing_frozen(
+    tmp_path: Path, blow: signal.Signals
+) -> None:
     gateway = GatewayStandIn(tmp_path, freeze_seconds=1.0)
     agent = os.fork()
     if agent == 0:
-        with contextlib.suppress(BaseException), frozen(gateway, 5):
-            pass
+        with contextlib.suppress(BaseException), frozen(gateway, 0.5):
+            time.sleep(60)
         os._exit(1)
     time.sleep(0.5)
+    os.kill(agent, blow)
+    time.sleep(1.0)
+    assert gateway.calls()[0] == "freeze"
+    wait_until_it_runs(gateway, 5)
     os.kill(agent, signal.SIGKILL)
     os.waitpid(agent, 0)
-    time.sleep(1.0)
-    assert gateway.calls()[:2] == ["thaw", "freeze"]
-    wait_until_it_runs(gateway, 5)
+
+
+def test_a_watcher_that_is_killed_with_the_freeze_on_its_way_is_told_and_nothing_stays_frozen(tmp_path: Path) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_seconds=1.0)
+    before = children()
+
+    def kill_the_watcher() -> None:
+        time.sleep(0.5)
+        os.kill(int(next(iter(children() - before))), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_watcher)
+    killer.start()
+    with pytest.raises(FreezeUnavailable, match="has died"), frozen(gateway, 2):
+        pytest.fail("the block must not run")
+    killer.join()
+    assert gateway.calls() == ["thaw", "freeze", "thaw"]
+    assert not gateway.stands_still()
 
 
 def test_no_process_is_left_behind(gateway: GatewayStandIn) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from openclaw_agent.actions.before_start import AUTH_KEY_FOLDER
+from openclaw_agent.exclusions import Exclusions
+
 CLOUD_INIT = Path(__file__).parents[3] / "cloud_init"
 SERVICES = ("openclaw-gateway", "openclaw-cli")
 
@@ -41,19 +44,24 @@ def test_docker_never_restarts_it(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_secrets_come_from_tmpfs_as_they_are_and_none_is_written_here(name: str) -> None:
     assert service(name)["env_file"] == [{"path": "/run/openclaw/.env", "required": True, "format": "raw"}]
-    assert set(service(name)["environment"]) == {"HOME", "XDG_CONFIG_HOME", "NODE_OPTIONS"}
+    assert set(service(name)["environment"]) == {"HOME", "NODE_OPTIONS"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_state_is_one_folder_that_docker_may_not_make_up(name: str) -> None:
-    (mount,) = service(name)["volumes"]
-    assert (mount["source"], mount["target"]) == ("/opt/openclaw/.openclaw", "/home/node/.openclaw")
-    assert mount["bind"] == {"create_host_path": False}
+    state, key_folder = service(name)["volumes"]
+    assert (state["source"], state["target"]) == ("/opt/openclaw/.openclaw", "/home/node/.openclaw")
+    assert state["bind"] == key_folder["bind"] == {"create_host_path": False}
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_key_of_auth_profiles_lies_inside_what_is_backed_up(name: str) -> None:
-    assert service(name)["environment"]["XDG_CONFIG_HOME"] == "/home/node/.openclaw"
+def test_the_key_of_auth_profiles_is_backed_up_and_lies_where_openclaw_looks_for_it(name: str) -> None:
+    state, key_folder = service(name)["volumes"]
+    # OpenClaw passes over a key inside its state folder, which an XDG_CONFIG_HOME there would make of it.
+    assert key_folder["target"] == "/home/node/.config/openclaw"
+    assert "XDG_CONFIG_HOME" not in service(name)["environment"]
+    assert key_folder["source"] == f"{state['source']}/{AUTH_KEY_FOLDER}"
+    assert Exclusions().reason_for(f"{AUTH_KEY_FOLDER}/auth-profile-secret-key", is_folder=False) is None
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,4 +1,7 @@
-"""What the booted tests share: both stacks in one embedded AWS, and the machine that runs the group's instance."""
+"""What drills and booted tests share: both stacks in one embedded AWS, and the machine that runs the group's instance.
+
+Whatever does not come about raises ProofFailed.
+"""
 
 import json
 import time
@@ -11,7 +14,8 @@ from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
 from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
-from lab.story.world import Cloud
+from lab.story.narration import ProofFailed
+from lab.story.world import Cloud, wait_for
 
 OWNER_KEY = "owner.json"
 STATE = "/opt/openclaw/.openclaw"
@@ -43,10 +47,12 @@ class World:
 
     @property
     def s3(self) -> Any:
+        """A boto3 S3 client."""
         return self.aws.client("s3")
 
     @property
     def bucket(self) -> str:
+        """The backup bucket."""
         return self.cloud.bucket
 
     def ready_machine(self) -> Machine:
@@ -57,7 +63,7 @@ class World:
         machine = self.host.only_machine()
         if not machine.is_running:
             machine.start()
-        assert machine.wait_for_cloud_init().succeeded, machine.console_end()
+        require(machine.wait_for_cloud_init().succeeded, machine.console_end())
         machine.path(HOLD).unlink(missing_ok=True)
         machine.wait_for_gateway(GATEWAY_SECONDS)
         return machine
@@ -73,6 +79,7 @@ class World:
             self.hypervisor.power_cut(instance_id)
 
     def keys(self, prefix: str = "") -> set[str]:
+        """The keys of the backup bucket below a prefix."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return {row["Key"] for page in pages for row in page.get("Contents", [])}
 
@@ -86,10 +93,12 @@ class World:
         }
 
     def body(self, key: str) -> bytes:
+        """An object's bytes."""
         body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
 
     def owner(self) -> dict[str, Any]:
+        """The owner record."""
         record: dict[str, Any] = json.loads(self.body(OWNER_KEY))
         return record
 
@@ -106,18 +115,21 @@ def _may_get_ready(machine: Machine) -> bool:
     return state in ("active", "activating") or not machine.path("/run/cloud-init/result.json").exists()
 
 
+def require(holds: bool, otherwise: str) -> None:
+    """Go on only if something holds; `otherwise` says what is the matter if it does not."""
+    if not holds:
+        raise ProofFailed(otherwise)
+
+
 def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:
     """Poll until `check()` is true; fail after `seconds`."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, f"{what} did not happen within {seconds:g} s"
-        time.sleep(every)
+    wait_for(what, check, seconds, every)
 
 
 def sh(machine: Machine, script: str, *, seconds: float = 120) -> str:
     """Run a line of shell inside as a person at a root prompt would; it must succeed; returns what it printed."""
     done = machine.run(["bash", "-c", script], timeout_seconds=seconds)
-    assert done.exit_code == 0, f"{script!r} ended with {done.exit_code}: {done.stdout}{done.stderr}"
+    require(done.exit_code == 0, f"{script!r} ended with {done.exit_code}: {done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -125,7 +137,7 @@ def back_up(machine: Machine) -> dict[str, Any]:
     """Run the backup unit as its timer does; it must succeed; returns the line it logged."""
     began = time.monotonic()
     done = machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=180)
-    assert done.exit_code == 0, machine.journal(BACKUP_UNIT, lines=20)
+    require(done.exit_code == 0, machine.journal(BACKUP_UNIT, lines=20))
     # Snapshots are named by the second: more than one in each would run out of names before the minute's end.
     time.sleep(max(0.0, SECONDS_FOR_EACH_BACKUP - (time.monotonic() - began)))
     return last_run(machine, "backup")
@@ -138,6 +150,7 @@ def last_run(machine: Machine, command: str) -> dict[str, Any]:
 
 
 def is_active(machine: Machine, unit: str = GATEWAY_UNIT) -> bool:
+    """Whether a unit is active."""
     return machine.run(["systemctl", "is-active", "--quiet", unit]).exit_code == 0
 
 
@@ -168,11 +181,12 @@ def parsed_journal(json_lines: str) -> list[JournalLine]:
 def moment(lines: list[JournalLine], unit: str, text: str) -> int:
     """When a unit's journal first said something."""
     found = [line.at for line in lines if line.unit == unit and text in line.text]
-    assert found, f"{unit} never said {text!r}: {[line.text for line in lines if line.unit == unit]}"
+    require(bool(found), f"{unit} never said {text!r}: {[line.text for line in lines if line.unit == unit]}")
     return found[0]
 
 
 def is_frozen(machine: Machine) -> bool:
+    """Whether the gateway stands still."""
     return "frozen 1" in machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.events").read_text()
 
 
