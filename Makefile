@@ -35,7 +35,7 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 lint: $(READY) ## Lint (ruff) and check types (mypy --strict)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy scripts/openclaw_agent scripts/spot_prices platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
+	$(VENV)/bin/mypy scripts/openclaw_agent scripts/spot_prices scripts/spot_power scripts/aws_account platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
 
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
 .PHONY: preview up destroy outputs
@@ -49,7 +49,11 @@ outputs: $(READY) ## Show both stacks' outputs
 	@scripts/stacks.sh outputs $(STACK)
 
 ##@ Operate it
-.PHONY: ec2-spot-prices
+.PHONY: ec2-spot-prices pause resume
+pause: $(READY) ## End the instance after a final backup, and keep it so: STACK=dev (REGION=… without the Pulumi CLI)
+	@$(PY) scripts/ec2-spot-power.py pause $(if $(REGION),--region $(REGION)) -- $(STACK)
+resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
+	@$(PY) scripts/ec2-spot-power.py resume $(if $(REGION),--region $(REGION)) -- $(STACK)
 ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
 	@$(PY) scripts/ec2-spot-prices.py $(if $(REGION),--region $(REGION)) $(INSTANCE_TYPES)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 FIVE_MINUTES = 300
+NO_GOOD_BACKUP = "no-good-backup"
+"""The one alarm that the absence of an instance sets off, and so the one that a pause silences."""
 
 
 class Metric(Enum):
@@ -45,7 +47,7 @@ def alarm_rules(backup_interval_minutes: int) -> Iterator[AlarmRule]:
     """Every alarm of a stack."""
     minutes = minutes_without_backup(backup_interval_minutes)
     yield AlarmRule(
-        name="no-good-backup",
+        name=NO_GOOD_BACKUP,
         metric=Metric.BACKUP_SUCCEEDED,
         statistic="Sum",
         comparison="LessThanThreshold",
@@ -64,6 +66,11 @@ def alarm_rules(backup_interval_minutes: int) -> Iterator[AlarmRule]:
     )
     yield _above("disk-full", Metric.DISK_USED_PERCENT, 85, "The root volume is more than 85 % full.")
     yield _above("memory-full", Metric.MEMORY_USED_PERCENT, 90, "The memory is more than 90 % used.")
+
+
+def alarm_name(stack_name: str, rule_name: str) -> str:
+    """The name of a rule's alarm in AWS, for the stack of which `Scope.name` is given."""
+    return f"{stack_name}-{rule_name}"
 
 
 def minutes_without_backup(backup_interval_minutes: int) -> int:

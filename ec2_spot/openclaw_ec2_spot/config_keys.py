@@ -112,14 +112,6 @@ AUTO_APPROVE_DEVICES = ConfigKey(
     meaning="Whether devices that ask to be paired are approved without a question.",
     parse=boolean,
 )
-DESIRED_CAPACITY = ConfigKey(
-    name="desired_capacity",
-    kind=Kind.INTEGER,
-    default="1",
-    allowed="0 or 1",
-    meaning="0 pauses the stack: no instance and no cost for one; 1 resumes it from the last backup.",
-    parse=integer_between(0, 1),
-)
 CIDR = ConfigKey(
     name="cidr",
     kind=Kind.STRING,
@@ -162,7 +154,6 @@ INSTANCE_KEYS: tuple[ConfigKey[Any], ...] = (
     BACKUP_INTERVAL_MINUTES,
     EXTRA_EXCLUDES,
     AUTO_APPROVE_DEVICES,
-    DESIRED_CAPACITY,
     CIDR,
     EXTRA_EGRESS_PORTS,
     AMI_ID,
@@ -185,7 +176,6 @@ class InstanceSettings:
     backup_interval_minutes: int
     extra_excludes: tuple[str, ...]
     auto_approve_devices: bool
-    desired_capacity: int
     cidr: IPv4Network
     extra_egress_ports: tuple[int, ...]
     ami_id: str
@@ -206,7 +196,6 @@ def instance_settings(given: GivenConfig) -> InstanceSettings:
         backup_interval_minutes=BACKUP_INTERVAL_MINUTES.read(given),
         extra_excludes=EXTRA_EXCLUDES.read(given),
         auto_approve_devices=AUTO_APPROVE_DEVICES.read(given),
-        desired_capacity=DESIRED_CAPACITY.read(given),
         cidr=CIDR.read(given),
         extra_egress_ports=EXTRA_EGRESS_PORTS.read(given),
         ami_id=AMI_ID.read(given),

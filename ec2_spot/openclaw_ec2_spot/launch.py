@@ -35,7 +35,12 @@ class SpotGroup(pulumi.ComponentResource):
     def __init__(self, name: str, args: SpotGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("openclaw:ec2spot:SpotGroup", name, None, opts)
         template = aws.ec2.LaunchTemplate(name, _launch_template(args), pulumi.ResourceOptions(parent=self))
-        group = aws.autoscaling.Group(name, _group(args, template), pulumi.ResourceOptions(parent=self))
+        group = aws.autoscaling.Group(
+            name,
+            _group(args, template),
+            # `make pause` and `make resume` decide it from here on; an update, after a refresh too, takes no side.
+            pulumi.ResourceOptions(parent=self, ignore_changes=["desiredCapacity"]),
+        )
         self.group_name = group.name
         self.register_outputs({"group_name": group.name})
 
@@ -84,7 +89,7 @@ def _group(args: SpotGroupArgs, template: aws.ec2.LaunchTemplate) -> aws.autosca
         name=scope.name,
         min_size=0,
         max_size=1,
-        desired_capacity=args.settings.desired_capacity,
+        desired_capacity=1,
         vpc_zone_identifiers=[args.subnet_id],
         mixed_instances_policy=aws.autoscaling.GroupMixedInstancesPolicyArgs(
             instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, AlarmRule, alarm_rules
+from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, AlarmRule, alarm_name, alarm_rules
 from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.dashboard import dashboard_body
 from openclaw_ec2_spot.instance_policies import METRIC_NAMESPACE
@@ -46,7 +46,7 @@ class Watching(pulumi.ComponentResource):
 
 
 def _alarm(rule: AlarmRule, args: WatchingArgs) -> aws.cloudwatch.MetricAlarmArgs:
-    name = f"{args.scope.name}-{rule.name}"
+    name = alarm_name(args.scope.name, rule.name)
     return aws.cloudwatch.MetricAlarmArgs(
         name=name,
         alarm_description=rule.meaning,
@@ -60,8 +60,8 @@ def _alarm(rule: AlarmRule, args: WatchingArgs) -> aws.cloudwatch.MetricAlarmArg
         evaluation_periods=rule.periods,
         datapoints_to_alarm=rule.periods,
         treat_missing_data=rule.missing.value,
-        # A paused stack backs nothing up, and nobody wants to hear so every day.
-        actions_enabled=args.settings.desired_capacity > 0,
+        # Not in `ignore_changes`: what `make pause` silenced must never stay silent by a remembered value.
+        actions_enabled=True,
         alarm_actions=[args.alarm_topic_arn],
         ok_actions=[args.alarm_topic_arn],
         tags=args.scope.tags(name),

@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from aws_account.account_errors import AccountError, ExitCode
 from spot_prices.offers import PriceReport, compile_report
-from spot_prices.price_errors import ExitCode, SpotPriceError
+from spot_prices.price_errors import SpotPriceError
 from spot_prices.price_report import price_document, price_table, without_price_sentence
 from spot_prices.price_series import Window
 from spot_prices.requested import parse_days, parse_instance_types
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = fetch_report(options.types, options.region, options.days)
         print_report(report, as_json=options.json)
-    except SpotPriceError as error:
+    except AccountError as error:
         if options.verbose:
             traceback.print_exc()
         print(error, file=sys.stderr)
@@ -53,7 +54,7 @@ def fetch_report(words: Sequence[str], region: str | None, days_text: str) -> Pr
 
     Raises:
         WrongRequest: an argument is wrong.
-        SpotPriceError: the prices could not be had.
+        AccountError: the prices could not be had.
     """
     names = parse_instance_types(words)
     days = parse_days(days_text)

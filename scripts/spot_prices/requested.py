@@ -43,16 +43,6 @@ def parse_days(text: str) -> int:
     return int(text)
 
 
-def check_region(region: str, known: Collection[str]) -> None:
-    """Check that a region is one that the installed boto3 knows.
-
-    Raises:
-        WrongRequest: it is not.
-    """
-    if region not in known:
-        raise WrongRequest(f"There is no region {region!r}{_perhaps([region], known)}.")
-
-
 def check_offered(instance_types: Sequence[str], offered: Collection[str], region: str) -> None:
     """Check that a region offers every instance type.
 

@@ -96,6 +96,9 @@ class Group(Handler):
         optional = {
             aws: inputs[key] for key, aws in OPTIONAL_CAPACITY.items() if key in inputs and key not in NEVER_UPDATED
         }
+        # As the provider does: what somebody else has scaled is left alone by an update of something else.
+        if inputs.get("desiredCapacity") == current.inputs.get("desiredCapacity"):
+            optional.pop("DesiredCapacity", None)
         autoscaling.update_auto_scaling_group(
             AutoScalingGroupName=current.id, **_launching(inputs), **_sizes(inputs), **optional
         )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab.aws.engine import Action
 from lab.aws.server import EmbeddedAws
@@ -48,15 +48,3 @@ def test_a_changed_script_is_a_new_release_and_a_new_template_while_the_old_rele
     assert template["Version"] == "2"
     for release in (first, second):
         assert aws.client("s3").head_object(Bucket=release["scripts_bucket"], Key=release["release_key"])
-
-
-def test_pausing_changes_the_group_and_the_alarms_alone(stacks: Stacks, dev: dict[str, Any]) -> None:
-    config = {"availability_zone": "us-east-1a", "desired_capacity": "0"}
-
-    steps = stacks.engine.preview(stacks.repository / "ec2_spot", "dev", config)
-
-    assert {action for action, _ in steps} == {Action.UPDATE}
-    assert {urn.split("::")[2].split("$")[-1] for _, urn in steps} == {
-        "aws:autoscaling/group:Group",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
-    }

@@ -30,7 +30,6 @@ def prod(stacks: Stacks, dev: dict[str, Any]) -> dict[str, Any]:
         cidr="192.168.4.0/28",
         extra_egress_ports="22",
         backup_interval_minutes="60",
-        desired_capacity="0",
     )
     return {**platform, **instance}
 
@@ -86,11 +85,10 @@ def test_what_was_configured_is_what_was_made(aws: EmbeddedAws, prod: dict[str, 
     assert "CreditSpecification" not in template
     overrides = group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"]
     assert [override["InstanceType"] for override in overrides] == ["c7g.medium", "c7g.large"]
-    assert (group["DesiredCapacity"], group["Instances"]) == (0, [])
+    assert [member["InstanceType"] for member in group["Instances"]] == ["c7g.medium"]
     assert vpc["CidrBlock"] == "192.168.4.0/28"
     assert {rule["FromPort"] for rule in security_group["IpPermissionsEgress"]} == {22, 80, 443}
     assert backup_alarm["EvaluationPeriods"] * backup_alarm["Period"] == 3 * 3_600
-    assert backup_alarm["ActionsEnabled"] is False
 
 
 def test_an_alarm_address_is_subscribed(aws: EmbeddedAws, prod: dict[str, Any]) -> None:
@@ -104,7 +102,7 @@ def test_a_second_deployment_changes_nothing(stacks: Stacks, dev: dict[str, Any]
 
 
 def test_the_root_project_deploys_both_halves_and_the_instance_goes_alone(aws: EmbeddedAws, stacks: Stacks) -> None:
-    outputs = stacks.root("lab", desired_capacity="0")
+    outputs = stacks.root("lab")
 
     assert outputs["backup_bucket"] == "openclaw-lab-backup-lab-123456789012"
     assert outputs["group_name"] == "openclaw-lab-lab"

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from aws_account.account_errors import ExitCode
 from spot_prices.command import main
-from spot_prices.price_errors import ExitCode
 from spot_prices.price_series import PriceChange
 from tests.moto.spot_prices.ec2_stand_in import Refusal, StandIn, numbered, refusal, serving
 from tests.unit.spot_prices.price_histories import NOW, SIZES, week_of_changes

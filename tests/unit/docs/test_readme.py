@@ -68,7 +68,7 @@ def test_each_agent_command_of_the_readme_is_accepted_by_its_parser() -> None:
 def test_each_config_key_that_the_readme_sets_exists() -> None:
     keys = {row.name for row in (*EC2_SPOT_KEYS, *PLATFORM_KEYS)}
     named = {key for key in re.findall(r"pulumi config set ([a-z_:]+)", README) if ":" not in key}
-    assert {"availability_zone", "desired_capacity"} <= named
+    assert {"availability_zone", "instance_type"} <= named
     assert named <= keys
 
 

@@ -22,7 +22,6 @@ def test_the_zone_is_all_that_must_be_set() -> None:
     assert settings.root_volume_size_gib == 15
     assert settings.backup_interval_minutes == 20
     assert str(settings.cidr) == "10.77.0.0/24"
-    assert settings.desired_capacity == 1
     assert platform_settings({}).log_retention_days == 30
 
 
@@ -88,7 +87,6 @@ REFUSED_INSTANCE_VALUES = [
     ("extra_excludes", "logs/,"),
     ("extra_excludes", "x" * 201),
     ("auto_approve_devices", "yes"),
-    ("desired_capacity", "2"),
     ("cidr", "10.77.0.0"),
     ("cidr", "10.77.0.0/29"),
     ("cidr", "10.0.0.0/15"),

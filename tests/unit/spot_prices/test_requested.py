@@ -1,7 +1,8 @@
 import pytest
 
-from spot_prices.price_errors import ExitCode, WrongRequest
-from spot_prices.requested import check_offered, check_region, parse_days, parse_instance_types
+from aws_account.account_errors import ExitCode
+from spot_prices.price_errors import WrongRequest
+from spot_prices.requested import check_offered, parse_days, parse_instance_types
 
 OFFERED = {"t4g.small", "t4g.medium", "t3.small", "m5.large", "u-6tb1.112xlarge"}
 
@@ -71,10 +72,3 @@ def test_unknown_instance_types_are_named_with_close_ones(names: list[str], sent
 
 def test_offered_instance_types_pass() -> None:
     check_offered(["t4g.small", "m5.large"], OFFERED, "me-central-1")
-
-
-def test_an_unknown_region_is_named_with_close_ones() -> None:
-    check_region("me-central-1", {"me-central-1"})
-    with pytest.raises(WrongRequest) as refused:
-        check_region("me-centrall-1", {"me-central-1", "us-east-1"})
-    assert str(refused.value) == "There is no region 'me-centrall-1'; did you mean me-central-1."
