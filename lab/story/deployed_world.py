@@ -113,7 +113,7 @@ class World:
 
 @contextmanager
 def deployed_world(say: Narrator, scratch: Path) -> Iterator[World]:
-    """Both stacks deployed, and a place for the machines; all of it is gone in the end. `scratch` is an empty folder."""
+    """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
     with MachineHost(say.step) as host, EmbeddedAws(host=str(host.host_address)) as aws:
         cloud = deploy(aws, scratch / "engine", say)
         hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
