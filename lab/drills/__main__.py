@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.drills.report import write_report
 from rich.console import Console
 from rich.table import Table
 
 from lab.aws.errors import EngineError
 from lab.drills.catalogue import DRILLS, Drill, chosen
 from lab.drills.record import DrillRecord, encode_records
+from lab.drills.report import write_report
 from lab.drills.stage import on_stage
 from lab.drills.stake import Stake
 from lab.instance.abilities import Piece, judge, look_around

@@ -74,10 +74,18 @@ def clean_digest(database: Path) -> str:
                 shutil.copyfile(source, copy.with_name(copy.name + suffix))
         with closing(sqlite3.connect(copy, isolation_level=None)) as opened:
             opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # OpenClaw's own SQLite has it, that of Debian 12 has not.
+            opened.create_function("octet_length", 1, _octet_length, deterministic=True)
             verdict = opened.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
                 raise sqlite3.DatabaseError(f"{database.name}: {verdict}")
         return hashlib.sha256(copy.read_bytes()).hexdigest()
+
+
+def _octet_length(value: str | bytes | float | None) -> int | None:
+    if value is None:
+        return None
+    return len(value if isinstance(value, bytes) else str(value).encode())
 
 
 def differences(before: dict[str, Account], after: dict[str, Account]) -> list[str]:

@@ -150,6 +150,43 @@ def test_a_page_full_of_noise_fails_the_check(folder: Path) -> None:
     assert fold(folder / "db")
 
 
+OF_A_NEWER_SQLITE = {
+    "a CHECK": ["CREATE TABLE n(a TEXT CHECK(newer_length(a) < 100000))"],
+    "an index": ["CREATE TABLE n(a TEXT)", "CREATE INDEX i ON n(newer_length(a))"],
+    "a partial index": ["CREATE TABLE n(a TEXT)", "CREATE INDEX i ON n(a) WHERE newer_length(a) > 0"],
+    "a column": ["CREATE TABLE n(a TEXT, b INTEGER GENERATED ALWAYS AS (newer_length(a)) VIRTUAL NOT NULL)"],
+    "two columns": [
+        "CREATE TABLE n(a TEXT, b INTEGER GENERATED ALWAYS AS (newer_length(a)) VIRTUAL NOT NULL,"
+        " c INTEGER GENERATED ALWAYS AS (newest_length(a)) VIRTUAL NOT NULL)",
+    ],
+}
+
+
+@pytest.fixture(params=OF_A_NEWER_SQLITE)
+def of_a_newer_sqlite(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A database that only a SQLite with two more functions than this one can evaluate."""
+    path = tmp_path / "newer"
+    with contextlib.closing(sqlite3.connect(path)) as writer, writer:
+        for name in ("newer_length", "newest_length"):
+            writer.create_function(name, 1, len, deterministic=True)
+        for statement in OF_A_NEWER_SQLITE[request.param]:
+            writer.execute(statement)
+        writer.executemany("INSERT INTO n(a) VALUES (?)", [(f"{number:0500}",) for number in range(100)])
+    return path
+
+
+def test_what_only_a_newer_sqlite_can_evaluate_is_no_damage(of_a_newer_sqlite: Path) -> None:
+    assert fold(of_a_newer_sqlite) is None
+
+
+def test_damage_is_found_in_what_only_a_newer_sqlite_can_evaluate(of_a_newer_sqlite: Path) -> None:
+    size = of_a_newer_sqlite.stat().st_size
+    with of_a_newer_sqlite.open("r+b") as pages:
+        pages.seek(size // 2)
+        pages.write(b"\xff" * 8192)
+    assert fold(of_a_newer_sqlite) is not None
+
+
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_a_live_database_is_captured_without_touching_the_state_folder(
     folder: Path, tmp_path: Path, journal: str
