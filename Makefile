@@ -13,8 +13,8 @@ AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent
 
 ##@ Try it (no AWS account)
 .PHONY: lab
-lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running)
-	@$(PY) -m lab.story $(if $(KEEP),--keep)
+lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
+	@$(if $(ENGINE),OPENCLAW_LAB_ENGINE=$(ENGINE)) $(PY) -m lab.story $(if $(KEEP),--keep)
 
 ##@ Check it
 .PHONY: test

@@ -58,6 +58,8 @@ install_packages() {
 
 install_compose_plugin() {
   [ "$engine" = docker ] || return 0
+  # The lab's instance brings one, and has no way to the URL.
+  [ "${OPENCLAW_COMPOSE_PLUGIN:-}" != installed ] || return 0
   step "installing the compose plugin" "check the way to its URL and the SHA-256 in compose-plugin.json"
   local plugin=/usr/local/lib/docker/cli-plugins/docker-compose url expected
   url=$(jq -re --arg machine "$(uname -m)" '.architectures[$machine].url' "$release/compose-plugin.json")

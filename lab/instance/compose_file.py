@@ -20,6 +20,7 @@ WITHOUT_COUNTERPART = frozenset(
     {
         "depends_on",
         "healthcheck",
+        "hostname",
         "image",
         "init",
         "logging",

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.instance.commands import require_success, run_command
+from lab.instance.engine import Engine
 from lab.instance.root_image import RootImage
 
 ROOT_FILES = Path(__file__).with_name("root_files")
+ENGINE_FILES = {engine: Path(__file__).with_name(f"root_files_{engine.value}") for engine in Engine}
+# Beside the root, because an engine cannot lay its overlays over an overlay.
+DOCKER_STORE = "docker"
 TEMPLATE_SUFFIX = ".tmpl"
 SEED = Path("var/lib/cloud/seed/nocloud")
 _SECONDS_TO_COPY = 600
@@ -38,6 +42,8 @@ def create_disk(folder: Path, image: RootImage) -> Disk:
     """Creates an empty disk over the image: an overlay, or a copy where overlays cannot be mounted here."""
     for name in ("upper", "work", "root"):
         _make_folder(folder / name)
+    if image.store is not None:
+        _make_store(folder / DOCKER_STORE, image.store)
     if _overlay_works(folder, image):
         return Disk(folder, image.paths)
     for layer in reversed(image.paths):
@@ -85,6 +91,15 @@ def put_seed(disk: Disk, instance_id: str, host_name: str, user_data: str) -> No
 def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
+
+
+def _make_store(folder: Path, store: Path) -> None:
+    folder.mkdir(mode=0o710)
+    # An engine never writes to an image's layer, so all machines share those files; the records beside it are its own.
+    require_success(
+        ["cp", "--archive", "--link", str(store / "overlay2"), str(folder)], timeout_seconds=_SECONDS_TO_COPY
+    )
+    require_success(["cp", "--archive", str(store / "image"), str(folder)], timeout_seconds=_SECONDS_TO_COPY)
 
 
 def _overlay_works(folder: Path, image: RootImage) -> bool:

@@ -56,12 +56,12 @@ class Layer:
     fill: Callable[[Path, Say], None]
 
 
-def fill_debian(root: Path, say: Say) -> None:
+def fill_debian(root: Path, say: Say, packages: tuple[str, ...] = DEBIAN_PACKAGES) -> None:
     """Installs Debian 12 with systemd and cloud-init, and the user whose uid the gateway has."""
-    say(f"Building a Debian 12 root ({len(DEBIAN_PACKAGES)} packages and what they need)")
+    say(f"Building a Debian 12 root ({len(packages)} packages and what they need)")
     sources = debian_sources(say)
     options = [f"--aptopt={setting}" for setting in ('Acquire::Languages "none"', *apt_settings())]
-    options += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
+    options += left_out_options()
     # Amazon Linux gives uid 1000 to ec2-user, and the gateway's image to node: numbers are all that a file holds.
     options.append(f'--customize-hook=chroot "$1" useradd --uid {GATEWAY_UID} --create-home --shell /bin/bash ec2-user')
     mirror = ["-"] if sources else []
@@ -69,7 +69,7 @@ def fill_debian(root: Path, say: Say) -> None:
         [
             *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
             *options,
-            f"--include={','.join(DEBIAN_PACKAGES)}",
+            f"--include={','.join(packages)}",
             *(SUITE, str(root), *mirror),
         ],
         timeout_seconds=_SECONDS_FOR_A_LAYER,
@@ -149,6 +149,11 @@ def openclaw_layer() -> Layer:
 def stand_in_layer() -> Layer:
     """Returns the layer with the gateway's stand-in."""
     return Layer("stand-in", f"1\n{STAND_IN_PROGRAM.read_text()}", fill_stand_in)
+
+
+def left_out_options() -> list[str]:
+    """Returns mmdebstrap's options that leave out what nobody reads on an instance."""
+    return [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
 
 
 def pip_command() -> list[str]:

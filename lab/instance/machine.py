@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.instance.cgroups import create_cgroups, host_runs_systemd, remove_cgroup
 from lab.instance.commands import Outcome, run_command
 from lab.instance.disk import Disk
+from lab.instance.engine import Engine
 from lab.instance.errors import MachineFailed
 from lab.instance.imds import ImdsServer
 from lab.instance.network import Port
@@ -54,6 +55,7 @@ class Machine:
     disk: Disk
     port: Port
     imds: ImdsServer
+    engine: Engine = Engine.UNIT
     _supervisor: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _cgroups: tuple[Path, ...] = field(default=(), init=False)
     _started_at: float = field(default=0.0, init=False)
@@ -71,7 +73,7 @@ class Machine:
             self._supervisor = subprocess.Popen(  # noqa: S603 - fixed program, no shell string
                 [
                     *("unshare", "--mount", str(BOOT_SCRIPT), str(self.disk.folder), lower),
-                    *(str(self.port.namespace_path), self.name, *map(str, self._cgroups)),
+                    *(str(self.port.namespace_path), self.name, self.engine.value, *map(str, self._cgroups)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,

@@ -13,7 +13,8 @@ from lab.instance.abilities import Piece, judge, look_around
 from lab.instance.compose_file import read_compose_file
 from lab.instance.compose_unit import unit_settings
 from lab.instance.debian import Say, install_host_packages
-from lab.instance.disk import create_disk, put_root_files, put_seed
+from lab.instance.disk import ENGINE_FILES, create_disk, put_root_files, put_seed
+from lab.instance.engine import Engine, chosen_engine
 from lab.instance.errors import MachineFailed
 from lab.instance.imds import ImdsServer
 from lab.instance.imds_answers import InstanceIdentity
@@ -22,6 +23,11 @@ from lab.instance.network import LabNetwork
 from lab.instance.root_image import RootImage, cache_folder, obtain_root_image
 from lab.instance.slot import Slot, take_slot
 
+# What install.sh and the agent go by; on the deployed instance they are not set, and mean Docker.
+ENGINE_SETTINGS = {
+    Engine.UNIT: {"gateway_engine": "native", "freezer": "systemd:openclaw.service"},
+    Engine.DOCKER: {"gateway_engine": "docker", "freezer": "compose:openclaw"},
+}
 _EC2_ARCHITECTURES = {"aarch64": "arm64"}
 
 
@@ -46,7 +52,11 @@ class MachineHost:
     to `add_machine`. Ctrl-C and errors leave by the same door; after a SIGKILL of the lab the next one cleans up.
     """
 
-    def __init__(self, say: Say = lambda message: None, cache: Path | None = None) -> None:
+    def __init__(
+        self, say: Say = lambda message: None, cache: Path | None = None, engine: Engine | None = None
+    ) -> None:
+        """Takes what runs the gateway on the machines; without it OPENCLAW_LAB_ENGINE says so, else it is a unit."""
+        self.engine = engine or chosen_engine()
         self._say = say
         self._cache = cache or cache_folder()
         self._slot: Slot | None = None
@@ -71,7 +81,7 @@ class MachineHost:
         atexit.register(self.close)
         try:
             install_host_packages(self._say)
-            self._image = obtain_root_image(self._cache, self._say)
+            self._image = obtain_root_image(self._cache, self._say, self.engine)
             self.disks.mkdir(parents=True, exist_ok=True)
             self._slot = take_slot(self.disks)
             self._network = LabNetwork(self._slot.prefix, self._slot.number)
@@ -119,14 +129,20 @@ class MachineHost:
         disk = create_disk(self.disks / f"{network.bridge}-{short_name}", self.image)
         try:
             host_name = f"ip-{str(port.address).replace('.', '-')}"
-            put_root_files(disk, {"endpoint_url": endpoint_url, **unit_settings(read_compose_file())})
+            settings = {
+                "endpoint_url": endpoint_url,
+                **ENGINE_SETTINGS[self.engine],
+                **unit_settings(read_compose_file()),
+            }
+            put_root_files(disk, settings)
+            put_root_files(disk, settings, ENGINE_FILES[self.engine])
             put_seed(disk, plan.instance_id, host_name, plan.user_data)
             imds = ImdsServer(_identity(plan, port.address), port.listen_for_metadata())
         except BaseException:
             disk.remove()
             network.remove_port(port)
             raise
-        machine = Machine(f"{network.bridge}-{short_name}", plan.instance_id, disk, port, imds)
+        machine = Machine(f"{network.bridge}-{short_name}", plan.instance_id, disk, port, imds, self.engine)
         self._machines[plan.instance_id] = machine
         return machine
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,17 @@ from enum import Enum
 from pathlib import Path
 
 from lab.instance.debian import Say
+from lab.instance.docker_layers import STORE, compose_layer, docker_debian_layer, store_layer
+from lab.instance.engine import Engine
 from lab.instance.errors import InstanceError, RootImageFailed
-from lab.instance.layers import Layer, awscli_layer, debian_layer, openclaw_layer, stand_in_layer
+from lab.instance.layers import (
+    OPENCLAW_VERSION,
+    Layer,
+    awscli_layer,
+    debian_layer,
+    openclaw_layer,
+    stand_in_layer,
+)
 
 CACHE_VARIABLE = "OPENCLAW_LAB_CACHE"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -40,10 +50,15 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True)
 class RootImage:
-    """The layers of a root, uppermost first, and the gateway in it."""
+    """The layers of a root, uppermost first, the gateway in it, and what runs that.
+
+    `store` is the Docker engine's store with the gateway's image in it, from which each machine gets its own.
+    """
 
     layers: tuple[BuiltLayer, ...]
     gateway: Gateway
+    engine: Engine = Engine.UNIT
+    store: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -62,19 +77,29 @@ def cache_folder() -> Path:
     return Path(chosen).absolute() if chosen else REPOSITORY / ".cache" / "lab"
 
 
-def obtain_root_image(cache: Path, say: Say) -> RootImage:
+def obtain_root_image(cache: Path, say: Say, engine: Engine = Engine.UNIT) -> RootImage:
     """Returns the root for instances, building what the cache lacks.
 
-    Where npm or PyPI's Node cannot be had, the gateway's stand-in takes the gateway's place, and `say` hears why.
-    Raises RootImageFailed when Debian or the AWS CLI cannot be had.
+    Where npm or PyPI's Node cannot be had, the gateway's stand-in takes the gateway's place, and `say` hears why; no
+    image is made of a stand-in. Raises RootImageFailed when Debian, the AWS CLI or what the engine needs cannot be had.
     """
     with _one_builder_at_a_time(cache, say):
+        if engine is Engine.DOCKER:
+            return _obtain_with_docker(cache, say)
         base = (_obtain(awscli_layer(), cache, say), _obtain(debian_layer(), cache, say))
         try:
             return RootImage((_obtain(openclaw_layer(), cache, say), *base), Gateway.OPENCLAW)
         except RootImageFailed as failure:
             say(f"The real OpenClaw cannot be installed here, a stand-in takes its place. {failure}")
             return RootImage((_obtain(stand_in_layer(), cache, say), *base), Gateway.STAND_IN)
+
+
+def _obtain_with_docker(cache: Path, say: Say) -> RootImage:
+    compose, awscli = _obtain(compose_layer(), cache, say), _obtain(awscli_layer(), cache, say)
+    debian = _obtain(docker_debian_layer(), cache, say)
+    openclaw = _obtain(openclaw_layer(), cache, say)
+    store = _obtain(store_layer(debian.path, openclaw.path, OPENCLAW_VERSION), cache, say)
+    return RootImage((compose, awscli, debian), Gateway.OPENCLAW, Engine.DOCKER, store.path / STORE)
 
 
 def layer_key(layer: Layer) -> str:
@@ -97,7 +122,7 @@ def _obtain(layer: Layer, cache: Path, say: Say) -> BuiltLayer:
     unfinished.chmod(0o755)
     try:
         layer.fill(unfinished, say)
-    except (InstanceError, OSError) as failure:
+    except (InstanceError, OSError, subprocess.SubprocessError) as failure:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise RootImageFailed(f"The {layer.name} layer of the root could not be built: {failure}") from failure
     built = BuiltLayer(folder, _size_of(unfinished), round(time.monotonic() - started, 1), was_cached=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.aws.errors import EngineError
 from lab.aws.server import EmbeddedAws
 from lab.instance.abilities import Piece, judge, look_around
+from lab.instance.engine import Engine, chosen_engine
 from lab.instance.errors import InstanceError
 from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
@@ -59,7 +60,8 @@ def main() -> int:
 def tell(say: Narrator, state_dir: Path, *, keep: bool) -> None:
     """All chapters that can run here."""
     machine_ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
-    if machine_ability.can_run:
+    # A person who asked for an engine is told why there is none, and not shown something else.
+    if machine_ability.can_run or chosen_engine() is Engine.DOCKER:
         host = MachineHost(say.step)
         with say.chapter("A machine that can boot the instance"):
             host.open()

@@ -17,6 +17,7 @@ GATEWAY_UNIT = "openclaw.service"
 BACKUP_UNIT = "openclaw-s3-backup.service"
 RESTORE_UNIT = "openclaw-s3-restore.service"
 AS_GATEWAY = "/usr/local/libexec/openclaw-as-gateway"
+STAND_STILL = "/usr/local/libexec/openclaw-stand-still"
 NOTE = "workspace/notes.md"
 CRON_JOB = "told-by-the-lab"
 # While this file exists the gateway's unit waits before the gateway itself starts, so that the state can be looked at
@@ -79,7 +80,7 @@ def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = N
 
 def back_up(machine: Machine, say: Narrator) -> FirstLife:
     """Stand the gateway still, take our own account of the state, back up, and see it run on."""
-    _require(machine, ["systemctl", "freeze", GATEWAY_UNIT])
+    _require(machine, [STAND_STILL, "freeze"])
     try:
         state = machine.path(STATE_DIR)
         everything = account_of(state, frozenset())
@@ -87,7 +88,7 @@ def back_up(machine: Machine, say: Narrator) -> FirstLife:
         _require(machine, ["systemctl", "start", BACKUP_UNIT], seconds=120)
         seconds = time.monotonic() - began
     finally:
-        machine.run(["systemctl", "thaw", GATEWAY_UNIT])
+        machine.run([STAND_STILL, "thaw"])
     line = _last_line(machine, "backup")
     say.step(
         f"backed up as {line['snapshot']} in {seconds:.1f} s: {line['files']} files, gateway frozen for "

@@ -71,6 +71,12 @@ def test_the_container_has_no_capabilities_and_gains_none(name: str) -> None:
     assert service(name)["init"] is True
 
 
+def test_the_gateway_has_the_same_host_name_in_every_container() -> None:
+    # Under another one OpenClaw waits for its own lease of 5 minutes to expire.
+    assert service("openclaw-gateway")["hostname"] == "openclaw-gateway"
+    assert "hostname" not in service("openclaw-cli")
+
+
 def test_the_image_and_the_limits_come_from_the_instances_settings() -> None:
     gateway = service("openclaw-gateway")
     assert gateway["image"].startswith("${OPENCLAW_IMAGE:?")

@@ -19,7 +19,8 @@ from lab.instance.compose_file import (
 )
 from lab.instance.compose_unit import unit_settings
 from lab.instance.differences import LIST, REPOSITORY
-from lab.instance.disk import Disk, put_root_files
+from lab.instance.disk import ENGINE_FILES, Disk, put_root_files
+from lab.instance.engine import Engine
 
 GATEWAY_DROP_IN = "etc/systemd/system/openclaw.service.d/lab.conf"
 APPROVE_DROP_IN = "etc/systemd/system/openclaw-auto-approve.service.d/lab.conf"
@@ -52,12 +53,12 @@ def changed(change: Change, *, cli_too: bool = False) -> str:
 
 @pytest.fixture
 def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Render all root files for the text of a compose file, and return the folder of the root."""
+    """Render the unit's files for the text of a compose file, and return the folder of the root."""
     monkeypatch.setattr("os.chown", lambda *_, **__: None)
 
     def rendered(text: str) -> Path:
         disk = Disk(tmp_path / "disk", ())
-        put_root_files(disk, {"endpoint_url": "http://10.77.0.1:5000", **unit_settings(container_of(text))})
+        put_root_files(disk, unit_settings(container_of(text)), ENGINE_FILES[Engine.UNIT])
         return disk.written
 
     return rendered
@@ -187,12 +188,14 @@ def test_a_file_of_another_form_is_refused(text: str, said: str) -> None:
 
 def test_each_key_without_a_counterpart_is_a_listed_difference() -> None:
     sentence = next(
-        row["what"] for row in yaml.safe_load(LIST.read_text()) if row["what"].startswith("Of docker-compose.yaml")
+        row["what"]
+        for row in yaml.safe_load(LIST.read_text())
+        if row["what"].startswith("Without ENGINE=docker, of docker-compose")
     )
     assert [key for key in sorted(WITHOUT_COUNTERPART) if f" {key}" not in sentence] == []
 
 
-def test_no_file_of_the_root_repeats_a_value_of_the_compose_file(render: Callable[[str], Path]) -> None:
+def test_no_file_of_the_unit_repeats_a_value_of_the_compose_file() -> None:
     container = read_compose_file()
     source = "".join(path.read_text() for path in (REPOSITORY / "lab/instance/root_files").rglob("*") if path.is_file())
     values = {*container.environment.values(), *container.env_files, *(mount.target for mount in container.mounts)}

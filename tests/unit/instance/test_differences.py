@@ -3,19 +3,24 @@ from pathlib import Path
 import pytest
 
 from lab.instance.differences import REPOSITORY, read_differences
-from lab.instance.disk import ROOT_FILES
+from lab.instance.disk import ENGINE_FILES, ROOT_FILES
 from lab.instance.errors import InstanceError
 
 
+def is_in_a_root(path: Path) -> bool:
+    return any(part.startswith("root_files") for part in path.parts)
+
+
 def test_every_file_of_the_root_is_a_listed_difference_and_every_listed_file_exists() -> None:
-    in_the_root = {path.relative_to(REPOSITORY) for path in ROOT_FILES.rglob("*") if not path.is_dir()}
+    trees = (ROOT_FILES, *ENGINE_FILES.values())
+    in_the_root = {path.relative_to(REPOSITORY) for tree in trees for path in tree.rglob("*") if not path.is_dir()}
     listed = [path for row in read_differences() for path in row.files]
-    assert {path for path in listed if "root_files" in path.parts} == in_the_root
+    assert {path for path in listed if is_in_a_root(path)} == in_the_root
     assert all((REPOSITORY / path).is_symlink() or (REPOSITORY / path).is_file() for path in listed)
 
 
 def test_no_file_of_the_root_is_explained_twice() -> None:
-    listed = [path for row in read_differences() for path in row.files if "root_files" in path.parts]
+    listed = [path for row in read_differences() for path in row.files if is_in_a_root(path)]
     assert len(listed) == len(set(listed))
 
 
