@@ -15,6 +15,11 @@ AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent
 .PHONY: lab
 lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
 	@$(if $(ENGINE),OPENCLAW_LAB_ENGINE=$(ENGINE)) $(PY) -m lab.story $(if $(KEEP),--keep)
+.PHONY: drill drills
+drills: $(READY) ## Rehearse every way in which an instance ends, and report it in one HTML file (root, Linux)
+	@$(PY) -m lab.drills
+drill: $(READY) ## Rehearse one: NAME=spot-notice (without NAME: the list)
+	@$(PY) -m lab.drills $(if $(NAME),$(NAME),--list)
 
 ##@ Check it
 .PHONY: test

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.aws.server import EmbeddedAws
 from lab.instance.commands import require_success
+from lab.instance.engine import Engine
 from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
@@ -112,9 +113,9 @@ class World:
 
 
 @contextmanager
-def deployed_world(say: Narrator, scratch: Path) -> Iterator[World]:
+def deployed_world(say: Narrator, scratch: Path, *, engine: Engine | None = None) -> Iterator[World]:
     """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
-    with MachineHost(say.step) as host, EmbeddedAws(host=str(host.host_address)) as aws:
+    with MachineHost(say.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
         cloud = deploy(aws, scratch / "engine", say)
         hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
         yield World(host, aws, cloud, hypervisor, scratch)

@@ -16,29 +16,26 @@ from typing import Any
 
 import pytest
 
-from lab.aws.server import EmbeddedAws
 from lab.instance.compose_file import COMPOSE_FILE, read_compose_file
 from lab.instance.docker_layers import IMAGE
 from lab.instance.engine import Engine
-from lab.instance.hypervisor import Hypervisor
 from lab.instance.layers import OPENCLAW_VERSION
 from lab.instance.machine import Machine
-from lab.instance.machine_host import MachineHost
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.story.narration import Narrator
-from lab.story.world import deploy, group_name
-from tests.booted.deployed_world import (
+from lab.story.deployed_world import (
     BACKUP_PROGRAM,
     RESTORE_PROGRAM,
     STATE,
     World,
     back_up,
+    deployed_world,
     last_run,
     sh,
     unit_properties,
     until,
     write_note,
 )
+from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.story.narration import Narrator
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
@@ -55,11 +52,8 @@ SECONDS_UNTIL_THAWED = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    say = Narrator()
-    with MachineHost(say.step, engine=Engine.DOCKER) as host, EmbeddedAws(host=str(host.host_address)) as aws:
-        cloud = deploy(aws, tmp_path_factory.mktemp("engine"), say)
-        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
-        yield World(host, aws, cloud, hypervisor)
+    with deployed_world(Narrator(), tmp_path_factory.mktemp("world"), engine=Engine.DOCKER) as deployed:
+        yield deployed
 
 
 @pytest.fixture
