@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lab.instance.network import enter_namespace
 
@@ -40,13 +41,19 @@ class GatewayProbe:
                 self._tell(asked, ready)
 
 
-def _is_ready() -> bool:
+def ask_readyz() -> dict[str, Any] | None:
+    """The gateway's own JSON on its readiness, asked from inside its network namespace; None without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", GATEWAY_PORT, timeout=SECONDS_FOR_AN_ANSWER)
     try:
         connection.request("GET", "/readyz")
         answer = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
-        return False
+        return None
     finally:
         connection.close()
-    return isinstance(answer, dict) and answer.get("ready") is True
+    return answer if isinstance(answer, dict) else None
+
+
+def _is_ready() -> bool:
+    answer = ask_readyz()
+    return answer is not None and answer.get("ready") is True
