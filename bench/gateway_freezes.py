@@ -106,9 +106,7 @@ def main() -> int:
         f"{percentile(freezes, 0.95):.0f} ms, worst {max(freezes):.0f} ms"
     )
     base = statistics.median(stretches["before"].delays_ms)
-    print(
-        f"{'event loop delay (p99 of each second)':<40}{'median':>10}{'worst':>10}{'ratio':>8}  samples  not ready  degraded"
-    )
+    print(f"{HEADING:<40}{'median':>10}{'worst':>10}{'ratio':>8}  samples  not ready  degraded")
     for name, samples in stretches.items():
         middle, worst = statistics.median(samples.delays_ms), max(samples.delays_ms)
         print(
