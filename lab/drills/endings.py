@@ -151,7 +151,7 @@ def prove_stop_order(stage: Stage, lines: list[JournalLine]) -> None:
         "gateway stopped": moment(at_the_end, GATEWAY_UNIT, "Stopped "),
         "final backup complete": moment(at_the_end, FINAL_UNIT, "Backed up as snapshot"),
         "ownership released": moment(at_the_end, FINAL_UNIT, "Released the bucket."),
-        "network down": moment(at_the_end, "network.target", "Stopped target"),
+        "network down": moment(at_the_end, "network-online.target", "Stopped target"),
     }
     told = ", ".join(f"{name} at {(at - last_stop) / MICROSECONDS:.1f} s" for name, at in steps.items())
     stage.say.step(f"the journal: {told}")
