@@ -141,6 +141,12 @@ class Manifest:
         return {entry.path: entry for entry in self.entries}
 
 
+def path_order(path: str) -> str:
+    """The key that sorts paths part by part, so that a folder precedes what is in it and nothing comes between."""
+    # No file name holds a zero byte. One text a path takes a fifth of the memory of its list of parts.
+    return path.replace("/", "\0")
+
+
 def relative_key(path: str) -> str:
     """The S3 key below a snapshot's folder for `path`.
 

@@ -4,6 +4,7 @@ The order is the promise: until the snapshot's manifest is there, the old restor
 there, the new one stands, however torn `latest/` may be.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ from openclaw_agent.bucket_layout import (
     LATEST_MANIFEST_KEY,
     QUARANTINED_FILE,
     RESERVED_FILE,
-    snapshot_key,
 )
 from openclaw_agent.capture import Capture, capture_state
 from openclaw_agent.commit_plan import differs, plan_latest, plan_latest_anew, plan_snapshot
@@ -303,16 +303,16 @@ class Backup:
 
     def _put_objects(self, capture: Capture, base: Manifest | None, manifest: Manifest) -> None:
         plan = plan_snapshot(manifest, base, capture.clones)
-        uploads = [Upload(clone, snapshot_key(manifest.snapshot, entry), entry.size) for entry, clone in plan.uploads]
+        damaged: list[Upload] = []
         for damage in capture.damaged:
             key = snapshot_prefix(manifest.snapshot) + _stored_as(damage.path)
-            uploads.append(Upload(damage.clone, key, damage.clone.stat().st_size))
+            damaged.append(Upload(damage.clone, key, damage.clone.stat().st_size))
             log = damage.clone.with_name(damage.clone.name + "-wal")
             if log.exists():
-                uploads.append(Upload(log, key + "-wal", log.stat().st_size))
-        self._log.add(uploaded_files=len(uploads), copied_files=len(plan.copies))
-        self._store.copy(plan.copies)
-        self._store.upload(uploads)
+                damaged.append(Upload(log, key + "-wal", log.stat().st_size))
+        self._log.add(uploaded_files=len(plan.uploaded) + len(damaged), copied_files=len(plan.copied))
+        self._store.copy(plan.copies())
+        self._store.upload(itertools.chain(plan.uploads(), damaged))
 
     def _update_latest(self, manifest: Manifest, base: Manifest | None) -> None:
         if base is None or self._memory.latest_may_be_torn:
@@ -321,7 +321,7 @@ class Backup:
         else:
             plan = plan_latest(manifest, base)
         self._memory.latest_is_being_written()
-        self._store.copy(plan.copies)
+        self._store.copy(plan.copies())
         refused = self._store.delete(plan.deletions)
         if refused:
             key, reason = next(iter(refused.items()))
