@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT), str(ROOT / "scripts")]
+sys.path += [str(ROOT), str(ROOT / "scripts"), str(ROOT / "bench")]
+
+from planted_state import change, plant  # noqa: E402
 
 MIB = 1024 * 1024
 LIMIT_MIB = 150
-FILES_PER_FOLDER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,6 @@ class Measured:
             f"{self.what:<28} exit {self.exit_code}  {self.seconds:7.1f} s  peak {self.peak_mib:6.1f} MiB  "
             f"{self.line.get('result')}  {json.dumps(requests)}"
         )
-
-
-def plant(state: Path, files: int) -> None:
-    """Write `files` small files, a thousand to a folder."""
-    for number in range(files):
-        folder = state / f"folder-{number // FILES_PER_FOLDER:04d}"
-        if number % FILES_PER_FOLDER == 0:
-            folder.mkdir(parents=True)
-        (folder / f"note-{number:06d}.md").write_text(f"note {number}\n" * (number % 20 + 1))
 
 
 def measured(what: str, command: str, arguments: list[str], environment: dict[str, str], log: Path) -> Measured:
@@ -93,9 +85,7 @@ def main() -> int:
 
         runs = [measured("first backup", "openclaw-s3-backup.py", flags, environment, log)]
         runs.append(measured("nothing changed", "openclaw-s3-backup.py", flags, environment, log))
-        for number in range(chosen.changed):
-            place = state / f"folder-{number // FILES_PER_FOLDER:04d}" / f"note-{number:06d}.md"
-            place.write_text("changed\n")
+        change(state, chosen.changed)
         runs.append(measured(f"{chosen.changed} files changed", "openclaw-s3-backup.py", flags, environment, log))
         restore_log = agent / "log" / "restore.log"
         runs.append(measured("restore", "openclaw-s3-restore.py", [*flags, "--force"], environment, restore_log))
