@@ -75,8 +75,10 @@ def decode_header(first_line: bytes) -> Manifest:
     return _manifest_of(_parse_object(text.removesuffix(',"entries":[') + "}"), ())
 
 
-def decode_manifest(lines: Iterable[bytes]) -> Manifest:
+def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -> Manifest:
     """Read a manifest from the lines of its text, as `encode_manifest` wrote them.
+
+    Fingerprints only mean something on the machine that made the snapshot; leaving them out saves a third.
 
     Raises:
         ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
@@ -105,7 +107,10 @@ def decode_manifest(lines: Iterable[bytes]) -> Manifest:
         line = line.removesuffix(b",")
         if line:
             digest.update(line)
-            entries.append(_entry_of(_parse_object(line.decode(errors="replace"))))
+            fields = _parse_object(line.decode(errors="replace"))
+            if not with_fingerprints:
+                fields = {name: value for name, value in fields.items() if name not in ("seen", "seen_wal")}
+            entries.append(_entry_of(fields))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
 
