@@ -72,8 +72,10 @@ def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
 
 def plan_latest_anew(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
     """Bring a `latest/` of which nothing is certain but the keys that are there to `manifest`."""
-    kept = {latest_key(entry) for entry in manifest.files()} | {manifest_key}
-    return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(key for key in present_keys if key not in kept))
+    gone = {key for key in present_keys if key != manifest_key}
+    for entry in manifest.files():
+        gone.discard(latest_key(entry))
+    return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(sorted(gone)))
 
 
 def differs(now: Sequence[Entry], before: Sequence[Entry]) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
@@ -16,6 +15,7 @@ from openclaw_agent.manifest import (
     Fingerprint,
     LeftOut,
     Manifest,
+    shared,
 )
 
 MANIFEST_FORMAT = 1
@@ -170,12 +170,6 @@ def _parse_object(text: str) -> dict[str, Any]:
     return parsed
 
 
-@lru_cache(maxsize=4096)
-def _shared(number: int) -> int:
-    # 100,000 entries have few modes and owners: one object for each saves 8 MiB.
-    return number
-
-
 def _entry_of(fields: dict[str, Any]) -> Entry:
     try:
         fingerprint = Fingerprint(*fields["seen"]) if "seen" in fields else None
@@ -185,9 +179,9 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
         return Entry(
             path=str(fields["path"]),
             kind=EntryKind(fields["kind"]),
-            mode=_shared(int(fields["mode"], 8)),
-            uid=_shared(int(fields["uid"])),
-            gid=_shared(int(fields["gid"])),
+            mode=shared(int(fields["mode"], 8)),
+            uid=shared(int(fields["uid"])),
+            gid=shared(int(fields["gid"])),
             mtime_ns=mtime_ns,
             size=int(fields.get("size", 0)),
             sha256=bytes.fromhex(fields.get("sha256", "")),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order
+from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order, shared
 
 NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
 
@@ -129,4 +129,5 @@ def _found_file(path: str, status: os.stat_result, known: Entry | None) -> Found
 
 
 def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> Found:
-    return Found(path, kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, fingerprint_of(status), target)
+    mode, uid, gid = shared(stat.S_IMODE(status.st_mode)), shared(status.st_uid), shared(status.st_gid)
+    return Found(path, kind, mode, uid, gid, fingerprint_of(status), target)
