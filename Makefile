@@ -32,8 +32,6 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 	$(VENV)/bin/coverage run -m pytest -q -n 2 --dist loadgroup $(AGENT_TESTS)
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
-	$(VENV)/bin/coverage json -q -o .cache/coverage.json
-	$(PY) tests/uncovered_lines.py .cache/coverage.json
 
 .PHONY: lint
 lint: $(READY) ## Lint (ruff) and check types (mypy --strict)
