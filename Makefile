@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 TESTS ?= tests
 # Also there, and not yet steady enough for every change: test_boot_refusals, test_endings, test_freezer, test_runbook.
 LAB_TESTS ?= $(addprefix tests/booted/test_,instance_boots.py deployed_instance.py)
-AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent
+AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent tests/moto/agent_edges tests/moto/agent_faults
 
 ##@ Try it (no AWS account)
 .PHONY: lab
@@ -33,7 +33,9 @@ test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach
 	@mkdir -p .cache
-	$(VENV)/bin/coverage run -m pytest -q $(AGENT_TESTS)
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -q -n 2 --dist loadgroup $(AGENT_TESTS)
+	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
 
 .PHONY: lint

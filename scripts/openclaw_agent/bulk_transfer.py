@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import boto3
 import obstore
@@ -19,9 +19,6 @@ from obstore.store import S3Store
 from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
 from openclaw_agent.s3_errors import is_worth_another_try, store_error
 from openclaw_agent.transfers import Copy, Download, Traffic, Upload
-
-if TYPE_CHECKING:
-    from obstore import PutMode
 
 MIB = 1024 * 1024
 # One PUT below this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
@@ -92,30 +89,16 @@ class BulkTransfer:
             )
         return self._opened
 
-    def put_file(self, key: str, source: Path, *, if_match: str | None = None) -> str:
-        """Write one local file of any size, and return its ETag.
-
-        With `if_match` the object must still have that ETag ("" for: must not exist), in one PUT of at most 5 GiB.
-
-        Raises:
-            PreconditionFailed: when the condition does not hold.
-        """
-        mode: PutMode = "overwrite" if if_match is None else {"e_tag": if_match} if if_match else "create"
-        etags: list[str] = []
-
-        async def one(work: Upload) -> None:
-            self._count_upload(work.size)
-            chunk = _part_bytes(work.size)
-            result = await obstore.put_async(
-                self._store, work.key, work.source, mode=mode, chunk_size=chunk, max_concurrency=PARALLEL_PARTS
-            )
-            etags.append(str(result["e_tag"]))
-
-        self._run_all([Upload(source, key, source.stat().st_size)], one, 1)
-        return etags[-1]
-
-    def upload(self, uploads: Sequence[Upload]) -> None:
+    def upload(self, uploads: Iterable[Upload]) -> None:
         """Write local files, many at a time; all are there when this returns."""
+        large: list[Upload] = []
+
+        def small() -> Iterator[Upload]:
+            for work in uploads:
+                if work.size <= PART_BYTES:
+                    yield work
+                else:
+                    large.append(work)
 
         async def one(work: Upload) -> None:
             self._count_upload(work.size)
@@ -127,12 +110,10 @@ class BulkTransfer:
                 max_concurrency=PARALLEL_PARTS,
             )
 
-        small = [work for work in uploads if work.size <= PART_BYTES]
-        large = [work for work in uploads if work.size > PART_BYTES]
-        self._run_all(small, one, PARALLEL_REQUESTS)
+        self._run_all(small(), one, PARALLEL_REQUESTS)
         self._run_all(large, one, PARALLEL_LARGE_FILES)
 
-    def copy(self, copies: Sequence[Copy]) -> None:
+    def copy(self, copies: Iterable[Copy]) -> None:
         """Copy objects of at most 5 GiB inside the bucket.
 
         Raises:
@@ -146,7 +127,7 @@ class BulkTransfer:
 
         self._run_all(copies, one, PARALLEL_REQUESTS)
 
-    def download(self, downloads: Sequence[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
+    def download(self, downloads: Iterable[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
         """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
 
         Raises:
@@ -194,31 +175,37 @@ class BulkTransfer:
         self._traffic.requests["PUT"] += 1 if size <= part else 2 + -(-size // part)
         self._traffic.uploaded_bytes += size
 
-    def _run_all(self, works: Sequence[_Work], one: Callable[[_Work], Awaitable[None]], parallel: int) -> None:
-        if not works:
+    def _run_all(self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], parallel: int) -> None:
+        # Work is made when its turn comes: 100,000 copies waiting in a list would take 30 MiB.
+        pending = iter(works)
+        first = next(pending, None)
+        if first is None:
             return
         _ = self._store  # a missing credential is told once, not by every lane
-        pending = deque(works)
+        waiting = itertools.chain((first,), pending)
+        failed = False
 
         async def lane() -> None:
-            while pending:
-                work = pending.popleft()
+            nonlocal failed
+            for work in waiting:
+                if failed:
+                    return
                 try:
                     await self._persist(one, work)
                 except (BaseError, OSError, ValueError) as problem:
-                    pending.clear()
+                    failed = True
                     # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
                     if isinstance(problem, OSError) and problem.errno is not None:
                         raise
                     raise self._error(problem, _key_of(work)) from problem
                 except BaseException:
-                    pending.clear()
+                    failed = True
                     raise
 
         async def all_lanes() -> list[BaseException | None]:
             # A failure lets what is under way end: obstore's threads report to the event loop, and one that is closed
             # under them puts a traceback before the user.
-            return await asyncio.gather(*(lane() for _lane in range(min(parallel, len(works)))), return_exceptions=True)
+            return await asyncio.gather(*(lane() for _lane in range(parallel)), return_exceptions=True)
 
         for failure in asyncio.run(all_lanes()):
             if failure is not None:

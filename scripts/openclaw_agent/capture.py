@@ -1,27 +1,21 @@
 """Capturing the state folder at one instant: freeze, walk, clone what changed, thaw; then hash and check the clones."""
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from openclaw_agent.change_detection import Pending, entry_of, split_tree
 from openclaw_agent.clone import clone_file
-from openclaw_agent.databases import (
-    COMPANION_SUFFIXES,
-    WAL_SUFFIX,
-    capture_live,
-    clone_database,
-    companion_base,
-    fold,
-    is_database,
-)
+from openclaw_agent.databases import capture_live, clone_database, fold
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freeze, Freezer, FreezeUnavailable, NothingToFreeze, frozen
-from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest
+from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest, path_order
 from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, walk
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
@@ -47,7 +41,7 @@ class Capture:
     freeze_ms: float = 0.0
     live_because: str = ""
     entries: list[Entry] = field(default_factory=list)
-    clones: dict[str, Path] = field(default_factory=dict)
+    clones: Mapping[str, Path] = field(default_factory=dict)
     excluded: list[LeftOut] = field(default_factory=list)
     skipped: list[LeftOut] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
@@ -60,19 +54,37 @@ class Capture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    found: Found
-    database: bool
-    wal: Fingerprint | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Cloned:
     found: Found
     database: bool
     wal: Fingerprint | None
-    clone: Path
+    number: int
     live: bool
+
+
+class Clones(Mapping[str, Path]):
+    """The local clone of each file whose bytes were read; kept as numbers, for 100,000 Paths would take 40 MiB."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers: dict[str, int] = {}
+
+    def add(self, path: str, number: int) -> None:
+        """The clone of `path` has this number."""
+        self._numbers[path] = number
+
+    def place(self, number: int) -> Path:
+        """Where the clone of this number lies."""
+        return self._folder / f"{number:07d}"
+
+    def __getitem__(self, path: str) -> Path:
+        return self.place(self._numbers[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 class _Capturing:
@@ -80,54 +92,20 @@ class _Capturing:
 
     def __init__(self, root: Path, base: Manifest | None, clone_dir: Path, *, reread_all: bool) -> None:
         self._root = root
-        self._clone_dir = clone_dir
+        self._clones = Clones(clone_dir)
         self._base = {} if base is None else base.by_path()
-        self._known = {} if reread_all else self._base
+        self.known = {} if reread_all else self._base
         self._cloned: list[_Cloned] = []
         self._number = 0
         self.began_ns = time.time_ns()
 
-    def changed(self, tree: Tree) -> tuple[list[_Pending], list[Entry], set[str]]:
-        """Split the tree into files to read, entries that are known, and logs that belong to a database."""
-        by_path = {row.path: row for row in tree.found}
-        companions: set[str] = set()
-        pending: list[_Pending] = []
-        entries: list[Entry] = []
-        databases = {
-            base
-            for row in tree.found
-            if row.kind is EntryKind.FILE
-            and (base := companion_base(row.path)) is not None
-            and base in by_path
-            and by_path[base].kind is EntryKind.FILE
-            and self._is_database(by_path[base])
-        }
-        for base in databases:
-            companions.update(base + suffix for suffix in COMPANION_SUFFIXES if base + suffix in by_path)
-        for row in tree.found:
-            if row.path in companions:
-                continue
-            if row.kind is not EntryKind.FILE:
-                entries.append(_entry(row))
-                continue
-            wal = by_path.get(row.path + WAL_SUFFIX) if row.path in databases else None
-            wal_seen = wal.fingerprint if wal else None
-            known = self._known.get(row.path)
-            if known is not None and known.fingerprint == row.fingerprint and known.wal == wal_seen:
-                entries.append(replace(known, mode=row.mode, uid=row.uid, gid=row.gid))
-            else:
-                pending.append(_Pending(row, row.path in databases or self._is_database(row), wal_seen))
-        return pending, entries, companions
+    def changed(self, tree: Tree) -> tuple[list[Pending], list[Entry], set[str]]:
+        """Split the tree, which is emptied; see `split_tree`."""
+        return split_tree(self._root, tree, self.known)
 
-    def _is_database(self, row: Found) -> bool:
-        known = self._known.get(row.path)
-        if known is not None and known.fingerprint == row.fingerprint:
-            return known.database
-        return is_database(self._root / row.path)
-
-    def clone_frozen(self, pending: list[_Pending], freeze: Freeze | None) -> list[_Pending]:
+    def clone_frozen(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
         """Clone while nobody writes; return what the budget did not allow."""
-        deferred: list[_Pending] = []
+        deferred: list[Pending] = []
         # Databases first: their two files must be of one instant, and live capture costs most for them.
         ordered = sorted(pending, key=lambda row: (not row.database, row.found.fingerprint.size))
         for row in ordered:
@@ -145,18 +123,17 @@ class _Capturing:
                 target.unlink()
                 deferred.append(row)
                 continue
-            found = replace(row.found, fingerprint=fingerprint_of(status))
-            self._cloned.append(_Cloned(found, row.database, row.wal, target, live=False))
+            self._cloned.append(self._cloned_as(row, status, live=False))
         return deferred
 
-    def clone_live(self, pending: Iterable[_Pending]) -> None:
+    def clone_live(self, pending: Iterable[Pending]) -> None:
         """Clone while the gateway writes: databases through SQLite, files until they hold still or three tries."""
         for row in pending:
             cloned = self._database_live(row) if row.database else self._file_live(row)
             if cloned is not None:
                 self._cloned.append(cloned)
 
-    def _file_live(self, row: _Pending) -> _Cloned | None:
+    def _file_live(self, row: Pending) -> _Cloned | None:
         source = self._root / row.found.path
         for _attempt in range(LIVE_ATTEMPTS):
             target = self._next_target()
@@ -165,12 +142,11 @@ class _Capturing:
                 after = fingerprint_of(source.lstat())
             except FileNotFoundError:
                 return None
-            found = replace(row.found, fingerprint=fingerprint_of(status))
-            if after == found.fingerprint:
+            if after == fingerprint_of(status):
                 break
-        return _Cloned(found, False, None, target, live=True)
+        return self._cloned_as(row, status, live=True)
 
-    def _database_live(self, row: _Pending) -> _Cloned | None:
+    def _database_live(self, row: Pending) -> _Cloned | None:
         source = self._root / row.found.path
         for attempt in range(LIVE_ATTEMPTS):
             target = self._next_target()
@@ -185,25 +161,35 @@ class _Capturing:
                     status = clone_database(source, target)
                 except FileNotFoundError:
                     return None
-            found = replace(row.found, fingerprint=fingerprint_of(status))
             if attempt + 1 < LIVE_ATTEMPTS and _would_fail(target):
                 continue
             break
-        return _Cloned(found, True, row.wal, target, live=True)
+        return self._cloned_as(row, status, live=True)
+
+    def _cloned_as(self, row: Pending, status: os.stat_result, *, live: bool) -> _Cloned:
+        """The clone made last, of a file that had this status then."""
+        seen = fingerprint_of(status)
+        found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
+        return _Cloned(found, row.database, row.wal, self._number, live)
 
     def finish(self, capture: Capture) -> None:
         """Fold and check the databases, hash every clone, and put the entries in order."""
-        for cloned in self._cloned:
+        capture.clones = self._clones
+        # What is known of a clone is dropped as its entry is made, else a large first backup holds all of it twice.
+        self._cloned.reverse()
+        while self._cloned:
+            cloned = self._cloned.pop()
             if cloned.database:
                 self._finish_database(cloned, capture)
             else:
                 self._add_file(cloned, capture)
-        capture.entries.sort(key=lambda entry: entry.path.split("/"))
+        capture.entries.sort(key=lambda entry: path_order(entry.path))
 
     def _finish_database(self, cloned: _Cloned, capture: Capture) -> None:
+        clone = self._clones.place(cloned.number)
         as_found = self._next_target()
-        clone_database(cloned.clone, as_found)
-        problem = fold(cloned.clone)
+        clone_database(clone, as_found)
+        problem = fold(clone)
         if problem is None:
             self._add_file(cloned, capture)
             return
@@ -213,11 +199,11 @@ class _Capturing:
             # Without a fingerprint the next run reads the database again.
             capture.entries.append(replace(last_good, fingerprint=None))
         else:
-            shutil.copyfile(as_found, cloned.clone)
+            shutil.copyfile(as_found, clone)
             self._add_file(cloned, capture, trusted=False)
 
     def _add_file(self, cloned: _Cloned, capture: Capture, *, trusted: bool = True) -> None:
-        with cloned.clone.open("rb") as reading:
+        with self._clones.place(cloned.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
         capture.bytes_read += size
@@ -227,7 +213,7 @@ class _Capturing:
             seen = None
         capture.entries.append(
             replace(
-                _entry(cloned.found),
+                entry_of(cloned.found),
                 size=size,
                 sha256=digest,
                 database=cloned.database,
@@ -236,11 +222,11 @@ class _Capturing:
                 wal=cloned.wal if seen else None,
             )
         )
-        capture.clones[cloned.found.path] = cloned.clone
+        self._clones.add(cloned.found.path, cloned.number)
 
     def _next_target(self) -> Path:
         self._number += 1
-        return self._clone_dir / f"{self._number:07d}"
+        return self._clones.place(self._number)
 
 
 def capture_state(
@@ -284,16 +270,16 @@ def _take(
     live_because = "no gateway is configured to be frozen"
     if not isinstance(freezer, NothingToFreeze):
         if not freezer.is_running():
-            tree = walk(root, exclusions)
+            tree = walk(root, exclusions, capturing.known)
             pending, entries, companions = capturing.changed(tree)
             capturing.clone_frozen(pending, None)
             return Capture(CaptureMethod.STOPPED, entries=entries), tree, companions
         # This walk warms the kernel's cache, so that the one under the freeze is short.
-        walk(root, exclusions)
+        walk(root, exclusions, capturing.known)
         try:
             with frozen(freezer, budget) as freeze:
                 capturing.began_ns = time.time_ns()
-                tree = walk(root, exclusions)
+                tree = walk(root, exclusions, capturing.known)
                 pending, entries, companions = capturing.changed(tree)
                 deferred = capturing.clone_frozen(pending, freeze)
         except FreezeUnavailable as problem:
@@ -303,22 +289,10 @@ def _take(
             method = CaptureMethod.MIXED if deferred else CaptureMethod.FROZEN
             because = f"{len(deferred)} files did not fit into the freeze of {budget:g} s" if deferred else ""
             return Capture(method, freeze.milliseconds, because, entries), tree, companions
-    tree = walk(root, exclusions)
+    tree = walk(root, exclusions, capturing.known)
     pending, entries, companions = capturing.changed(tree)
     capturing.clone_live(pending)
     return Capture(CaptureMethod.LIVE, 0.0, live_because, entries), tree, companions
-
-
-def _entry(found: Found) -> Entry:
-    return Entry(
-        path=found.path,
-        kind=found.kind,
-        mode=found.mode,
-        uid=found.uid,
-        gid=found.gid,
-        mtime_ns=found.fingerprint.mtime_ns,
-        target=found.target,
-    )
 
 
 def _would_fail(clone: Path) -> bool:

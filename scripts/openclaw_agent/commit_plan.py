@@ -1,42 +1,60 @@
 """What a backup has to move: from the captured entries and the last snapshot to copies, uploads and deletions. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openclaw_agent.bucket_layout import latest_key, snapshot_key
 from openclaw_agent.manifest import Entry, EntryKind, Manifest
-from openclaw_agent.transfers import Copy
+from openclaw_agent.transfers import Copy, Upload
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """A snapshot's objects: those copied from the last snapshot, and the files to upload with their clones."""
+    """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones."""
 
-    copies: tuple[Copy, ...]
-    uploads: tuple[tuple[Entry, Path], ...]
+    snapshot: str
+    base: str
+    copied: tuple[Entry, ...]
+    uploaded: tuple[Entry, ...]
+    clones: Mapping[str, Path]
+
+    def copies(self) -> Iterator[Copy]:
+        """What to copy."""
+        for entry in self.copied:
+            # The path alone makes the key, so that it is the same in both snapshots.
+            yield Copy(snapshot_key(self.base, entry), snapshot_key(self.snapshot, entry), entry.size)
+
+    def uploads(self) -> Iterator[Upload]:
+        """What to upload."""
+        for entry in self.uploaded:
+            yield Upload(self.clones[entry.path], snapshot_key(self.snapshot, entry), entry.size)
 
 
 @dataclass(frozen=True, slots=True)
 class LatestPlan:
-    """What brings `latest/` to a new snapshot: copies from it, and keys to delete."""
+    """What brings `latest/` to a new snapshot: the entries to copy from it, and the keys to delete."""
 
-    copies: tuple[Copy, ...]
+    snapshot: str
+    copied: tuple[Entry, ...]
     deletions: tuple[str, ...]
+
+    def copies(self) -> Iterator[Copy]:
+        """What to copy."""
+        for entry in self.copied:
+            yield Copy(snapshot_key(self.snapshot, entry), latest_key(entry), entry.size)
 
 
 def plan_snapshot(manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path]) -> SnapshotPlan:
     """Copy what the last snapshot holds with the same content, upload the rest."""
     known = base.by_path() if base else {}
-    copies: list[Copy] = []
-    uploads: list[tuple[Entry, Path]] = []
+    copied: list[Entry] = []
+    uploaded: list[Entry] = []
     for entry in manifest.files():
         before = known.get(entry.path)
-        if base is not None and before is not None and before.sha256 == entry.sha256 and before.size == entry.size:
-            copies.append(Copy(snapshot_key(base.snapshot, before), snapshot_key(manifest.snapshot, entry), entry.size))
-        else:
-            uploads.append((entry, clones[entry.path]))
-    return SnapshotPlan(tuple(copies), tuple(uploads))
+        same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
+        (copied if same else uploaded).append(entry)
+    return SnapshotPlan(manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), clones)
 
 
 def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
@@ -47,18 +65,17 @@ def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
         for entry in manifest.files()
         if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256
     )
-    return _latest_plan(manifest, changed, (latest_key(entry) for entry in base.files()))
+    kept = {entry.path for entry in manifest.files()}
+    gone = tuple(latest_key(entry) for entry in base.files() if entry.path not in kept)
+    return LatestPlan(manifest.snapshot, tuple(changed), gone)
 
 
 def plan_latest_anew(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
     """Bring a `latest/` of which nothing is certain but the keys that are there to `manifest`."""
-    return _latest_plan(manifest, manifest.files(), (key for key in present_keys if key != manifest_key))
-
-
-def _latest_plan(manifest: Manifest, changed: Iterable[Entry], present_keys: Iterable[str]) -> LatestPlan:
-    kept = {latest_key(entry) for entry in manifest.files()}
-    copies = (Copy(snapshot_key(manifest.snapshot, entry), latest_key(entry), entry.size) for entry in changed)
-    return LatestPlan(tuple(copies), tuple(key for key in present_keys if key not in kept))
+    gone = {key for key in present_keys if key != manifest_key}
+    for entry in manifest.files():
+        gone.discard(latest_key(entry))
+    return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(sorted(gone)))
 
 
 def differs(now: Sequence[Entry], before: Sequence[Entry]) -> bool:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 STATE_PREFIX = ".openclaw/"
@@ -139,6 +140,18 @@ class Manifest:
     def by_path(self) -> dict[str, Entry]:
         """The entries by path."""
         return {entry.path: entry for entry in self.entries}
+
+
+@lru_cache(maxsize=4096)
+def shared(number: int) -> int:
+    """The same number as one object: 100,000 entries have few modes and owners, which saves 8 MiB."""
+    return number
+
+
+def path_order(path: str) -> str:
+    """The key that sorts paths part by part, so that a folder precedes what is in it and nothing comes between."""
+    # No file name holds a zero byte. One text a path takes a fifth of the memory of its list of parts.
+    return path.replace("/", "\0")
 
 
 def relative_key(path: str) -> str:

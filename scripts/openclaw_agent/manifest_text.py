@@ -15,6 +15,7 @@ from openclaw_agent.manifest import (
     Fingerprint,
     LeftOut,
     Manifest,
+    shared,
 )
 
 MANIFEST_FORMAT = 1
@@ -74,8 +75,10 @@ def decode_header(first_line: bytes) -> Manifest:
     return _manifest_of(_parse_object(text.removesuffix(',"entries":[') + "}"), ())
 
 
-def decode_manifest(lines: Iterable[bytes]) -> Manifest:
+def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -> Manifest:
     """Read a manifest from the lines of its text, as `encode_manifest` wrote them.
+
+    Fingerprints only mean something on the machine that made the snapshot; leaving them out saves a third.
 
     Raises:
         ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
@@ -104,7 +107,10 @@ def decode_manifest(lines: Iterable[bytes]) -> Manifest:
         line = line.removesuffix(b",")
         if line:
             digest.update(line)
-            entries.append(_entry_of(_parse_object(line.decode(errors="replace"))))
+            fields = _parse_object(line.decode(errors="replace"))
+            if not with_fingerprints:
+                fields = {name: value for name, value in fields.items() if name not in ("seen", "seen_wal")}
+            entries.append(_entry_of(fields))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
 
@@ -166,19 +172,23 @@ def _parse_object(text: str) -> dict[str, Any]:
 
 def _entry_of(fields: dict[str, Any]) -> Entry:
     try:
+        fingerprint = Fingerprint(*fields["seen"]) if "seen" in fields else None
+        mtime_ns = int(fields["mtime_ns"])
+        if fingerprint is not None and fingerprint.mtime_ns == mtime_ns:
+            mtime_ns = fingerprint.mtime_ns
         return Entry(
             path=str(fields["path"]),
             kind=EntryKind(fields["kind"]),
-            mode=int(fields["mode"], 8),
-            uid=int(fields["uid"]),
-            gid=int(fields["gid"]),
-            mtime_ns=int(fields["mtime_ns"]),
+            mode=shared(int(fields["mode"], 8)),
+            uid=shared(int(fields["uid"])),
+            gid=shared(int(fields["gid"])),
+            mtime_ns=mtime_ns,
             size=int(fields.get("size", 0)),
             sha256=bytes.fromhex(fields.get("sha256", "")),
             target=str(fields.get("target", "")),
             database=bool(fields.get("database", False)),
             captured_live=bool(fields.get("captured_live", False)),
-            fingerprint=Fingerprint(*fields["seen"]) if "seen" in fields else None,
+            fingerprint=fingerprint,
             wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
         )
     except (KeyError, TypeError, ValueError) as problem:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,25 +127,56 @@ class ObjectStore:
         return etag
 
     def put_file(self, key: str, source: Path, *, if_match: str | None = None) -> str:
-        """Write one local file, and return its ETag; see `BulkTransfer.put_file`."""
-        return self._bulk.put_file(key, source, if_match=if_match)
+        """Write one local file of at most 5 GiB in one request, read piece by piece, and return its ETag.
 
-    def upload(self, uploads: Sequence[Upload]) -> None:
+        With `if_match` the object must still have that ETag ("" for: must not exist).
+
+        Raises:
+            PreconditionFailed: when the condition does not hold, or held for a first try whose answer was lost.
+        """
+        self.traffic.requests["PUT"] += 1
+        conditions: dict[str, str] = {}
+        if if_match is not None:
+            conditions = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
+        for attempt in range(ATTEMPTS):
+            try:
+                with source.open("rb") as body:
+                    etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
+                break
+            except (ClientError, BotoCoreError) as problem:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
+                    continue
+                failure = self._error(problem, key)
+                if conditions and isinstance(failure, ObjectMissing):
+                    raise PreconditionFailed(f"Somebody else deleted {key!r}.") from problem
+                raise failure from problem
+        self.traffic.uploaded_bytes += source.stat().st_size
+        return etag
+
+    def upload(self, uploads: Iterable[Upload]) -> None:
         """Write local files; see `BulkTransfer.upload`."""
         self._bulk.upload(uploads)
 
-    def copy(self, copies: Sequence[Copy]) -> None:
+    def copy(self, copies: Iterable[Copy]) -> None:
         """Copy objects of any size inside the bucket.
 
         Raises:
             ObjectMissing: when a source does not exist.
         """
-        self._bulk.copy([work for work in copies if work.size < MAX_SINGLE_COPY_BYTES])
-        for work in copies:
-            if work.size >= MAX_SINGLE_COPY_BYTES:
-                self._copy_in_parts(work)
+        huge: list[Copy] = []
 
-    def download(self, downloads: Sequence[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
+        def single() -> Iterator[Copy]:
+            for work in copies:
+                if work.size < MAX_SINGLE_COPY_BYTES:
+                    yield work
+                else:
+                    huge.append(work)
+
+        self._bulk.copy(single())
+        for work in huge:
+            self._copy_in_parts(work)
+
+    def download(self, downloads: Iterable[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
         """Fetch and check objects; see `BulkTransfer.download`."""
         self._bulk.download(downloads, finished)
 

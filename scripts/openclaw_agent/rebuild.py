@@ -21,7 +21,7 @@ SPARE_BYTES = 16 * 1024 * 1024
 class ContentSource(Protocol):
     """Brings the bytes of files to where they are wanted, and checks them."""
 
-    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Write each entry's bytes to its path, or raise (CorruptObject, ObjectMissing)."""
 
 
@@ -38,15 +38,15 @@ class BucketContent:
         self._keys_of = keys_of
         self._finished = finished
 
-    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Download and check."""
         self._store.download(
-            [Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted], self._finished
+            (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted), self._finished
         )
 
-    def check(self, entries: Sequence[Entry]) -> None:
+    def check(self, entries: Iterable[Entry]) -> None:
         """Download and check without writing anything."""
-        self._store.download([Download(self._keys_of(entry), None, entry.sha256) for entry in entries], self._finished)
+        self._store.download((Download(self._keys_of(entry), None, entry.sha256) for entry in entries), self._finished)
 
 
 class FolderContent:
@@ -55,7 +55,7 @@ class FolderContent:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
+    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Copy and check."""
         for entry, target in wanted:
             source = self._folder / entry.relative_key
@@ -94,7 +94,7 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> t
         for entry in entries:
             if entry.kind is EntryKind.DIR and entry.path:
                 (target / entry.path).mkdir(mode=0o700)
-        content.fetch([(entry, target / entry.path) for entry in entries if entry.kind is EntryKind.FILE])
+        content.fetch((entry, target / entry.path) for entry in entries if entry.kind is EntryKind.FILE)
         for entry in entries:
             if entry.kind is EntryKind.SYMLINK:
                 (target / entry.path).symlink_to(entry.target)

@@ -20,7 +20,7 @@ class StoredManifest:
 
 
 def read_manifest(store: ObjectStore, key: str) -> StoredManifest | None:
-    """A manifest with its entries, or None when there is none.
+    """A manifest with its entries but no fingerprints, or None when there is none.
 
     Raises:
         ManifestInvalid: when there is one that cannot be trusted.
@@ -28,7 +28,7 @@ def read_manifest(store: ObjectStore, key: str) -> StoredManifest | None:
     fetched = store.get(key)
     if fetched is None:
         return None
-    manifest = decode_manifest(io.BytesIO(fetched.body))
+    manifest = decode_manifest(io.BytesIO(fetched.body), with_fingerprints=False)
     return StoredManifest(manifest, fetched.etag, fetched.modified)
 
 

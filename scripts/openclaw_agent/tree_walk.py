@@ -2,12 +2,16 @@
 
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.manifest import EntryKind, Fingerprint, LeftOut
+from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order, shared
+
+NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
 
 _SPECIAL_KINDS = {
     stat.S_IFSOCK: "a socket",
@@ -55,8 +59,10 @@ def require_state_folder(root: Path) -> None:
         raise AgentError(f"The state folder {root} is a file; move it away and restore with openclaw-s3-restore.py.")
 
 
-def walk(root: Path, exclusions: Exclusions) -> Tree:
+def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHING_KNOWN) -> Tree:
     """List the tree below `root` without following symlinks; what vanishes on the way is not there.
+
+    Files that are as in `known` share its fingerprints and paths, which is most of what a large tree takes in memory.
 
     Raises:
         AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
@@ -79,7 +85,7 @@ def walk(root: Path, exclusions: Exclusions) -> Tree:
                 tree.found.append(_found(path, EntryKind.DIR, status))
                 pending.append(path)
             elif kind == stat.S_IFREG:
-                tree.found.append(_found(path, EntryKind.FILE, status))
+                tree.found.append(_found_file(path, status, known.get(path)))
             elif kind == stat.S_IFLNK:
                 try:
                     target = os.readlink(root / path)  # noqa: PTH115 - Path.readlink would tidy the target up
@@ -88,27 +94,26 @@ def walk(root: Path, exclusions: Exclusions) -> Tree:
                 tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
             else:
                 tree.skipped.append(LeftOut(path, _SPECIAL_KINDS.get(kind, "no regular file")))
-    # Sorting by parts keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
-    tree.found.sort(key=lambda row: row.path.split("/"))
+    # Sorting part by part keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
+    tree.found.sort(key=lambda row: path_order(row.path))
     return tree
 
 
-def _list_folder(root: Path, folder: str) -> list[tuple[str, os.stat_result]]:
-    rows = []
+def _list_folder(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
     try:
         with os.scandir(root / folder) as listing:
             for item in listing:
                 try:
-                    rows.append((item.name, item.stat(follow_symlinks=False)))
+                    status = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
+                yield item.name, status
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return
     except OSError as problem:
         raise AgentError(
             f"The folder {str(root / folder)!r} cannot be read ({problem.strerror}); run as root or mend its mode."
         ) from problem
-    return rows
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
@@ -116,5 +121,13 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
     return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
+def _found_file(path: str, status: os.stat_result, known: Entry | None) -> Found:
+    found = _found(path, EntryKind.FILE, status)
+    if known is None or known.fingerprint is None or known.fingerprint != found.fingerprint:
+        return found
+    return replace(found, path=known.path, fingerprint=known.fingerprint)
+
+
 def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> Found:
-    return Found(path, kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, fingerprint_of(status), target)
+    mode, uid, gid = shared(stat.S_IMODE(status.st_mode)), shared(status.st_uid), shared(status.st_gid)
+    return Found(path, kind, mode, uid, gid, fingerprint_of(status), target)

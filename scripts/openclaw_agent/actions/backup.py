@@ -4,33 +4,27 @@ The order is the promise: until the snapshot's manifest is there, the old restor
 there, the new one stands, however torn `latest/` may be.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.bucket_layout import (
-    DAMAGED_PREFIX,
-    LATEST_MANIFEST_KEY,
-    QUARANTINED_FILE,
-    RESERVED_FILE,
-    snapshot_key,
-)
+from openclaw_agent.bucket_layout import DAMAGED_PREFIX, LATEST_MANIFEST_KEY, QUARANTINED_FILE
 from openclaw_agent.capture import Capture, capture_state
 from openclaw_agent.commit_plan import differs, plan_latest, plan_latest_anew, plan_snapshot
 from openclaw_agent.errors import (
     AgentError,
     DatabaseDamaged,
-    NotOwner,
     ObjectMissing,
-    PreconditionFailed,
     Refused,
 )
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer
 from openclaw_agent.guards import shrink_refusal
 from openclaw_agent.instance_metadata import boot_id, instance_id
+from openclaw_agent.latest_guard import LatestGuard
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
 from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest
 from openclaw_agent.manifest_text import encode_manifest
@@ -43,12 +37,11 @@ from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import (
     LATEST_PREFIX,
     MANIFEST_FILE,
-    choose_snapshot_name,
     parse_snapshot_name,
     snapshot_manifest_key,
     snapshot_prefix,
 )
-from openclaw_agent.stored_manifests import read_header
+from openclaw_agent.snapshot_reservation import reserve_name
 from openclaw_agent.transfers import Upload
 
 Clock = Callable[[], datetime]
@@ -85,8 +78,6 @@ class Backup:
         self._memory = LocalMemory(settings.agent_dir)
         self._me = instance_id()
         self._files_before: int | None = None
-        # The ETag of latest/manifest.json when it was last looked at, "" for none.
-        self._latest_etag = ""
 
     def run(self, options: BackupOptions) -> str:
         """Back up once; return "done" or "unchanged".
@@ -153,8 +144,9 @@ class Backup:
             reread_all=options.full,
         )
         self._log_capture(capture)
+        guard = LatestGuard(self._store, self._memory, boot)
         if base is not None and not options.quarantine and not self._is_due(capture, base, now):
-            refusal = self._refusal(boot, base, options)
+            refusal = guard.refusal(base, overwrite=options.overwrite_latest)
             if refusal is not None:
                 raise refusal
             if capture.clones:
@@ -164,7 +156,7 @@ class Backup:
             self._fail_if_damaged(capture)
             return "unchanged"
         shrink = None if options.accept_shrink else self._shrink(capture)
-        return self._commit(capture, base, boot, options, now, shrink)
+        return self._commit(capture, base, boot, guard, options, now, shrink)
 
     def _shrink(self, capture: Capture) -> str | None:
         if self._files_before is None and capture.file_count == 0 and any(self._store.list(LATEST_PREFIX, most=1)):
@@ -198,11 +190,12 @@ class Backup:
         capture: Capture,
         base: Manifest | None,
         boot: BootRecord,
+        guard: LatestGuard,
         options: BackupOptions,
         now: datetime,
         shrink: str | None,
     ) -> str:
-        name = self._reserve_name(now, boot)
+        name = reserve_name(self._store, now, boot)
         manifest = self._manifest(capture, base, boot, name, now)
         self._log.add(snapshot=name, epoch=boot.epoch)
         self._put_objects(capture, base, manifest)
@@ -216,7 +209,7 @@ class Backup:
             refusal = None
             manifest = replace(manifest, quarantined=options.quarantine)
         else:
-            refusal = self._refusal(boot, base, options) or refusal
+            refusal = guard.refusal(base, overwrite=options.overwrite_latest) or refusal
             if refusal is not None:
                 manifest = replace(manifest, quarantined=str(refusal))
         if manifest.quarantined:
@@ -227,58 +220,11 @@ class Backup:
         if options.quarantine:
             self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
             return "done"
-        self._update_latest(manifest, base)
+        self._update_latest(manifest, base, guard)
         remove_previous_states(self._settings.state_dir)
         self._log.say(f"Backed up as snapshot {name}.")
         self._fail_if_damaged(capture)
         return "done"
-
-    def _refusal(self, boot: BootRecord, base: Manifest | None, options: BackupOptions) -> AgentError | None:
-        """Why `latest/` must not be touched now: another owner, or another hand in the bucket."""
-        owner = read_ownership(self._store)
-        if owner is None or not owner.record.is_current(boot.epoch, boot.instance_id):
-            holder = f"{owner.record.instance_id} (epoch {owner.record.epoch})" if owner else "nobody"
-            return NotOwner(
-                f"Fenced: {self._settings.bucket} now belongs to {holder}, not to {boot.instance_id} (epoch "
-                f"{boot.epoch}); nothing was written under latest/. Stop this instance, or run "
-                "openclaw-s3-restore.py --boot to take over."
-            )
-        self._latest_etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
-        if options.overwrite_latest:
-            return None
-        known = self._memory.latest()
-        known_etag = known.etag if known and known.bucket == self._settings.bucket else ""
-        if self._latest_etag == known_etag or self._wrote_latest_before_a_crash(boot, base):
-            return None
-        return Refused(
-            "Refused to replace latest/: somebody changed it since this machine last wrote it. Take it by a reboot or "
-            "by openclaw-s3-restore.py --force, or replace it by openclaw-s3-backup.py --overwrite-latest."
-        )
-
-    def _wrote_latest_before_a_crash(self, boot: BootRecord, base: Manifest | None) -> bool:
-        if not self._memory.latest_may_be_torn:
-            return False
-        stored = read_header(self._store, LATEST_MANIFEST_KEY)
-        if stored is None:
-            return base is None
-        header = stored.manifest
-        mine = header.instance_id == boot.instance_id and header.epoch <= boot.epoch
-        return mine and (base is None or header.snapshot >= base.snapshot)
-
-    def _reserve_name(self, now: datetime, boot: BootRecord) -> str:
-        taken: set[str] = set()
-        while True:
-            try:
-                name = choose_snapshot_name(now, taken)
-            except ValueError as problem:
-                raise AgentError(f"No snapshot name is free: {problem}; the next run tries again.") from problem
-            try:
-                marker = f"{boot.instance_id} epoch {boot.epoch} {now.isoformat()}\n"
-                self._store.put(snapshot_prefix(name) + RESERVED_FILE, marker.encode(), if_absent=True)
-            except PreconditionFailed:
-                taken.add(name)
-                continue
-            return name
 
     def _manifest(
         self, capture: Capture, base: Manifest | None, boot: BootRecord, name: str, now: datetime
@@ -303,51 +249,35 @@ class Backup:
 
     def _put_objects(self, capture: Capture, base: Manifest | None, manifest: Manifest) -> None:
         plan = plan_snapshot(manifest, base, capture.clones)
-        uploads = [Upload(clone, snapshot_key(manifest.snapshot, entry), entry.size) for entry, clone in plan.uploads]
+        damaged: list[Upload] = []
         for damage in capture.damaged:
             key = snapshot_prefix(manifest.snapshot) + _stored_as(damage.path)
-            uploads.append(Upload(damage.clone, key, damage.clone.stat().st_size))
+            damaged.append(Upload(damage.clone, key, damage.clone.stat().st_size))
             log = damage.clone.with_name(damage.clone.name + "-wal")
             if log.exists():
-                uploads.append(Upload(log, key + "-wal", log.stat().st_size))
-        self._log.add(uploaded_files=len(uploads), copied_files=len(plan.copies))
-        self._store.copy(plan.copies)
-        self._store.upload(uploads)
+                damaged.append(Upload(log, key + "-wal", log.stat().st_size))
+        self._log.add(uploaded_files=len(plan.uploaded) + len(damaged), copied_files=len(plan.copied))
+        self._store.copy(plan.copies())
+        self._store.upload(itertools.chain(plan.uploads(), damaged))
 
-    def _update_latest(self, manifest: Manifest, base: Manifest | None) -> None:
+    def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard) -> None:
         if base is None or self._memory.latest_may_be_torn:
             present = (row.key for row in self._store.list(LATEST_PREFIX))
             plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
         self._memory.latest_is_being_written()
-        self._store.copy(plan.copies)
+        self._store.copy(plan.copies())
         refused = self._store.delete(plan.deletions)
         if refused:
             key, reason = next(iter(refused.items()))
             raise AgentError(
                 f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
             )
-        etag = self._put_latest_manifest(manifest)
+        etag = guard.commit(
+            manifest, lambda seen_etag: self._put_manifest(LATEST_MANIFEST_KEY, manifest, if_match=seen_etag)
+        )
         self._memory.remember(manifest, LatestRecord(self._settings.bucket, etag))
-
-    def _put_latest_manifest(self, manifest: Manifest) -> str:
-        """Commit `latest/`, unless somebody has committed to it since it was looked at.
-
-        A stalled writer that has lost the bucket meanwhile must not put its older manifest over the new owner's.
-        """
-        try:
-            return self._put_manifest(LATEST_MANIFEST_KEY, manifest, if_match=self._latest_etag)
-        except PreconditionFailed as lost:
-            stored = read_header(self._store, LATEST_MANIFEST_KEY)
-            mine = (manifest.snapshot, manifest.epoch, manifest.instance_id)
-            if stored and (stored.manifest.snapshot, stored.manifest.epoch, stored.manifest.instance_id) == mine:
-                # Written by this run's first try, whose answer was lost.
-                return stored.etag
-            raise NotOwner(
-                f"Somebody else wrote latest/ while this backup did; it is left to them. Snapshot {manifest.snapshot} "
-                "is complete."
-            ) from lost
 
     def _put_manifest(self, key: str, manifest: Manifest, *, if_match: str | None = None) -> str:
         text: Path = self._memory.clone_dir / MANIFEST_FILE

@@ -97,7 +97,7 @@ class Restorer:
         """Download and check every file of a restore point without writing any."""
 
         def check(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
-            BucketContent(self._store, keys_of, self._finished).check(list(manifest.files()))
+            BucketContent(self._store, keys_of, self._finished).check(manifest.files())
             return Restored(choice, manifest, *_size(manifest))
 
         return self._try_each(snapshot, check)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_agent.actions import backup as backup_module
 from openclaw_agent.actions import boot as boot_module
 from openclaw_agent.actions.backup import Backup
 from openclaw_agent.actions.boot import Boot
@@ -99,7 +100,7 @@ def fails(*_arguments: object, **_options: object) -> Any:
 
 BETWEEN = [
     (Boot, "_changed_by_others", "while it asks who changed the bucket"),
-    (Backup, "_reserve_name", "before the local state is kept aside"),
+    (backup_module, "reserve_name", "before the local state is kept aside"),
     (Backup, "_put_objects", "while the local state is kept aside"),
     (Backup, "_put_manifest", "just before the local state is kept aside"),
     (Restorer, "restore_state", "before the restore"),
@@ -110,7 +111,7 @@ BETWEEN = [
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN, ids=[row[2] for row in BETWEEN])
 def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: type, name: str, _when: str
+    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     changed_bucket(world, writer)
     with monkeypatch.context() as failing:
@@ -129,7 +130,7 @@ def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:], ids=[row[2] for row in BETWEEN[4:]])
 def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: type, name: str, _when: str
+    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     second = world.machine("second")
     second.write("left by the installer")
@@ -145,7 +146,7 @@ def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:6], ids=[row[2] for row in BETWEEN[4:6]])
 def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: type, name: str, _when: str
+    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     writer.write("notes.md", "not yet in S3")
     with monkeypatch.context() as failing:

@@ -1,0 +1,30 @@
+"""Reserving a snapshot's name, so that no two runs ever write into one folder (docs/adr/0002)."""
+
+from datetime import datetime
+
+from openclaw_agent.bucket_layout import RESERVED_FILE
+from openclaw_agent.errors import AgentError, PreconditionFailed
+from openclaw_agent.local_memory import BootRecord
+from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.snapshot_names import choose_snapshot_name, snapshot_prefix
+
+
+def reserve_name(store: ObjectStore, now: datetime, boot: BootRecord) -> str:
+    """Take the first free name for a snapshot of this instant.
+
+    Raises:
+        AgentError: when none is left in this minute.
+    """
+    taken: set[str] = set()
+    while True:
+        try:
+            name = choose_snapshot_name(now, taken)
+        except ValueError as problem:
+            raise AgentError(f"No snapshot name is free: {problem}; the next run tries again.") from problem
+        try:
+            marker = f"{boot.instance_id} epoch {boot.epoch} {now.isoformat()}\n"
+            store.put(snapshot_prefix(name) + RESERVED_FILE, marker.encode(), if_absent=True)
+        except PreconditionFailed:
+            taken.add(name)
+            continue
+        return name
