@@ -20,7 +20,7 @@ from lab.drills.stake import Stake
 from lab.instance.abilities import Piece, judge, look_around
 from lab.instance.errors import InstanceError
 from lab.story.deployed_world import World, deployed_world
-from lab.story.narration import Narrator, ProofFailed
+from lab.story.narration import Narrator
 from lab.story.world import REPOSITORY, temporary_state_dir
 
 REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
@@ -83,8 +83,8 @@ def play(drill: Drill, world: World, say: Narrator, *, verbose: bool = False) ->
         try:
             with on_stage(world, say, record, Stake(world.host.image.gateway)) as stage:
                 drill.play(stage)
-        except (ProofFailed, EngineError, InstanceError) as problem:
-            say.console.print(f"[red]failed:[/red] {problem}", soft_wrap=True)
+        except Exception as problem:  # noqa: BLE001 - the next drill is played whatever went wrong in this one
+            say.console.print(f"[red]failed:[/red] {record.failure or problem}", soft_wrap=True)
             if verbose:
                 say.console.print_exception()
             _leave_nothing(world)

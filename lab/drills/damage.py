@@ -12,7 +12,7 @@ from lab.story.deployed_world import (
     STATE,
     back_up,
     is_active,
-    last_run,
+    last_restore,
     sh,
     until,
     write_note,
@@ -36,7 +36,7 @@ def corrupted_latest(stage: Stage) -> None:
     stage.lose(machine)
     replacement = stage.boot_replacement()
     stage.wait_until_ready(replacement)
-    line = last_run(replacement, "restore")
+    line = last_restore(replacement)
     stage.prove(
         f"the restore took the newest complete snapshot, {name}",
         (line["source"], line["snapshot"]) == ("snapshot", name),
@@ -48,7 +48,7 @@ def corrupted_latest(stage: Stage) -> None:
     stage.prove_nothing_is_missing(replacement)
     stage.back_up(replacement)
     sh(replacement, "openclaw-s3-restore.py --verify", seconds=180)
-    stage.prove("the next backup has mended latest/", last_run(replacement, "restore")["source"] == "latest")
+    stage.prove("the next backup has mended latest/", last_restore(replacement)["source"] == "latest")
     stage.record.what_happened = f"restored from {name}; the next backup mended latest/"
 
 

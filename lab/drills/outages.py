@@ -9,7 +9,7 @@ from typing import Any
 from lab.drills.record import Lane, Mood
 from lab.drills.stage import Stage
 from lab.instance.machine import Machine
-from lab.story.deployed_world import STATE, is_active, last_run, sh, until, write_note
+from lab.story.deployed_world import STATE, is_active, last_restore, last_run, sh, until, write_note
 from lab.story.life import BACKUP_UNIT
 
 QUICK_TRIES = Path(__file__).with_name("quick-tries.conf")
@@ -79,7 +79,7 @@ def while_running(stage: Stage) -> None:
         and stage.world.history("latest/") > latest,
     )
     sh(machine, "openclaw-s3-restore.py --verify", seconds=180)
-    stage.prove("it passes --verify", last_run(machine, "restore")["result"] == "verified")
+    stage.prove("it passes --verify", last_restore(machine)["result"] == "verified")
     stage.wait_until_ready(machine, 10)
     stage.prove_nothing_is_missing(machine)
     stage.prove("the gateway is active", is_active(machine))

@@ -17,6 +17,7 @@ from lab.story.deployed_world import (
     RESTORE_UNIT,
     STATE,
     is_active,
+    last_restore,
     last_run,
     sh,
     until,
@@ -55,7 +56,7 @@ def new_release(stage: Stage) -> None:
     now = stage.world.owner()
     stage.prove(
         "there was one writer after the other: one epoch later, and restored from the old one's final backup",
-        now["epoch"] == owner["epoch"] + 1 and last_run(replacement, "restore")["snapshot"] == last_snapshot,
+        now["epoch"] == owner["epoch"] + 1 and last_restore(replacement)["snapshot"] == last_snapshot,
         f"{owner} then {now}, {last_run(replacement, 'restore')}",
     )
     stage.prove_nothing_is_missing(replacement)

@@ -163,6 +163,14 @@ def last_run(machine: Machine, command: str) -> dict[str, Any]:
     return line
 
 
+def last_restore(machine: Machine) -> dict[str, Any]:
+    """The log line of the last run that restored or verified something (each start of the gateway logs one too)."""
+    lines = machine.path("/var/log/openclaw/restore.log").read_text().splitlines()
+    found: list[dict[str, Any]] = [line for line in map(json.loads, lines) if "source" in line]
+    require(bool(found), f"{machine.instance_id} has restored nothing: {lines[-3:]}")
+    return found[-1]
+
+
 def is_active(machine: Machine, unit: str = GATEWAY_UNIT) -> bool:
     """Whether a unit is active."""
     return machine.run(["systemctl", "is-active", "--quiet", unit]).exit_code == 0
