@@ -52,19 +52,26 @@ class Measured:
 
 
 def measured(what: str, command: str, arguments: list[str], environment: dict[str, str], log: Path) -> Measured:
-    """Run one command in a process of its own, so that its peak is its own."""
+    """Run one command in a process of its own, so that its peak is its own; what it says goes beside its log."""
     began = time.monotonic()
+    said = said_beside(log)
+    said.parent.mkdir(parents=True, exist_ok=True)
     child = os.posix_spawn(
         sys.executable,
         [sys.executable, str(ROOT / "scripts" / command), *arguments],
         environment,
-        file_actions=[(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)],
+        file_actions=[(os.POSIX_SPAWN_OPEN, 2, str(said), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)],
     )
     _, status, usage = os.wait4(child, 0)
     line = json.loads(log.read_text().splitlines()[-1]) if log.exists() else {}
     return Measured(
         what, os.waitstatus_to_exitcode(status), time.monotonic() - began, usage.ru_maxrss * 1024 / MIB, line
     )
+
+
+def said_beside(log: Path) -> Path:
+    """Where what a command says is kept."""
+    return log.with_suffix(".stderr")
 
 
 @contextlib.contextmanager
@@ -116,6 +123,8 @@ def main() -> int:
             row = measured(what, command, arguments, environment, log)
             runs.append(row)
             print(row, flush=True)
+            if row.exit_code:
+                broken.append(said_beside(log).read_text().strip()[-1000:])
             if row.exit_code or row.requests > at_most:
                 broken.append(f"{what}: exit code {row.exit_code}, {row.requests:,} requests of {at_most:,} allowed")
 
