@@ -144,6 +144,9 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
             except AgentError as problem:
                 raise FreezeUnavailable(str(problem)) from problem
             stands_still()
+            # Asked after it was told: an agent that hung for longer may have been thawed by the watcher already.
+            if time.monotonic() - freeze.began >= COMMAND_TIMEOUT_SECONDS:
+                raise FreezeUnavailable("The gateway took too long to stand still, and was let go.")
             # The budget is for what is done while the gateway stands still, not for the request to stop it.
             freeze.budget += time.monotonic() - freeze.began
             yield freeze

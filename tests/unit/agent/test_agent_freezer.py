@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent import freezer
 from openclaw_agent.errors import AgentError
 from openclaw_agent.freezer import (
     ComposeFreezer,
@@ -237,3 +238,20 @@ def test_no_gateway_is_configured() -> None:
     assert not freezer.is_running()
     with frozen(freezer, 1):
         pass
+
+
+def test_an_agent_that_hung_between_the_command_and_its_word_does_not_believe_that_the_gateway_stands_still(
+    gateway: GatewayStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = freezer._run
+
+    def run_and_hang(command: Sequence[str]) -> str:
+        said = run(command)
+        time.sleep(0.3)
+        return said
+
+    monkeypatch.setattr(freezer, "COMMAND_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(freezer, "_run", run_and_hang)
+    with pytest.raises(FreezeUnavailable, match="took too long to stand still"), frozen(gateway, budget=5):
+        pytest.fail("the block ran as if the gateway stood still")
+    assert not gateway.stands_still()
