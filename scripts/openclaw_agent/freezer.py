@@ -17,7 +17,7 @@ from openclaw_agent.errors import AgentError
 
 COMMAND_TIMEOUT_SECONDS = 20
 LATE_FREEZE_SECONDS = 2
-STANDS_STILL = b"."
+STANDS_STILL = "since "
 LONGEST_REPORT = 4096
 
 
@@ -139,14 +139,12 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
         FreezeUnavailable: when the gateway cannot be frozen; it is running then.
     """
     began = time.monotonic()
-    with _watcher(freezer, budget) as answer:
+    with _watcher(freezer, budget) as stands_still:
         freeze = Freeze(budget, began)
         try:
-            problem = answer()
-            if problem:
-                raise FreezeUnavailable(problem)
-            # The budget is for what is done while the gateway stands still, not for the request to stop it.
-            freeze.budget += time.monotonic() - began
+            # The budget is for what is done while the gateway stands still, not for the request to stop it; and it runs
+            # from when that began, not from when a hanging agent got to hear of it.
+            freeze.budget += stands_still() - began
             yield freeze
         finally:
             thaw(freezer)
@@ -160,7 +158,7 @@ def thaw(freezer: Freezer) -> None:
 
 
 @contextlib.contextmanager
-def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], str]]:
+def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
     # The watcher is the one that freezes, so that its clock runs from that very moment, however the agent fares. It
     # notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place.
     alive, end_of_agent = os.pipe()
@@ -176,19 +174,21 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], str]]:
     os.close(alive)
     os.close(telling)
 
-    def answer() -> str:
-        """Wait until the gateway stands still; what it returns says why it does not, and is empty if it does."""
+    def stands_still() -> float:
+        """Wait until the gateway stands still; return since when, on the monotonic clock."""
         ready, _, _ = select.select([report], [], [], COMMAND_TIMEOUT_SECONDS + LATE_FREEZE_SECONDS)
-        told = os.read(report, LONGEST_REPORT) if ready else b""
+        told = os.read(report, LONGEST_REPORT).decode(errors="replace") if ready else ""
+        if told.startswith(STANDS_STILL):
+            return float(told.removeprefix(STANDS_STILL))
         if told:
-            return "" if told == STANDS_STILL else told.decode(errors="replace")
+            raise FreezeUnavailable(told)
         # The watcher died with the freeze on its way: it may take effect after a first thaw.
         thaw(freezer)
         time.sleep(LATE_FREEZE_SECONDS)
-        return "the process that freezes the gateway has died"
+        raise FreezeUnavailable("The process that freezes the gateway has died.")
 
     try:
-        yield answer
+        yield stands_still
     finally:
         # After an overrun the watcher has thawed, and is gone.
         with contextlib.suppress(BrokenPipeError):
@@ -205,7 +205,7 @@ def _freeze_and_watch(freezer: Freezer, alive: int, telling: int, budget: float)
         os.write(telling, str(problem).encode()[:LONGEST_REPORT])
         return
     with contextlib.suppress(BrokenPipeError):
-        os.write(telling, STANDS_STILL)
+        os.write(telling, f"{STANDS_STILL}{time.monotonic()}".encode())
     if not _told(alive, budget + 1):
         command = freezer.thaw_command()
         os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted

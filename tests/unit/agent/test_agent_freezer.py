@@ -259,3 +259,22 @@ def test_no_gateway_is_configured() -> None:
     assert not freezer.is_running()
     with frozen(freezer, 1):
         pass
+
+
+def test_an_agent_that_hung_when_it_was_to_hear_of_it_does_not_believe_that_the_gateway_still_stands(
+    tmp_path: Path,
+) -> None:
+    gateway = GatewayStandIn(tmp_path, freeze_seconds=0.5)
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException), frozen(gateway, 0.3) as freeze:
+            (tmp_path / "spent").write_text(str(freeze.spent()))
+        os._exit(0)
+    time.sleep(0.2)
+    os.kill(agent, signal.SIGSTOP)
+    # The watcher thaws a second after the budget, and by then the agent has heard nothing.
+    time.sleep(2.3)
+    assert gateway.calls() == ["freeze", "thaw"]
+    os.kill(agent, signal.SIGCONT)
+    os.waitpid(agent, 0)
+    assert (tmp_path / "spent").read_text() == "True"
