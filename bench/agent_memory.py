@@ -1,7 +1,7 @@
 """Measure a backup of many files: peak memory, time and requests of each run, against what was promised.
 
 Run: python bench/agent_memory.py [--files 100000] [--changed 100] [--rclone PROGRAM]
-The server is the embedded AWS, or `rclone serve s3`, which takes minutes where the other takes an hour.
+The server is the embedded AWS, or `rclone serve s3`, which is many times faster.
 """
 
 import argparse
