@@ -92,7 +92,8 @@ def play(drill: Drill, world: World, say: Narrator, *, verbose: bool = False) ->
 
 
 def _leave_nothing(world: World) -> None:
-    # The next drill begins with a machine of its own.
+    # The next drill begins with one machine of its own.
+    world.resize_group(1)
     world.lose_machine()
 
 

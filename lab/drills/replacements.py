@@ -70,11 +70,21 @@ def two_instances(stage: Stage) -> None:
     stage.disaster("partition: the old instance runs on, and reaches nothing")
     old.partition()
     stage.world.hypervisor.before_power_on = shorten_owner_wait
-    group = resize_group(stage, 2)
+    stage.world.resize_group(2)
     try:
         until("a second instance", lambda: bool(stage.world.hypervisor.reconcile().booted))
     finally:
         stage.world.hypervisor.before_power_on = lambda _machine: None
+    try:
+        one_is_fenced(stage, old)
+    finally:
+        # A group of two would give every later drill two instances.
+        stage.world.resize_group(1)
+    stage.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
+
+
+def one_is_fenced(stage: Stage, old: Machine) -> None:
+    """From the new instance's power-on to the end of the old one."""
     new = next(row for row in stage.world.host.machines.values() if row.instance_id != old.instance_id)
     stage.tell(Lane.REPLACEMENT, f"{new.instance_id} is powered on beside it")
     until("the new instance's restore", lambda: _restored(new), 180, every=0.5)
@@ -103,12 +113,12 @@ def two_instances(stage: Stage) -> None:
         kept in stage.world.keys("snapshots/") and stage.world.body(kept) == b"late, and by the old one\n",
     )
     stage.note_last_work(old.disk.written)
+    # The group is told to be of one before it could replace the old one too.
+    stage.world.resize_group(1)
     stage.lose(old)
-    resize_group(stage, 1, group)
     stage.wait_until_ready(new)
     stage.record.lost_seconds = 0.0
     stage.prove_nothing_is_missing(new)
-    stage.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
 
 
 def pause_and_resume(stage: Stage) -> None:
@@ -162,16 +172,6 @@ def shorten_owner_wait(machine: object) -> None:
     target = machine.disk.written / f"etc/systemd/system/{RESTORE_UNIT}.d" / SHORT_OWNER_WAIT.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(SHORT_OWNER_WAIT, target)
-
-
-def resize_group(stage: Stage, size: int, group: str = "") -> str:
-    """Let the stack's group hold this many instances, as its template never would; returns its name."""
-    autoscaling = stage.world.aws.client("autoscaling")
-    if not group:
-        (found,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-        group = str(found["AutoScalingGroupName"])
-    autoscaling.update_auto_scaling_group(AutoScalingGroupName=group, MaxSize=size, DesiredCapacity=size)
-    return group
 
 
 def power(stage: Stage, what: str) -> str:

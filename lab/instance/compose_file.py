@@ -20,7 +20,6 @@ WITHOUT_COUNTERPART = frozenset(
     {
         "depends_on",
         "healthcheck",
-        "hostname",
         "image",
         "init",
         "logging",
@@ -59,6 +58,7 @@ class Container:
     """
 
     arguments: tuple[str, ...]
+    host_name: str | None
     environment: Mapping[str, str]
     env_files: tuple[str, ...]
     mounts: tuple[BindMount, ...]
@@ -171,6 +171,14 @@ def _pids(limit: Any) -> int | None:
     return limit
 
 
+def _host_name(name: Any) -> str | None:
+    if name is None:
+        return None
+    if not re.fullmatch(r"[a-z0-9-]{1,63}", str(name)):
+        _refuse(f"hostname {name!r} is not of a-z, 0-9 and hyphens alone")
+    return str(name)
+
+
 def _drops_all(capabilities: Any) -> bool:
     if capabilities not in (None, ["ALL"]):
         _refuse(f"cap_drop must be [ALL], and is {capabilities}")
@@ -196,6 +204,7 @@ def _refuse(what: str) -> NoReturn:
 
 _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "command": ("arguments", _arguments),
+    "hostname": ("host_name", _host_name),
     "environment": ("environment", _environment),
     "env_file": ("env_files", _env_files),
     "volumes": ("mounts", _mounts),

@@ -128,12 +128,12 @@ class MachineHost:
         port = network.add_port(short_name)
         disk = create_disk(self.disks / f"{network.bridge}-{short_name}", self.image)
         try:
+            container = read_compose_file()
             host_name = f"ip-{str(port.address).replace('.', '-')}"
-            settings = {
-                "endpoint_url": endpoint_url,
-                **ENGINE_SETTINGS[self.engine],
-                **unit_settings(read_compose_file()),
-            }
+            if self.engine is Engine.UNIT and container.host_name:
+                # A unit sees the instance's name. OpenClaw takes a dead owner's lease over only under the same one.
+                host_name = container.host_name
+            settings = {"endpoint_url": endpoint_url, **ENGINE_SETTINGS[self.engine], **unit_settings(container)}
             put_root_files(disk, settings)
             put_root_files(disk, settings, ENGINE_FILES[self.engine])
             put_seed(disk, plan.instance_id, host_name, plan.user_data)

@@ -83,6 +83,12 @@ class World:
         for instance_id in self.host.machines:
             self.hypervisor.power_cut(instance_id)
 
+    def resize_group(self, size: int) -> None:
+        """Let the stack's group hold this many instances (two is what its template never would)."""
+        self.aws.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=group_name(self.cloud), MaxSize=max(size, 1), DesiredCapacity=size
+        )
+
     def keys(self, prefix: str = "") -> set[str]:
         """The keys of the backup bucket below a prefix."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
