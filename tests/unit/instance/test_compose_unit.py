@@ -223,3 +223,16 @@ def test_systemd_has_nothing_to_say_about_the_units_with_the_rendered_drop_ins(
     )
     assert ("Unknown" in checked.stdout + checked.stderr) is bool(spoil)
     assert bool(checked.stdout + checked.stderr) is bool(spoil)
+
+
+def test_the_gateways_host_name_is_the_files() -> None:
+    container = container_of(COMPOSE_FILE.read_text(encoding="utf-8"))
+    assert container.host_name == "openclaw-gateway"
+
+
+@pytest.mark.parametrize("name", ["two words", "Upper", "", "a" * 64])
+def test_a_host_name_that_a_machine_could_not_have_is_refused(name: str) -> None:
+    document = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
+    document["services"]["openclaw-gateway"]["hostname"] = name
+    with pytest.raises(ComposeFileRefused, match="hostname"):
+        container_of(yaml.safe_dump(document))
