@@ -8,7 +8,7 @@ from lab.drills.record import Lane, Mood
 from lab.drills.stage import Stage
 from lab.drills.work import begin_work
 from lab.instance.machine import Machine
-from lab.story.deployed_world import is_active, last_run, sh, unit_properties, until, write_note
+from lab.story.deployed_world import is_active, last_restore, last_run, sh, unit_properties, until, write_note
 from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
 
 SMALL_DISK = Path(__file__).with_name("small_disk.sh")
@@ -66,7 +66,7 @@ def disk_full(stage: Stage) -> None:
     name = stage.back_up(machine)
     stage.prove("the next backup is complete", name in stage.world.complete_snapshots())
     sh(machine, "openclaw-s3-restore.py --verify", seconds=180)
-    stage.prove("and passes --verify", last_run(machine, "restore")["result"] == "verified")
+    stage.prove("and passes --verify", last_restore(machine)["result"] == "checked")
     stage.wait_until_ready(machine, 30)
     stage.prove_nothing_is_missing(machine)
     stage.record.lost_seconds = 0.0
