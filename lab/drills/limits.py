@@ -56,7 +56,7 @@ def disk_full(stage: Stage) -> None:
     stage.say.step(f"the backup: {line.get('error')}")
     stage.prove(
         "the backup fails, and says that there is no space",
-        done.exit_code != 0 and "No space left on device" in str(line.get("error")),
+        done.exit_code != 0 and "There is no room for a clone of" in str(line.get("error")),
         str(line),
     )
     stage.prove("latest/ is as it was", stage.world.history("latest/") == latest)
