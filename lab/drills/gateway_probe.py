@@ -26,7 +26,7 @@ class GatewayProbe:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; what was ready last is told as not ready no more."""
+        """End the watch; nothing more is told."""
         self._stopping.set()
         self._thread.join()
 

@@ -111,11 +111,8 @@ class Stage:
         self.world.hypervisor.power_cut(machine.instance_id)
 
     def forget(self, machine: Machine) -> None:
-        """Read the machine's logs, and watch it no more."""
-        self.timeline.read_agent_logs(machine.disk.written)
-        probe = self._probes.pop(machine.instance_id, None)
-        if probe is not None:
-            probe.stop()
+        """Read the logs of a machine that is off, and watch it no more."""
+        if self._read_and_stop_watching(machine):
             self.timeline.gateway_changed(machine.instance_id, time.monotonic(), False)
 
     def boot_replacement(self) -> Machine:
@@ -128,8 +125,16 @@ class Stage:
     def close(self) -> None:
         """Read the logs of what runs, and end the record."""
         for machine in self.world.host.machines.values():
-            self.forget(machine)
+            self._read_and_stop_watching(machine)
         self.timeline.close()
+
+    def _read_and_stop_watching(self, machine: Machine) -> bool:
+        """Whether it was watched."""
+        self.timeline.read_agent_logs(machine.disk.written)
+        probe = self._probes.pop(machine.instance_id, None)
+        if probe is not None:
+            probe.stop()
+        return probe is not None
 
     def _is_down(self) -> bool:
         outages = self.timeline.outages()
