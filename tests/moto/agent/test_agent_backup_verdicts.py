@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.object_store import ObjectStore
 from tests.moto.agent_world import Machine, World, contents, picture
 
 
@@ -384,3 +385,24 @@ def test_a_backup_does_not_touch_the_state_folder(backed_up: Machine) -> None:
     assert backed_up.backup().code == 0
     assert picture(backed_up.state) == before
     assert not (backed_up.agent / "clone").exists()
+
+
+def test_deletions_that_s3_refuses_key_by_key_fail_the_run_and_are_made_up_for_by_the_next(
+    world: World, backed_up: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = "latest/.openclaw/workspace/3.md"
+    (backed_up.state / "workspace/3.md").unlink()
+    with monkeypatch.context() as meanwhile:
+        # S3 answers DeleteObjects with 200 and an error for each key that it keeps.
+        meanwhile.setattr(ObjectStore, "delete", lambda _self, keys: dict.fromkeys(keys, "AccessDenied"))
+        run = backed_up.backup()
+    assert run.code == 1
+    assert f"S3 refused to delete 1 objects under latest/, '{gone}' among them (AccessDenied)." in run.err
+    assert gone in world.keys("latest/")
+    looker = world.machine()
+    assert looker.restore("--to", str(looker.disk / "copy")).code == 0
+    assert not (looker.disk / "copy/workspace/3.md").exists()
+
+    run = backed_up.backup()
+    assert (run.code, run.line["result"]) == (0, "done"), run.err
+    assert gone not in world.keys("latest/")
