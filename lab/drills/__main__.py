@@ -59,8 +59,9 @@ def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
     try:
         with deployed_world(say, scratch) as world:
             gateway = world.host.image.gateway.value
+            stake = Stake(world.host.image.gateway)
             for drill in drills:
-                records.append(play(drill, world, say, verbose=verbose))
+                records.append(play(drill, world, stake, say, verbose=verbose))
     except (EngineError, InstanceError) as problem:
         if verbose:
             raise
@@ -76,17 +77,18 @@ def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
     return 0 if all(record.passed for record in records) else 1
 
 
-def play(drill: Drill, world: World, say: Narrator, *, verbose: bool = False) -> DrillRecord:
+def play(drill: Drill, world: World, stake: Stake, say: Narrator, *, verbose: bool = False) -> DrillRecord:
     """Play one drill, whatever became of those before; what fails is in the record."""
     record = DrillRecord(drill.number, drill.name, drill.title)
     with say.chapter(f"Drill {drill.number}: {drill.title}"):
         try:
-            with on_stage(world, say, record, Stake(world.host.image.gateway)) as stage:
+            with on_stage(world, say, record, stake) as stage:
                 drill.play(stage)
         except Exception as problem:  # noqa: BLE001 - the next drill is played whatever went wrong in this one
             say.console.print(f"[red]failed:[/red] {record.failure or problem}", soft_wrap=True)
             if verbose:
                 say.console.print_exception()
+            stake.is_there = False
             _leave_nothing(world)
     return record
 

@@ -24,15 +24,19 @@ NOTE_TEXT = "Tomatoes next to the south wall.\n"
 APPROVE_UNIT = "openclaw-auto-approve.service"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stake:
-    """The state of one person; with the gateway's stand-in only its files."""
+    """The state of one person; with the gateway's stand-in only its files.
+
+    `is_there` is true from when all of it was found until somebody lost track of it: asking takes ten seconds.
+    """
 
     gateway: Gateway
+    is_there: bool = False
 
     def create(self, machine: Machine) -> list[str]:
         """Make everything that is not there, and return it in words."""
-        if not self.missing(machine):
+        if self.is_there or not self.missing(machine):
             return []
         write_note(machine, NOTE, NOTE_TEXT)
         write_note(machine, "workspace/MEMORY.md", f"# Memory\n{MEMORY}\n")
@@ -65,7 +69,9 @@ class Stake:
                 "the indexed memory": (["memory", "search", "lobster", "--json"], MEMORY),
             }
             rows += [(name, _says(machine, *question)) for name, question in asked.items()]
-        return [name for name, holds in rows if not holds]
+        missing = [name for name, holds in rows if not holds]
+        self.is_there = not missing
+        return missing
 
     def _pair_a_device(self, machine: Machine) -> None:
         for name in ("pair_device.sh", "far_away.mjs"):
