@@ -143,12 +143,12 @@ def awscli_layer() -> Layer:
 
 def openclaw_layer() -> Layer:
     """Returns the layer with the real gateway."""
-    return Layer("openclaw", "\n".join(("3", platform.machine(), NODE_WHEEL, OPENCLAW_VERSION)), fill_openclaw)
+    return Layer("openclaw", "\n".join(("4", platform.machine(), NODE_WHEEL, OPENCLAW_VERSION)), fill_openclaw)
 
 
 def stand_in_layer() -> Layer:
     """Returns the layer with the gateway's stand-in."""
-    return Layer("stand-in", f"1\n{STAND_IN_PROGRAM.read_text()}", fill_stand_in)
+    return Layer("stand-in", f"2\n{STAND_IN_PROGRAM.read_text()}", fill_stand_in)
 
 
 def left_out_options() -> list[str]:
@@ -187,7 +187,9 @@ def _add_gateway_home(root: Path) -> None:
     home.mkdir(parents=True)
     # For whoever runs the gateway's CLI by hand; inside its unit the state is mounted there, as in the container.
     _link(home / ".openclaw", "/opt/openclaw/.openclaw")
-    os.chown(home, GATEWAY_UID, GATEWAY_UID)
+    _link(home / ".config/openclaw", "/opt/openclaw/.openclaw/.config/openclaw")
+    for folder in (home, home / ".config"):
+        os.chown(folder, GATEWAY_UID, GATEWAY_UID)
 
 
 def _link(path: Path, target: str) -> None:
