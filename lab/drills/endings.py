@@ -78,7 +78,7 @@ def no_notice(stage: Stage) -> None:
     # The work that the backup itself took is not in it.
     stage.prove(
         "what is lost is younger than the last backup, and no more",
-        0 < lost <= unsaved + float(last_backup_seconds(stage)) + 1,
+        0 < lost <= unsaved + last_backup_seconds(stage) + 1,
         f"{lost} s lost, {unsaved:.1f} s since the backup",
     )
     stage.prove_nothing_is_missing(replacement)
@@ -163,4 +163,5 @@ def prove_stop_order(stage: Stage, lines: list[JournalLine]) -> None:
 
 def last_backup_seconds(stage: Stage) -> float:
     """How long the last backup that the timeline knows took."""
-    return max((span.ended - span.began for span in stage.record.spans if span.lane is Lane.BACKUP), default=0.0)
+    last = max((span for span in stage.record.spans if span.lane is Lane.BACKUP), key=lambda span: span.ended)
+    return last.ended - last.began

@@ -112,7 +112,6 @@ def one_is_fenced(stage: Stage, old: Machine) -> None:
         f"its late writes are kept as snapshot {line.get('snapshot')}",
         kept in stage.world.keys("snapshots/") and stage.world.body(kept) == b"late, and by the old one\n",
     )
-    stage.note_last_work(old.disk.written)
     # The group is told to be of one before it could replace the old one too.
     stage.world.resize_group(1)
     stage.lose(old)

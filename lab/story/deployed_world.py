@@ -18,6 +18,8 @@ from lab.instance.hypervisor import Hypervisor
 from lab.instance.machine import Machine
 from lab.instance.machine_host import MachineHost
 from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
+from lab.story.life import is_active as is_active
+from lab.story.life import last_run as last_run
 from lab.story.narration import Narrator, ProofFailed
 from lab.story.world import Cloud, deploy, group_name, wait_for
 
@@ -163,23 +165,12 @@ def back_up(machine: Machine) -> dict[str, Any]:
     return last_run(machine, "backup")
 
 
-def last_run(machine: Machine, command: str) -> dict[str, Any]:
-    """The last line of a command's log."""
-    line: dict[str, Any] = json.loads(machine.path(f"/var/log/openclaw/{command}.log").read_text().splitlines()[-1])
-    return line
-
-
 def last_restore(machine: Machine) -> dict[str, Any]:
     """The log line of the last run that restored or verified something (each start of the gateway logs one too)."""
     lines = machine.path("/var/log/openclaw/restore.log").read_text().splitlines()
     found: list[dict[str, Any]] = [line for line in map(json.loads, lines) if "source" in line]
     require(bool(found), f"{machine.instance_id} has restored nothing: {lines[-3:]}")
     return found[-1]
-
-
-def is_active(machine: Machine, unit: str = GATEWAY_UNIT) -> bool:
-    """Whether a unit is active."""
-    return machine.run(["systemctl", "is-active", "--quiet", unit]).exit_code == 0
 
 
 def unit_properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:

@@ -89,7 +89,7 @@ def back_up(machine: Machine, say: Narrator) -> FirstLife:
         seconds = time.monotonic() - began
     finally:
         machine.run([STAND_STILL, "thaw"])
-    line = _last_line(machine, "backup")
+    line = last_run(machine, "backup")
     say.step(
         f"backed up as {line['snapshot']} in {seconds:.1f} s: {line['files']} files, gateway frozen for "
         f"{line['freeze_ms']} ms, {sum(line['requests'].values())} requests, ${line['cost_usd']:.6f}"
@@ -117,8 +117,8 @@ def hold_gateway(machine: Machine) -> None:
 def show_second_life(machine: Machine, fleet: Fleet, cloud: Cloud, first: FirstLife, say: Narrator) -> None:
     """The replacement has every file bit for bit, and its gateway knows what the first one was told."""
     fleet.wait_for_install(machine)
-    wait_for("the restore", lambda: _is_active(machine, RESTORE_UNIT), 120)
-    line = _last_line(machine, "restore")
+    wait_for("the restore", lambda: is_active(machine, RESTORE_UNIT), 120)
+    line = last_run(machine, "restore")
     say.step(f"restored from {line.get('source')} {line.get('snapshot')}, because {line.get('because')}")
     bucket = cloud.aws.client("s3")
     body = bucket.get_object(Bucket=cloud.bucket, Key=f"snapshots/{first.snapshot}/manifest.json")["Body"].read()
@@ -165,13 +165,14 @@ def _is_below(path: str, left_out: frozenset[str]) -> bool:
     return any("/".join(parts[: depth + 1]) in left_out for depth in range(len(parts)))
 
 
-def _is_active(machine: Machine, unit: str) -> bool:
+def is_active(machine: Machine, unit: str = GATEWAY_UNIT) -> bool:
+    """Whether a unit is active."""
     return machine.run(["systemctl", "is-active", "--quiet", unit]).exit_code == 0
 
 
-def _last_line(machine: Machine, command: str) -> dict[str, Any]:
-    lines = machine.path(f"/var/log/openclaw/{command}.log").read_text().splitlines()
-    line: dict[str, Any] = json.loads(lines[-1])
+def last_run(machine: Machine, command: str) -> dict[str, Any]:
+    """The last line of a command's log."""
+    line: dict[str, Any] = json.loads(machine.path(f"/var/log/openclaw/{command}.log").read_text().splitlines()[-1])
     return line
 
 
