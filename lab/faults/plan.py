@@ -34,6 +34,7 @@ class Fault(StrEnum):
     CORRUPTED_REQUEST = "one byte of the request's body is flipped; a checksum that no longer fits is refused, as by S3"
     STALL = "no answer for a while, then the connection ends; the server never sees the request"
     STALL_AFTER = "the server does the work, its answer never comes"
+    SLOW_ANSWER = "the answer's body comes whole but in drops, so that it takes a while"
     STALL_MID_BODY = "the answer stops in the middle of its body for a while, then the connection ends"
     CLOCK_SKEW = "403 RequestTimeTooSkewed"
     EXPIRED_TOKEN = "400 ExpiredToken"  # noqa: S105 - S3's name for an error
@@ -60,7 +61,7 @@ class Rule:
 
     `key` is a regular expression searched in the key (for a listing, in its prefix); no operations means all.
     The first `skip` matches pass untouched, then `times` suffer (None for all that follow). `seconds` is how long a
-    stall lasts.
+    stall or a slow answer lasts.
     """
 
     fault: Fault

@@ -22,6 +22,7 @@ from lab.faults.checksums import flipped, refused_checksum
 from lab.faults.plan import Fault, Plan, Rule, Seen, seen_from
 
 SERVER_TIMEOUT_SECONDS = 60.0
+DROPS = 100
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "proxy-connection", "te"})
 _ERROR_STATUS: dict[Fault, tuple[int, str, str]] = {
     Fault.INTERNAL_ERROR: (500, "InternalError", "We encountered an internal error. Please try again."),
@@ -269,12 +270,20 @@ class _Relay(BaseHTTPRequestHandler):
         elif fault is Fault.RESET_MID_BODY:
             self.wfile.write(half)
             self._reset()
+        elif rule is not None and fault is Fault.SLOW_ANSWER:
+            self._write_in_drops(answer.body, rule.seconds)
         elif rule is not None and fault is Fault.STALL_MID_BODY:
             self.wfile.write(half)
             self._stall(rule.seconds)
         else:
             self.wfile.write(answer.body)
         return answer.status
+
+    def _write_in_drops(self, body: bytes, seconds: float) -> None:
+        size = -(-len(body) // DROPS) or 1
+        for begin in range(0, len(body), size):
+            self.server.proxy.stopping.wait(seconds / DROPS)
+            self.wfile.write(body[begin : begin + size])
 
     def _stall(self, seconds: float) -> int | None:
         self.server.proxy.stopping.wait(seconds)

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -21,12 +21,16 @@ from openclaw_agent.s3_errors import is_worth_another_try, store_error
 from openclaw_agent.transfers import Copy, Download, Traffic, Upload
 
 MIB = 1024 * 1024
-# One PUT below this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
-PART_BYTES = 16 * MIB
+# One PUT up to this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
+PART_BYTES = 8 * MIB
 MAX_PARTS = 10_000
 PARALLEL_REQUESTS = 24
-PARALLEL_PARTS = 3
-PARALLEL_LARGE_FILES = 2
+PARALLEL_PARTS = 2
+# What may be on its way up at once. The engine holds it in memory, and gives up on a request whose answer has not begun
+# within the stall limit, however well its body moves: so all of this must pass a slow line in that time.
+UPLOADING_BYTES = PARALLEL_PARTS * PART_BYTES
+# A body may take its time as long as it moves: what stands still is the stall limit's to notice.
+LONGEST_BODY = timedelta(hours=12)
 FIRST_PAUSE_SECONDS = 0.1
 
 _Work = TypeVar("_Work")
@@ -74,11 +78,12 @@ class BulkTransfer:
                     "allow_http": bool(self._endpoint and self._endpoint.startswith("http://")),
                     "connect_timeout": timedelta(seconds=5),
                     "read_timeout": timedelta(seconds=self._stall_seconds),
-                    "timeout": timedelta(seconds=self._stall_seconds * 10),
+                    "timeout": LONGEST_BODY,
                 },
                 retry_config={
                     "max_retries": self._attempts - 1,
-                    "retry_timeout": timedelta(seconds=170),
+                    # From the request's begin, and so also for how long a body that breaks off is taken up again.
+                    "retry_timeout": LONGEST_BODY,
                     "backoff": {
                         "init_backoff": timedelta(milliseconds=200),
                         "max_backoff": timedelta(seconds=10),
@@ -91,14 +96,6 @@ class BulkTransfer:
 
     def upload(self, uploads: Iterable[Upload]) -> None:
         """Write local files, many at a time; all are there when this returns."""
-        large: list[Upload] = []
-
-        def small() -> Iterator[Upload]:
-            for work in uploads:
-                if work.size <= PART_BYTES:
-                    yield work
-                else:
-                    large.append(work)
 
         async def one(work: Upload) -> None:
             self._count_upload(work.size)
@@ -110,8 +107,7 @@ class BulkTransfer:
                 max_concurrency=PARALLEL_PARTS,
             )
 
-        self._run_all(small(), one, PARALLEL_REQUESTS)
-        self._run_all(large, one, PARALLEL_LARGE_FILES)
+        self._run_all(uploads, one, room=_Room(UPLOADING_BYTES))
 
     def copy(self, copies: Iterable[Copy]) -> None:
         """Copy objects of at most 5 GiB inside the bucket.
@@ -125,10 +121,17 @@ class BulkTransfer:
             self._traffic.copied_bytes += work.size
             await obstore.copy_async(self._store, work.source_key, work.key)
 
-        self._run_all(copies, one, PARALLEL_REQUESTS)
+        self._run_all(copies, one)
 
-    def download(self, downloads: Iterable[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
+    def download(
+        self,
+        downloads: Iterable[Download],
+        finished: Callable[[int], None] = lambda _bytes: None,
+        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+    ) -> None:
         """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
+
+        `passed_over` is told why a key could not be used, where another one held the content.
 
         Raises:
             CorruptObject: when an object is not what its digest promises, after one more try.
@@ -139,14 +142,17 @@ class BulkTransfer:
             failures: list[StoreError] = []
             for key in work.keys:
                 try:
-                    finished(await self._download_one(key, work))
+                    size = await self._download_one(key, work)
                 except (CorruptObject, ObjectMissing) as problem:
                     failures.append(problem)
                     continue
+                for failure in failures:
+                    passed_over(failure)
+                finished(size)
                 return
             raise failures[0]
 
-        self._run_all(downloads, one, PARALLEL_REQUESTS)
+        self._run_all(downloads, one)
 
     async def _download_one(self, key: str, work: Download) -> int:
         for last_try in (False, True):
@@ -175,7 +181,9 @@ class BulkTransfer:
         self._traffic.requests["PUT"] += 1 if size <= part else 2 + -(-size // part)
         self._traffic.uploaded_bytes += size
 
-    def _run_all(self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], parallel: int) -> None:
+    def _run_all(
+        self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], room: "_Room | None" = None
+    ) -> None:
         # Work is made when its turn comes: 100,000 copies waiting in a list would take 30 MiB.
         pending = iter(works)
         first = next(pending, None)
@@ -188,10 +196,11 @@ class BulkTransfer:
         async def lane() -> None:
             nonlocal failed
             for work in waiting:
-                if failed:
-                    return
                 try:
-                    await self._persist(one, work)
+                    async with room.for_bytes(getattr(work, "size", 0)) if room else contextlib.nullcontext():
+                        if failed:
+                            return
+                        await self._persist(one, work)
                 except (BaseError, OSError, ValueError) as problem:
                     failed = True
                     # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
@@ -205,7 +214,7 @@ class BulkTransfer:
         async def all_lanes() -> list[BaseException | None]:
             # A failure lets what is under way end: obstore's threads report to the event loop, and one that is closed
             # under them puts a traceback before the user.
-            return await asyncio.gather(*(lane() for _lane in range(parallel)), return_exceptions=True)
+            return await asyncio.gather(*(lane() for _lane in range(PARALLEL_REQUESTS)), return_exceptions=True)
 
         for failure in asyncio.run(all_lanes()):
             if failure is not None:
@@ -223,6 +232,29 @@ class BulkTransfer:
 
     def _error(self, problem: BaseException, key: str) -> StoreError:
         return store_error(problem, self._bucket, key)
+
+
+class _Room:
+    """Lets so much work under way at once as its bytes allow; one piece of work is always allowed."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._taken = 0
+        self._left = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def for_bytes(self, size: int) -> AsyncIterator[None]:
+        """Wait until there is room for `size` bytes, and hold it for the length of the block."""
+        held = min(size, self._most)
+        async with self._left:
+            await self._left.wait_for(lambda: self._taken + held <= self._most)
+            self._taken += held
+        try:
+            yield
+        finally:
+            async with self._left:
+                self._taken -= held
+                self._left.notify_all()
 
 
 def _key_of(work: object) -> str:

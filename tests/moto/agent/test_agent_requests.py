@@ -149,7 +149,7 @@ def random_file(place: Path, size: int) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-@pytest.mark.parametrize("size", [16 * MIB - 1, 16 * MIB, 16 * MIB + 1, 40 * MIB + 7])
+@pytest.mark.parametrize("size", [8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 20 * MIB + 7])
 def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
     world: World, behind: Machine, proxy: FaultProxy, size: int
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
     run = behind.backup()
     assert run.code == 0, run.err
     parts = proxy.counts()["MULTIPART"]
-    assert parts == (0 if size <= 16 * MIB else 2 + -(-size // (16 * MIB)))
+    assert parts == (0 if size <= 8 * MIB else 2 + -(-size // (8 * MIB)))
     # A request that is one part of several counts as a PUT for the run: that is what it costs.
     assert run.total_requests == sum(proxy.counts().values())
     world.environment["AWS_ENDPOINT_URL"] = world.aws.endpoint_url
@@ -197,10 +197,10 @@ def test_a_huge_copy_whose_source_is_gone_is_sent_again(
     assert picture(world.booted("second").state) == picture(machine.state)
 
 
-@pytest.mark.parametrize("size", [0, 1, 16 * MIB, 5 * 1024 * MIB, 160_000 * MIB, 5 * 1024 * 1024 * MIB])
+@pytest.mark.parametrize("size", [0, 1, 8 * MIB, 5 * 1024 * MIB, 80_000 * MIB, 5 * 1024 * 1024 * MIB])
 def test_no_file_that_s3_can_hold_needs_more_parts_than_s3_takes(size: int) -> None:
     part = bulk_transfer._part_bytes(size)
-    assert part >= 16 * MIB
+    assert part >= 8 * MIB
     assert -(-size // part) <= 10_000
 
 

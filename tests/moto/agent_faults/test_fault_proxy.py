@@ -133,6 +133,15 @@ def test_a_stall_keeps_silent_and_then_ends(proxy: FaultProxy, client: Client, f
     assert 0.2 <= time.monotonic() - began < 3
 
 
+def test_a_slow_answer_comes_whole(proxy: FaultProxy, client: Client, keeper: BucketKeeper) -> None:
+    body = bytes(range(256)) * 5
+    keeper.put("large", body)
+    proxy.begin(Rule(Fault.SLOW_ANSWER, seconds=0.3))
+    began = time.monotonic()
+    assert client.ask("GET", "large") == (200, body)
+    assert time.monotonic() - began >= 0.29
+
+
 def test_the_observer_is_told_of_every_moment_and_may_drop_the_connection(
     proxy: FaultProxy, client: Client, keeper: BucketKeeper
 ) -> None:

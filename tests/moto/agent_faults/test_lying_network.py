@@ -232,6 +232,16 @@ def test_a_file_that_latest_holds_corrupted_is_taken_from_its_snapshot(ready: St
     assert image_of(new.state_dir) == ready.images[1]
 
 
+def test_a_file_may_take_long_as_long_as_it_moves(ready: Stage) -> None:
+    """A large file on a slow line: longer than any number of stall limits, and fetched once."""
+    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+    slow = Rule(Fault.SLOW_ANSWER, frozenset({Operation.GET}), r"^latest/\.openclaw/kept\.md$", seconds=6.0)
+    ready.proxy.begin(slow)
+    ready.must(Run((BOOT,), environment=QUICK), new)
+    assert image_of(new.state_dir) == ready.images[1]
+    assert sum(1 for row in ready.proxy.log if row.fault) == 1
+
+
 def test_a_manifest_of_latest_that_is_corrupted_is_replaced_by_that_of_the_snapshot(ready: Stage) -> None:
     new = Machine(ready.machine.root.with_name("new"), "lab-new")
     ready.proxy.begin(strike(Fault.CORRUPTED_ANSWER, r"^latest/manifest\.json$"))

@@ -6,7 +6,14 @@ import boto3
 import pytest
 from obstore.exceptions import PermissionDeniedError
 
-from openclaw_agent.bulk_transfer import PARALLEL_REQUESTS, BulkTransfer
+from openclaw_agent.bulk_transfer import (
+    MIB,
+    PARALLEL_PARTS,
+    PARALLEL_REQUESTS,
+    UPLOADING_BYTES,
+    BulkTransfer,
+    _part_bytes,
+)
 from openclaw_agent.errors import StoreError
 from openclaw_agent.transfers import Traffic, Upload
 
@@ -37,3 +44,40 @@ def test_a_failure_begins_nothing_new_and_lets_what_is_under_way_end(tmp_path: P
         transfer().upload(uploads)
     assert len(begun) < len(uploads)
     assert set(begun) - set(ended) == {"3"}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most_at_once"),
+    [
+        ([1000] * 100, PARALLEL_REQUESTS),
+        ([UPLOADING_BYTES // 4] * 12, 4),
+        ([UPLOADING_BYTES // 2 + 1] * 5, 1),
+        ([UPLOADING_BYTES * 40, 10, UPLOADING_BYTES * 40, 10, 10], 3),
+    ],
+    ids=["small files", "four fill it", "two do not fit", "beyond it goes alone"],
+)
+def test_what_is_on_its_way_up_at_once_fits_into_memory_and_a_slow_line(
+    tmp_path: Path, sizes: list[int], most_at_once: int
+) -> None:
+    """The engine holds it all, and gives up on an answer that does not begin within the stall limit."""
+    size_of = {str(number): size for number, size in enumerate(sizes)}
+    under_way: set[str] = set()
+    seen: list[set[str]] = []
+
+    async def put(_store: object, key: str, *_arguments: object, **_options: object) -> None:
+        under_way.add(key)
+        seen.append(set(under_way))
+        await asyncio.sleep(0.001)
+        under_way.remove(key)
+
+    with mock.patch("openclaw_agent.bulk_transfer.obstore.put_async", put):
+        transfer().upload(Upload(tmp_path, key, size) for key, size in size_of.items())
+    assert set().union(*seen) == set(size_of)
+    for together in seen:
+        assert sum(min(size_of[key], UPLOADING_BYTES) for key in together) <= UPLOADING_BYTES
+    assert max(len(together) for together in seen) == most_at_once
+
+
+@pytest.mark.parametrize("size", [0, 1, UPLOADING_BYTES, 8 * MIB, 79_000 * MIB])
+def test_the_parts_of_one_file_that_are_under_way_fit_too(size: int) -> None:
+    assert min(size, PARALLEL_PARTS * _part_bytes(size)) <= UPLOADING_BYTES
