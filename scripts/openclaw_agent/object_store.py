@@ -176,9 +176,14 @@ class ObjectStore:
         for work in huge:
             self._copy_in_parts(work)
 
-    def download(self, downloads: Iterable[Download], finished: Callable[[int], None] = lambda _bytes: None) -> None:
+    def download(
+        self,
+        downloads: Iterable[Download],
+        finished: Callable[[int], None] = lambda _bytes: None,
+        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+    ) -> None:
         """Fetch and check objects; see `BulkTransfer.download`."""
-        self._bulk.download(downloads, finished)
+        self._bulk.download(downloads, finished, passed_over)
 
     def _copy_in_parts(self, work: Copy) -> None:
         self.traffic.requests["COPY"] += 2 + work.size // (512 * MIB)

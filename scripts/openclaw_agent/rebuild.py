@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from openclaw_agent.errors import CorruptObject, LocalStorageError
+from openclaw_agent.errors import CorruptObject, LocalStorageError, StoreError
 from openclaw_agent.manifest import Entry, EntryKind
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.transfers import Download
@@ -26,27 +26,34 @@ class ContentSource(Protocol):
 
 
 class BucketContent:
-    """Content in the bucket; `keys_of` names where a file's bytes should be, the best place first."""
+    """Content in the bucket; `keys_of` names where a file's bytes should be, the best place first.
+
+    `finished` is told the bytes of each file, `passed_over` why a better place than the one used was none.
+    """
 
     def __init__(
         self,
         store: ObjectStore,
         keys_of: Callable[[Entry], tuple[str, ...]],
         finished: Callable[[int], None] = lambda _bytes: None,
+        passed_over: Callable[[StoreError], None] = lambda _problem: None,
     ) -> None:
         self._store = store
         self._keys_of = keys_of
         self._finished = finished
+        self._passed_over = passed_over
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Download and check."""
-        self._store.download(
-            (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted), self._finished
-        )
+        self._download((entry, target) for entry, target in wanted)
 
     def check(self, entries: Iterable[Entry]) -> None:
         """Download and check without writing anything."""
-        self._store.download((Download(self._keys_of(entry), None, entry.sha256) for entry in entries), self._finished)
+        self._download((entry, None) for entry in entries)
+
+    def _download(self, wanted: Iterable[tuple[Entry, Path | None]]) -> None:
+        downloads = (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted)
+        self._store.download(downloads, self._finished, self._passed_over)
 
 
 class FolderContent:

@@ -54,7 +54,6 @@ class BackupOptions:
     full: bool = False
     accept_shrink: bool = False
     overwrite_latest: bool = False
-    wait_for_lock: bool = False
     # Restore saves the local state it is about to replace; such a snapshot is never a restore point of the main line.
     quarantine: str = ""
 
@@ -145,8 +144,9 @@ class Backup:
         )
         self._log_capture(capture)
         guard = LatestGuard(self._store, self._memory, boot)
-        if base is not None and not options.quarantine and not self._is_due(capture, base, now):
-            refusal = guard.refusal(base, overwrite=options.overwrite_latest)
+        asked_for = options.quarantine or options.overwrite_latest
+        if base is not None and not asked_for and not self._is_due(capture, base, now):
+            refusal = guard.refusal(base, overwrite=False)
             if refusal is not None:
                 raise refusal
             if capture.clones:
@@ -220,7 +220,7 @@ class Backup:
         if options.quarantine:
             self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
             return "done"
-        self._update_latest(manifest, base, guard)
+        self._update_latest(manifest, None if options.overwrite_latest else base, guard)
         remove_previous_states(self._settings.state_dir)
         self._log.say(f"Backed up as snapshot {name}.")
         self._fail_if_damaged(capture)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from openclaw_agent.bucket_layout import latest_key, snapshot_key
 from openclaw_agent.databases import SHM_SUFFIX, WAL_SUFFIX, fold, is_database
-from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing, UsageError
+from openclaw_agent.errors import (
+    AgentError,
+    CorruptObject,
+    ManifestInvalid,
+    ObjectMissing,
+    StoreError,
+    UsageError,
+)
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.local_memory import LatestRecord, LocalMemory
 from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, Manifest
@@ -57,6 +64,8 @@ class Restorer:
         self._finished = finished
         self._memory = LocalMemory(settings.agent_dir)
         self._points: RestorePoints | None = None
+        # Objects of latest/ that could not be used, in whose place their snapshot's were.
+        self._passed_over: list[StoreError] = []
 
     @property
     def points(self) -> RestorePoints:
@@ -97,7 +106,7 @@ class Restorer:
         """Download and check every file of a restore point without writing any."""
 
         def check(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
-            BucketContent(self._store, keys_of, self._finished).check(manifest.files())
+            self.content(keys_of).check(manifest.files())
             return Restored(choice, manifest, *_size(manifest))
 
         return self._try_each(snapshot, check)
@@ -117,6 +126,21 @@ class Restorer:
             return choice, manifest, keys_of
         raise AgentError(f"The bucket {self._settings.bucket} holds no restore point with a manifest.")
 
+    def content(self, keys_of: Callable[[Entry], tuple[str, ...]]) -> BucketContent:
+        """The bucket as a source of files; what cannot be used on the way is remembered."""
+        self._passed_over.clear()
+        return BucketContent(self._store, keys_of, self._finished, self._passed_over.append)
+
+    def tell_of_passed_over(self, manifest: Manifest) -> None:
+        """Warn of objects of `latest/` in whose place those of its snapshot were used."""
+        if self._passed_over:
+            self._log.say(
+                f"Warning: {len(self._passed_over)} of {manifest.file_count} objects under latest/ cannot be used; "
+                f"they were taken from snapshot {manifest.snapshot}. {self._passed_over[0]} "
+                "openclaw-s3-backup.py --overwrite-latest writes latest/ anew."
+            )
+            self._log.add(passed_over=len(self._passed_over))
+
     def _try_each(
         self,
         snapshot: str | None,
@@ -131,6 +155,7 @@ class Restorer:
                 problems.append(f"{choice.source.value} {choice.name}: {problem}")
                 self._log.say(f"Not restored from {choice.source.value} {choice.name}: {problem}")
                 continue
+            self.tell_of_passed_over(manifest)
             self._log.say(f"Restored from {choice.source.value} {choice.name}, because {choice.because}.")
             self._log.add(
                 source=choice.source.value,
@@ -191,8 +216,7 @@ class Restorer:
         self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path
     ) -> Manifest:
         require_room(building.parent, manifest.counted().total_bytes)
-        content = BucketContent(self._store, keys_of, self._finished)
-        built = replace(manifest, entries=rebuild(manifest.entries, content, building))
+        built = replace(manifest, entries=rebuild(manifest.entries, self.content(keys_of), building))
         if choice.source is Source.AS_FOUND:
             self._mend_plain_databases(manifest, building)
         return built
@@ -205,8 +229,10 @@ class Restorer:
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()
             return
-        # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew.
-        self._memory.remember(built, record, latest_holds_base=choice.source is Source.LATEST)
+        # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew. So it
+        # does with a latest/ of which not every object could be used.
+        whole = choice.source is Source.LATEST and not self._passed_over
+        self._memory.remember(built, record, latest_holds_base=whole)
 
     def _restore_as_found(
         self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]

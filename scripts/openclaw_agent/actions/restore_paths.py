@@ -10,15 +10,13 @@ from pathlib import Path
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
 from openclaw_agent.manifest import Entry, EntryKind, Manifest
-from openclaw_agent.object_store import ObjectStore
-from openclaw_agent.rebuild import BucketContent, rebuild, require_room
+from openclaw_agent.rebuild import rebuild, require_room
 from openclaw_agent.restore_workspace import PREVIOUS_INFIX, fresh_building_folder, put_in_place
 from openclaw_agent.settings import Settings
 
 
 def restore_paths(
     settings: Settings,
-    store: ObjectStore,
     restorer: Restorer,
     snapshot: str | None,
     paths: Sequence[str],
@@ -40,7 +38,8 @@ def restore_paths(
     place = target or settings.state_dir
     building = fresh_building_folder(place)
     require_room(building.parent, sum(entry.size for entry in chosen))
-    rebuild(chosen, BucketContent(store, keys_of), building)
+    rebuild(chosen, restorer.content(keys_of), building)
+    restorer.tell_of_passed_over(manifest)
     if target is not None:
         if target.exists():
             target.rmdir()

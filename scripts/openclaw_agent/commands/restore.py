@@ -94,9 +94,7 @@ def _act_on_restore_points(
     if options.path:
         with LocalMemory(settings.agent_dir).locked(wait=True):
             _require_stopped_gateway(settings)
-            kept = restore_paths(
-                settings, store, restorer, snapshot, options.path, Path(options.to) if options.to else None
-            )
+            kept = restore_paths(settings, restorer, snapshot, options.path, Path(options.to) if options.to else None)
         log.say(f"Restored {', '.join(options.path)}" + (f"; what was there is kept in {kept}." if kept else "."))
         return Result("restored")
     if options.to:

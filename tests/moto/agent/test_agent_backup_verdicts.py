@@ -216,6 +216,14 @@ def test_an_owner_record_that_is_none_is_an_error(world: World, backed_up: Machi
     assert world.picture("latest/") == latest
 
 
+def require_exact_latest(world: World, machine: Machine) -> None:
+    """`latest/` holds the state's files, all of them and nothing else, byte for byte."""
+    prefix = "latest/.openclaw/"
+    held = {key.removeprefix(prefix): world.get(key).decode() for key in world.keys(prefix)}
+    assert held == contents(machine.state)
+    assert world.keys("latest/") == sorted([*(prefix + path for path in held), "latest/manifest.json"])
+
+
 def foreign_latest(world: World, first: Machine) -> None:
     """An operator copies an older snapshot over latest/."""
     assert first.backup("--full").code == 0
@@ -250,6 +258,22 @@ def test_a_latest_that_was_deleted_by_hand_is_not_written_anew_without_being_ask
     assert backed_up.backup().code == 3
     assert backed_up.backup("--overwrite-latest").code == 0
     assert set(contents(world.booted("second").state)) == set(contents(backed_up.state))
+    require_exact_latest(world, backed_up)
+
+
+def test_a_latest_that_somebody_else_has_changed_is_written_anew_when_asked_though_nothing_changed_here(
+    world: World, backed_up: Machine
+) -> None:
+    """Every object, not only what differs from the last backup: what the other hand did is unknown."""
+    foreign_latest(world, backed_up)
+    changed = next(key for key in world.keys("latest/") if not key.endswith("manifest.json"))
+    world.put(changed, "another hand's")
+    world.put("latest/.openclaw/another hand's", "file")
+    assert backed_up.backup().code == 3
+    run = backed_up.backup("--overwrite-latest")
+    assert (run.code, run.line["result"]) == (0, "done"), run.err
+    require_exact_latest(world, backed_up)
+    assert backed_up.backup().line["result"] == "unchanged"
 
 
 def test_a_final_backup_lets_the_bucket_go(world: World, backed_up: Machine) -> None:

@@ -165,6 +165,27 @@ def test_the_next_backup_makes_the_bucket_whole_again(
     assert third.restore("--verify").code == 0
 
 
+@pytest.mark.parametrize("happened", [corrupt_object_in_latest, lost_object_in_latest])
+@pytest.mark.usefixtures("writer")
+def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the_next_backup(
+    world: World, happened: Callable[[World], None]
+) -> None:
+    good = world.get("latest/.openclaw/a")
+    happened(world)
+    second = world.machine("second")
+    for look in (("--verify",), ("--to", str(world.folder / "looked")), ("--boot", "--owner-wait", "0")):
+        run = second.restore(*look)
+        assert run.code == 0, run.err
+        assert f"1 of 3 objects under latest/ cannot be used; they were taken from snapshot {newer(world)}" in run.err
+        assert "latest/.openclaw/a" in run.err
+        assert run.line["passed_over"] == 1
+    assert second.backup().line["result"] == "done"
+    assert world.get("latest/.openclaw/a") == good
+    checked = second.restore("--verify")
+    assert "Warning" not in checked.err
+    assert "passed_over" not in checked.line
+
+
 def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(world: World, writer: Machine) -> None:
     for key in world.keys():  # noqa: SIM118 - no dict
         if key.endswith("/a"):
