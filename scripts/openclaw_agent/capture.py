@@ -21,6 +21,8 @@ from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, walk
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
 LIVE_ATTEMPTS = 3
+STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's (stat(2))
+SMALLEST_HOLES_BYTES = 1024 * 1024
 FOLDED_REASON = "folded into its database"
 
 
@@ -206,6 +208,7 @@ class _Capturing:
         with self._clones.place(cloned.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
+            holes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES
         capture.bytes_read += size
         seen: Fingerprint | None = cloned.found.fingerprint
         youngest = max(cloned.found.fingerprint.ctime_ns, cloned.wal.ctime_ns if cloned.wal else 0)
@@ -220,6 +223,8 @@ class _Capturing:
                 captured_live=cloned.live,
                 fingerprint=seen,
                 wal=cloned.wal if seen else None,
+                # File systems that keep small files elsewhere than in blocks tell of holes that are none.
+                holes=holes if holes >= SMALLEST_HOLES_BYTES else 0,
             )
         )
         self._clones.add(cloned.found.path, cloned.number)

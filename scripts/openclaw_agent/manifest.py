@@ -48,8 +48,9 @@ class Fingerprint:
 class Entry:
     """One file, folder or symlink of a snapshot.
 
-    `sha256` is the digest (32 bytes) of a file's content as stored. `fingerprint` and `wal` are those of the live file
-    and of its write-ahead log at capture; they only serve change detection on the machine that made the snapshot.
+    `sha256` is the digest (32 bytes) of a file's content as stored; `holes` is how many of its `size` bytes took no
+    room on the disk. `fingerprint` and `wal` are those of the live file and of its write-ahead log at capture; they
+    only serve change detection on the machine that made the snapshot.
     """
 
     path: str
@@ -65,6 +66,7 @@ class Entry:
     captured_live: bool = False
     fingerprint: Fingerprint | None = None
     wal: Fingerprint | None = None
+    holes: int = 0
 
     @property
     def relative_key(self) -> str:

@@ -145,6 +145,8 @@ def _entry_fields(entry: Entry) -> dict[str, object]:
     if entry.kind is EntryKind.FILE:
         fields["size"] = entry.size
         fields["sha256"] = entry.sha256.hex()
+        if entry.holes:
+            fields["holes"] = entry.holes
         key = entry.relative_key
         if key != STATE_PREFIX + entry.path:
             fields["key"] = key
@@ -190,6 +192,7 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
             captured_live=bool(fields.get("captured_live", False)),
             fingerprint=fingerprint,
             wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
+            holes=int(fields.get("holes", 0)),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem

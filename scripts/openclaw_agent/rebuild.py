@@ -74,12 +74,13 @@ class FolderContent:
                     raise CorruptObject(f"{entry.path!r} in {self._folder} is not the file that its manifest promises.")
 
 
-def require_room(folder: Path, needed_bytes: int) -> None:
-    """Refuse a restore that would not fit.
+def require_room(folder: Path, entries: Iterable[Entry]) -> None:
+    """Refuse a restore that would not fit; the holes of sparse files need no room.
 
     Raises:
         LocalStorageError: with what is needed and what is free.
     """
+    needed_bytes = sum(entry.size - entry.holes for entry in entries)
     free = shutil.disk_usage(folder).free
     if needed_bytes + SPARE_BYTES > free:
         raise LocalStorageError(

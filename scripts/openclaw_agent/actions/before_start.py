@@ -130,7 +130,7 @@ def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
     building = fresh_building_folder(folder)
-    require_room(building.parent, sum(entry.size for entry in entries))
+    require_room(building.parent, entries)
     try:
         built = rebuild(entries, FolderContent(folder), building)
     except CorruptObject as problem:

@@ -215,7 +215,7 @@ class Restorer:
     def _build(
         self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path
     ) -> Manifest:
-        require_room(building.parent, manifest.counted().total_bytes)
+        require_room(building.parent, manifest.entries)
         built = replace(manifest, entries=rebuild(manifest.entries, self.content(keys_of), building))
         if choice.source is Source.AS_FOUND:
             self._mend_plain_databases(manifest, building)

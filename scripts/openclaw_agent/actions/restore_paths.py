@@ -37,7 +37,7 @@ def restore_paths(
         raise UsageError(f"The folder {target} is not empty; --to needs an empty or new folder.")
     place = target or settings.state_dir
     building = fresh_building_folder(place)
-    require_room(building.parent, sum(entry.size for entry in chosen))
+    require_room(building.parent, chosen)
     rebuild(chosen, restorer.content(keys_of), building)
     restorer.tell_of_passed_over(manifest)
     if target is not None:

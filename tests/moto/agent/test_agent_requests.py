@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -214,3 +215,24 @@ def test_a_sparse_file_comes_back_sparse(world: World, machine: Machine) -> None
     second = world.booted("second")
     assert picture(second.state) == picture(machine.state)
     assert (second.state / "sparse").stat().st_blocks * 512 < 5 * MIB
+
+
+def test_a_sparse_file_that_is_larger_than_the_disk_comes_back(world: World, machine: Machine) -> None:
+    """Only what it takes on a disk has to be free."""
+    with (machine.state / "sparse").open("wb") as out:
+        out.write(b"begin")
+        out.truncate(48 * MIB)
+    assert machine.backup().code == 0
+    machine.write("another", "file")
+    assert machine.backup().code == 0  # copied inside S3, unread
+    second = world.machine("second")
+    small_disk = mock.Mock(free=40 * MIB)
+    with mock.patch("openclaw_agent.rebuild.shutil.disk_usage", return_value=small_disk):
+        assert second.boot().code == 0
+        assert picture(second.state) == picture(machine.state)
+        assert second.restore("--force", "--snapshot", world.snapshots()[0]).code == 0
+    small_disk.free = 16 * MIB
+    with mock.patch("openclaw_agent.rebuild.shutil.disk_usage", return_value=small_disk):
+        refused = second.restore("--force")
+    assert refused.code == 1
+    assert "The restore needs 4,1" in refused.err

@@ -71,6 +71,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 captured_live=draw(st.booleans()),
                 fingerprint=draw(FINGERPRINTS),
                 wal=draw(FINGERPRINTS),
+                holes=draw(st.integers(0, 2**63)),
             )
     left_out = st.lists(st.builds(LeftOut, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
