@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_agent.cost import REQUEST_PRICES, request_cost
+from openclaw_agent.cost import REQUEST_PRICES, changed_backup_cost, request_cost
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
 from openclaw_agent.guards import shrink_refusal
 
@@ -50,6 +50,13 @@ def test_what_requests_cost(requests: dict[str, int], dollars: float) -> None:
 def test_an_idle_month_costs_less_than_one_cent() -> None:
     cycles = 30 * 24 * 3
     assert request_cost({"GET": cycles, "HEAD": cycles}) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("files", "changed", "dollars"), [(0, 0, 0.00003), (1000, 0, 0.00503), (1000, 100, 0.00553), (100_000, 1, 0.500035)]
+)
+def test_what_a_changed_backup_costs_at_most(files: int, changed: int, dollars: float) -> None:
+    assert changed_backup_cost(files, changed) == pytest.approx(dollars)
 
 
 def test_every_kind_of_request_has_a_price() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.commands import backup, lifecycle, restore
+from openclaw_agent.cost import cost_table
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS
 from openclaw_agent.retention_report import retention_policy_table
 from openclaw_ec2_spot.config_keys import EC2_SPOT_KEYS
@@ -39,8 +40,9 @@ def exit_code_table() -> str:
         ("platform", lambda: config_table_markdown(PLATFORM_KEYS)),
         ("retention", retention_policy_table),
         ("exit", exit_code_table),
+        ("cost", cost_table),
     ],
-    ids=["ec2_spot", "platform", "retention", "exit codes"],
+    ids=["ec2_spot", "platform", "retention", "exit codes", "cost"],
 )
 def test_each_table_of_the_readme_is_the_code_s_own(name: str, table: Callable[[], str]) -> None:
     found = re.search(rf"<!-- table:{name} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)
