@@ -14,13 +14,14 @@ START_SECONDS = 20.0
 
 
 @contextlib.contextmanager
-def rclone_server(program: str, folder: Path, bucket: str) -> Iterator[dict[str, str]]:
-    """Serve `folder` with one bucket, and yield the environment that points an AWS SDK at it.
+def rclone_server(program: str, folder: Path, *buckets: str) -> Iterator[dict[str, str]]:
+    """Serve `folder` with these buckets, and yield the environment that points an AWS SDK at it.
 
     Raises:
         TimeoutError: when it does not listen after `START_SECONDS`.
     """
-    (folder / bucket).mkdir(parents=True)
+    for bucket in buckets:
+        (folder / bucket).mkdir(parents=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
