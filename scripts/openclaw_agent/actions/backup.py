@@ -277,7 +277,8 @@ class Backup:
         etag = guard.commit(
             manifest, lambda seen_etag: self._put_manifest(LATEST_MANIFEST_KEY, manifest, if_match=seen_etag)
         )
-        self._memory.remember(manifest, LatestRecord(self._settings.bucket, etag))
+        record = LatestRecord(self._settings.bucket, etag)
+        self._memory.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
 
     def _put_manifest(self, key: str, manifest: Manifest, *, if_match: str | None = None) -> str:
         text: Path = self._memory.clone_dir / MANIFEST_FILE

@@ -145,7 +145,7 @@ def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path
         memory.remember_latest(memory.latest() or LatestRecord(settings.bucket, ""))
     else:
         known = memory.latest() or LatestRecord(settings.bucket, "")
-        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False)
+        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False, snapshot_holds_base=False)
     name = manifest.snapshot if manifest else "a state without a manifest"
     log.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
     log.add(mended_nested_restore=name)
