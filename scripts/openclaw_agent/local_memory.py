@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -168,18 +168,36 @@ class LocalMemory:
         for name in ("base-manifest.json", "latest.json"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def latest_is_being_written(self) -> None:
-        """Note, before the first write under `latest/`, that it may be torn from here on."""
-        self._write("latest-torn", [b""])
+    def latest_is_being_written(self, snapshot: str = "") -> None:
+        """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
+        self._write("latest-torn", [snapshot.encode()])
 
     def latest_is_whole(self) -> None:
         """Take the note back."""
         (self.folder / "latest-torn").unlink(missing_ok=True)
 
+    def latest_under_way(self) -> str | None:
+        """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""
+        try:
+            return (self.folder / "latest-torn").read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return ""
+
     @property
     def latest_may_be_torn(self) -> bool:
-        """Whether a write under `latest/` was begun and never finished."""
-        return (self.folder / "latest-torn").exists()
+        """Whether `latest/` is not known to hold the base."""
+        return self.latest_under_way() is not None
+
+    def remember_left_behind(self, keys: Sequence[str]) -> None:
+        """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""
+        self._write("left-behind.json", [json.dumps({"keys": list(keys)}).encode()])
+
+    def left_behind(self) -> frozenset[str]:
+        """The keys that `remember_left_behind` noted."""
+        keys = self._read_json("left-behind.json").get("keys", [])
+        return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 
     def fresh_clone_dir(self) -> Path:
         """An empty folder for captured files; what an earlier run left there is removed.

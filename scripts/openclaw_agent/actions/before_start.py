@@ -16,7 +16,7 @@ from openclaw_agent.errors import (
     StoreError,
 )
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.instance_metadata import boot_id
+from openclaw_agent.identity import boot_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
 from openclaw_agent.manifest import ENCODED_PREFIX, STATE_PREFIX, Entry, EntryKind, Manifest
 from openclaw_agent.manifest_text import decode_manifest

@@ -242,7 +242,11 @@ class Restorer:
     def _snapshot_is_of_latest(self, manifest: Manifest) -> bool:
         # A backup writes both manifests with the same bytes. Where they differ (a latest/ that came from elsewhere, or
         # encryption with a key of one's own) nothing is lost: the next backup uploads what it would have copied.
-        return self._store.etag(snapshot_manifest_key(manifest.snapshot)) == self.points.latest_etag
+        try:
+            return self._store.etag(snapshot_manifest_key(manifest.snapshot)) == self.points.latest_etag
+        except StoreError as problem:
+            self._log.say(f"The next backup sends every file again: {problem}")
+            return False
 
     def _restore_as_found(
         self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]
