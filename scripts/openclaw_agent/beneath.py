@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,11 @@ _libc.syscall.argtypes = (
     ctypes.c_size_t,
 )
 _libc.syscall.restype = ctypes.c_long
+
+
+@lru_cache
+def _how(flags: int) -> _OpenHow:
+    return _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
 
 
 class Folder:
@@ -71,7 +77,7 @@ class Folder:
 
     def _open(self, path: str, flags: int) -> int:
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-        how = _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
+        how = _how(flags)
         handle: int = _libc.syscall(
             _SYS_OPENAT2, self._handle, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how)
         )
