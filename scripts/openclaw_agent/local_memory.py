@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -20,13 +20,17 @@ from openclaw_agent.manifest_text import decode_manifest, encode_manifest
 
 @dataclass(frozen=True, slots=True)
 class BootRecord:
-    """The ownership that this boot claimed, and whether its restore has finished."""
+    """The ownership that this boot claimed, and whether its restore has finished.
+
+    `boot_id` is "" until it has; `claimed_in` is the boot that made the claim.
+    """
 
     boot_id: str
     instance_id: str
     bucket: str
     epoch: int
     restored: bool
+    claimed_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +172,30 @@ class LocalMemory:
         for name in ("base-manifest.json", "latest.json"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def latest_is_being_written(self) -> None:
-        """Note, before the first write under `latest/`, that it may be torn from here on."""
-        self._write("latest-torn", [b""])
+    def latest_is_being_written(self, snapshot: str = "") -> None:
+        """Note, before the first write under `latest/`, that it may be torn from here on, and which snapshot it gets.
+
+        "" stands for a `latest/` that is to be written anew by the next backup.
+        """
+        self._write("latest-torn", [snapshot.encode()])
+
+    def latest_under_way(self) -> str | None:
+        """The snapshot whose writing under `latest/` was begun and never finished, "" if unknown; None when whole."""
+        try:
+            return (self.folder / "latest-torn").read_text()
+        except FileNotFoundError:
+            return None
+
+    def remember_left_behind(self, keys: Sequence[str]) -> None:
+        """Note keys of the bucket that a restore could not take, and that no backup may delete."""
+        self._write("left-behind.json", [json.dumps(list(keys)).encode()])
+
+    def left_behind(self) -> frozenset[str]:
+        """The keys that no backup may delete."""
+        try:
+            return frozenset(json.loads((self.folder / "left-behind.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return frozenset()
 
     def latest_is_whole(self) -> None:
         """Take the note back."""

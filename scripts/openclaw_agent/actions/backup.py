@@ -262,11 +262,12 @@ class Backup:
 
     def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard) -> None:
         if base is None or self._memory.latest_may_be_torn:
-            present = (row.key for row in self._store.list(LATEST_PREFIX))
+            left_behind = self._memory.left_behind()
+            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in left_behind)
             plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
-        self._memory.latest_is_being_written()
+        self._memory.latest_is_being_written(manifest.snapshot)
         self._store.copy(plan.copies())
         refused = self._store.delete(plan.deletions)
         if refused:
