@@ -86,8 +86,8 @@ def _require_state(settings: Settings, memory: LocalMemory) -> None:
     held = base.counted().file_count if base else 0
     if held and not holds_files(settings.state_dir, Exclusions(settings.excludes)):
         raise Refused(
-            f"The gateway must not start: the state folder {settings.state_dir} is missing or holds no file, the last "
-            f"backup held {held} files. Bring them back with openclaw-s3-restore.py, or start afresh with "
+            f"The gateway must not start: the state folder {settings.state_dir} is empty or missing: no file is in it, "
+            f"the last backup held {held} files. Bring them back with openclaw-s3-restore.py, or start afresh with "
             "openclaw-s3-backup.py --accept-shrink after mkdir."
         )
 

@@ -33,7 +33,7 @@ def test_a_folder_that_holds_no_file_of_a_state_is_nothing_to_start_on(writer: M
     leave(writer)
     run = writer.restore("--before-start")
     assert run.code == 3
-    assert "is missing or holds no file, the last backup held 2 files" in run.err
+    assert "is empty or missing: no file is in it, the last backup held 2 files" in run.err
     assert writer.reboot().line["result"] == "restored"
     assert contents(writer.state) == before
     assert writer.restore("--before-start").code == 0
