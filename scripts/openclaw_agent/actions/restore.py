@@ -18,11 +18,11 @@ from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.local_memory import LatestRecord, LocalMemory
 from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, Manifest
 from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.plain_objects import MOST_NAMED
 from openclaw_agent.rebuild import BucketContent, rebuild, require_room
 from openclaw_agent.restore_choice import Choice, Source
 from openclaw_agent.restore_points import (
     RestorePoints,
-    complete_snapshots,
     find_plain_objects,
     find_restore_points,
     require_snapshot_name,
@@ -100,7 +100,7 @@ class Restorer:
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
-        return bool(self.points.choices()) or find_plain_objects(self._store, self.points.names) is not None
+        return bool(self.points.choices()) or find_plain_objects(self._store, self.points) is not None
 
     def verify(self, snapshot: str | None) -> Restored | None:
         """Download and check every file of a restore point without writing any."""
@@ -181,13 +181,7 @@ class Restorer:
             return
         if self.points.latest_problem:
             self._log.say(f"latest/ cannot be used: {self.points.latest_problem}")
-        tried = set()
-        for choice in self.points.choices():
-            tried.add((choice.source, choice.name))
-            yield choice
-        for name, _stored in complete_snapshots(self._store, self.points.names):
-            if (Source.SNAPSHOT, name) not in tried:
-                yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
+        yield from self.points.every_choice(self._store)
 
     def _open(self, choice: Choice) -> tuple[Manifest, Callable[[Entry], tuple[str, ...]], str]:
         if choice.source is Source.LATEST and self.points.latest is not None:
@@ -225,6 +219,7 @@ class Restorer:
         """Take what was restored as the base of the next backup."""
         record = LatestRecord(self._settings.bucket, self.points.latest_etag)
         if choice.source is Source.AS_FOUND:
+            self._memory.remember_left_behind(self.points.found.left_behind if self.points.found else ())
             self._memory.forget_base()
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()
@@ -251,10 +246,12 @@ class Restorer:
     def _restore_as_found(
         self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]
     ) -> Restored | None:
-        found = find_plain_objects(self._store, self.points.names)
+        found = find_plain_objects(self._store, self.points)
         if found is None:
             return None
-        self._log.say(f"Warning: {found.choice.because}, without checksums, modes or owners.")
+        self._log.say(found.warning)
+        if found.left_behind:
+            self._log.add(left_behind=list(found.left_behind[:MOST_NAMED]), left_behind_count=len(found.left_behind))
         restored = action(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
         self._log.add(source=found.choice.source.value, because=found.choice.because, files=restored.files)
         return restored

@@ -10,8 +10,9 @@ from openclaw_agent.actions.backup import utc_now
 from openclaw_agent.actions.before_start import prepare_start
 from openclaw_agent.actions.boot import Boot, BootOutcome, TakeOver
 from openclaw_agent.actions.restore import Restored, Restorer
+from openclaw_agent.actions.restore_list import list_restore_points, list_table
 from openclaw_agent.actions.restore_paths import restore_paths
-from openclaw_agent.actions.restore_views import differences, list_restore_points, list_table
+from openclaw_agent.actions.restore_views import differences
 from openclaw_agent.actions.watch import GATEWAY_UNIT
 from openclaw_agent.commands.frame import Result, parser_for, run_command
 from openclaw_agent.commands.progress import Progress
@@ -124,9 +125,7 @@ def _restore_by_hand(
             "among them). Run openclaw-s3-backup.py first, or pass --force (the present state is kept beside it)."
         )
     store.require_bucket()
-    epoch = boot.own_for_manual_restore()
-    outcome = boot.restore(snapshot)
-    boot.finish_manual_restore(epoch)
+    outcome = boot.restore_by_hand(snapshot)
     return Result(outcome.value if outcome is BootOutcome.FIRST_START else "restored")
 
 
