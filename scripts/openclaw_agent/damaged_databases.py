@@ -5,29 +5,36 @@ from collections.abc import Iterator, Sequence
 
 from openclaw_agent.bucket_layout import DAMAGED_PREFIX
 from openclaw_agent.capture import Damage
-from openclaw_agent.databases import WAL_SUFFIX
+from openclaw_agent.databases import JOURNAL_SUFFIX, WAL_SUFFIX
 from openclaw_agent.errors import DatabaseDamaged
-from openclaw_agent.manifest import DamagedDatabase
+from openclaw_agent.manifest import DamagedDatabase, Manifest
 from openclaw_agent.snapshot_names import snapshot_prefix
 from openclaw_agent.transfers import Upload
 
 
-def described(damage: Damage, last_good: str) -> DamagedDatabase:
-    """The manifest's row; `last_good` names the snapshot of the copy that the snapshot holds ("" for none)."""
-    return DamagedDatabase(damage.path, damage.problem, _stored_as(damage.path), last_good)
+def described(damaged: Sequence[Damage], last: Manifest | None) -> tuple[DamagedDatabase, ...]:
+    """The manifest's rows; each names the last snapshot if that has a good copy, which the new one then holds too."""
+    known = last.by_path() if last and damaged else {}
+    rows = []
+    for damage in damaged:
+        before = known.get(damage.path)
+        last_good = last.snapshot if last and before and before.is_good_database else ""
+        rows.append(DamagedDatabase(damage.path, damage.problem, _stored_as(damage.path), last_good, damage.sha256))
+    return tuple(rows)
 
 
 def uploads_as_found(damaged: Sequence[Damage], snapshot: str) -> Iterator[Upload]:
-    """The bytes as found, each with its log if it has one."""
+    """The bytes as found, each with the logs it has."""
     for damage in damaged:
         key = snapshot_prefix(snapshot) + _stored_as(damage.path)
         yield Upload(damage.clone, key, damage.clone.stat().st_size)
-        log = damage.clone.with_name(damage.clone.name + WAL_SUFFIX)
-        if log.exists():
-            yield Upload(log, key + WAL_SUFFIX, log.stat().st_size)
+        for suffix in (WAL_SUFFIX, JOURNAL_SUFFIX):
+            log = damage.clone.with_name(damage.clone.name + suffix)
+            if log.exists():
+                yield Upload(log, key + suffix, log.stat().st_size)
 
 
-def damage_error(damaged: Sequence[Damage]) -> DatabaseDamaged | None:
+def damage_error(damaged: Sequence[DamagedDatabase]) -> DatabaseDamaged | None:
     """The sentence for the user, or None where nothing is damaged."""
     if not damaged:
         return None
@@ -35,8 +42,12 @@ def damage_error(damaged: Sequence[Damage]) -> DatabaseDamaged | None:
     more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
     return DatabaseDamaged(
         f"The database {first.path!r}{more} fails its check: {first.problem}. Everything else is backed up, "
-        "latest/ keeps the last good copy of it where there was one; repair it or bring it back with "
-        f"openclaw-s3-restore.py --path {first.path}."
+        + (
+            "latest/ keeps the last good copy of it; repair it or bring it back with "
+            f"openclaw-s3-restore.py --path {first.path}."
+            if first.last_good
+            else "and it as it was found, for there is no good copy of it; repair it."
+        )
     )
 
 

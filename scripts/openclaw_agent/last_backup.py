@@ -35,6 +35,6 @@ def is_due(capture: Capture, last: LastBackup, now: datetime) -> bool:
     if taken_at is None or taken_at.date() != now.date():
         # The first snapshot of a UTC day stands for that day in the daily tier.
         return True
-    if {row.path for row in capture.damaged} != {row.path for row in base.damaged}:
+    if {(row.path, row.sha256) for row in capture.damaged} != {(row.path, row.sha256) for row in base.damaged}:
         return True
     return differs(capture.entries, base.entries)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
 from openclaw_agent.errors import AgentError, NotOwner, PreconditionFailed, Refused
-from openclaw_agent.local_memory import BootRecord, LocalMemory
+from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
 from openclaw_agent.manifest import Manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import WAIT_LIMIT_SECONDS, read_ownership
@@ -87,6 +87,7 @@ class LatestGuard:
         header = stored.manifest
         if header.instance_id == self._boot.instance_id and header.snapshot == self._memory.latest_under_way():
             # Written by this machine, which was cut off before it could note that down.
+            self._memory.remember_latest(LatestRecord(self._store.bucket, self._seen_etag))
             return True
         # The displaced owner's last backup, committed after it had lost the bucket. What an operator brings back is
         # older than the base.

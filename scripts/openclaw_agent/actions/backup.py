@@ -176,7 +176,7 @@ class Backup:
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
             self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
         self._log.say("Nothing has changed since the last backup.")
-        self._fail_if_damaged(capture)
+        _fail_where_it_must(base, capture)
         return "unchanged"
 
     def _log_capture(self, capture: Capture) -> None:
@@ -188,6 +188,10 @@ class Backup:
         )
         if capture.live_because:
             self._log.add(live_because=capture.live_because)
+        if capture.unjudged:
+            self._log.add(unjudged=[row.path for row in capture.unjudged])
+        for row in capture.unjudged:
+            self._log.say(f"Warning: nobody here can tell whether the database {row.path!r} is whole: {row.reason}.")
 
     def _shrink_refusal(self, capture: Capture, name: str, options: BackupOptions) -> Refused | None:
         if options.accept_shrink or options.quarantine:
@@ -195,9 +199,9 @@ class Backup:
         before = self._files_before
         if before is None:
             # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
-            before = sum(
-                1 for row in self._store.list(LATEST_PREFIX) if not row.key.endswith(("/", LATEST_MANIFEST_KEY))
-            )
+            no_files = {LATEST_MANIFEST_KEY, *self._memory.left_behind()}
+            keys = (row.key for row in self._store.list(LATEST_PREFIX))
+            before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
         shrink = shrink_refusal(capture.file_count, before)
         if shrink is None:
             return None
@@ -240,12 +244,11 @@ class Backup:
         anew = options.full or options.overwrite_latest or guard.latest_is_uncertain or not last.latest_holds_it
         self._update_latest(manifest, None if anew else last.manifest, guard, text)
         self._log.say(f"Backed up as snapshot {name}.")
-        self._fail_if_damaged(capture)
+        _fail_where_it_must(manifest, capture)
         remove_previous_states(self._settings.state_dir)
         return "done"
 
     def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
-        last_good = last.manifest.snapshot if last.manifest else ""
         return Manifest(
             snapshot=name,
             created=now.isoformat(timespec="seconds"),
@@ -257,7 +260,7 @@ class Backup:
             entries=tuple(capture.entries),
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
-            damaged=tuple(described(row, last_good) for row in capture.damaged),
+            damaged=described(capture.damaged, last.manifest),
             agent_version=AGENT_VERSION,
         )
 
@@ -291,7 +294,14 @@ class Backup:
         record = LatestRecord(self._settings.bucket, etag)
         self._memory.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
 
-    def _fail_if_damaged(self, capture: Capture) -> None:
-        error = damage_error(capture.damaged)
-        if error is not None:
-            raise error
+
+def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:
+    """What went wrong although everything is backed up."""
+    if capture.thaw_problem:
+        raise AgentError(
+            f"Everything is backed up, but the gateway may still stand still: {capture.thaw_problem} "
+            "openclaw-s3-backup.py --thaw tries again; else restart openclaw.service."
+        )
+    error = damage_error(manifest.damaged)
+    if error is not None:
+        raise error

@@ -202,7 +202,10 @@ class Boot:
         aside = KeptAside(self._settings, self._memory)
         if aside.is_there(self._store):
             return
-        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(BackupOptions(quarantine=ASIDE_REASON))
+        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(
+            # In full: of a bucket that others changed nothing is sure enough to be copied.
+            BackupOptions(quarantine=ASIDE_REASON, full=True)
+        )
         aside.remember(str(self._log.facts["snapshot"]))
 
     def _start_afresh(self) -> None:

@@ -1,6 +1,7 @@
 """`openclaw-s3-backup.py`: back the state folder up."""
 
 import argparse
+import contextlib
 import signal
 import subprocess
 
@@ -8,7 +9,7 @@ from openclaw_agent.actions.backup import Backup, BackupOptions
 from openclaw_agent.actions.watch import GATEWAY_UNIT
 from openclaw_agent.commands.frame import Result, parser_for, run_command
 from openclaw_agent.errors import AgentError, DatabaseDamaged, LocalStorageError, NotOwner, Refused
-from openclaw_agent.freezer import Freezer, freezer_for, thaw
+from openclaw_agent.freezer import Freezer, GatewayUnknown, freezer_for, thaw
 from openclaw_agent.identity import instance_id
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.object_store import ObjectStore
@@ -69,16 +70,20 @@ def _thaw(memory: LocalMemory, freezer: Freezer) -> Result:
     try:
         # Another run's freeze is its own to end: a thaw in its midst would tear what it captures.
         with memory.locked(wait=False):
-            # Asked first, because a freezer of containers learns by it which they are.
-            freezer.is_running()
-            thaw(freezer)
+            _ask_and_thaw(freezer)
     except Refused:
         return Result("left to the run that is under way", logged=False)
     except LocalStorageError:
         # Without a lock nothing captures either.
-        freezer.is_running()
-        thaw(freezer)
+        _ask_and_thaw(freezer)
     return Result("thawed", logged=False)
+
+
+def _ask_and_thaw(freezer: Freezer) -> None:
+    # Asked first, because a freezer of containers learns by it which they are.
+    with contextlib.suppress(GatewayUnknown):
+        freezer.is_running()
+    thaw(freezer)
 
 
 def _release(
