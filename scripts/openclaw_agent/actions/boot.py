@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from openclaw_agent.actions.backup import Backup, BackupOptions
+from openclaw_agent.actions.local_changes import local_changes
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
 from openclaw_agent.errors import LocalStorageError
@@ -75,8 +76,8 @@ class Boot:
             self._finish(epoch)
             return BootOutcome.KEPT
         replaces_state = self._has_state() and self._restorer.has_something()
-        if replaces_state and (own_disk or self._restorer.local_changes()):
-            self._keep_local_state_aside()
+        if replaces_state and (own_disk or local_changes(self._settings)):
+            self.keep_local_state_aside()
         outcome = self.restore(None)
         self._finish(epoch)
         return outcome
@@ -148,7 +149,8 @@ class Boot:
         # This machine wrote it, and was cut off before it could note that down.
         return not (stored and stored.manifest.instance_id == self._me and stored.manifest.epoch < epoch)
 
-    def _keep_local_state_aside(self) -> None:
+    def keep_local_state_aside(self) -> None:
+        """Keep what a restore is about to replace as a quarantined snapshot."""
         reason = "the local state that a restore was about to replace"
         Backup(self._settings, self._store, NothingToFreeze(), self._log).run(BackupOptions(quarantine=reason))
 
