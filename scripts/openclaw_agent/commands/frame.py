@@ -109,7 +109,9 @@ def _run(
             return None, Terminated("Asked to end (SIGTERM); nothing that was complete before is lost.")
         return None, AgentError("Interrupted; nothing that was complete before is lost.")
     except BotoCoreError as problem:
-        error = AgentError(f"AWS cannot be asked: {' '.join(str(problem).split())}. Check the AWS_… variables.")
+        error = AgentError(
+            f"AWS cannot be asked: {' '.join(str(problem).split()).rstrip('.')}. Check the AWS_… variables."
+        )
         error.__cause__ = problem
         return None, error
     except Exception as problem:  # noqa: BLE001 - the edge: no traceback reaches a user
