@@ -1,9 +1,14 @@
-"""Rules for every test: no socket but loopback, and no other program unless a marker asks for it."""
+"""Rules for every test: no socket but loopback, no other program unless a marker asks for it, and no clock decides."""
 
 import socket
 import subprocess
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _LOOPBACK = ("127.", "::1", "localhost")
 

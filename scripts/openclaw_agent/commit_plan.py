@@ -11,12 +11,16 @@ from openclaw_agent.transfers import Copy, Upload
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones."""
+    """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
+
+    `rescued` are last good copies that can be had from `latest/` alone.
+    """
 
     snapshot: str
     base: str
     copied: tuple[Entry, ...]
     uploaded: tuple[Entry, ...]
+    rescued: tuple[Entry, ...]
     clones: Mapping[str, Path]
 
     def copies(self) -> Iterator[Copy]:
@@ -24,6 +28,8 @@ class SnapshotPlan:
         for entry in self.copied:
             # The path alone makes the key, so that it is the same in both snapshots.
             yield Copy(snapshot_key(self.base, entry), snapshot_key(self.snapshot, entry), entry.size)
+        for entry in self.rescued:
+            yield Copy(latest_key(entry), snapshot_key(self.snapshot, entry), entry.size)
 
     def uploads(self) -> Iterator[Upload]:
         """What to upload."""
@@ -45,16 +51,27 @@ class LatestPlan:
             yield Copy(snapshot_key(self.snapshot, entry), latest_key(entry), entry.size)
 
 
-def plan_snapshot(manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path]) -> SnapshotPlan:
-    """Copy what the last snapshot holds with the same content, upload the rest."""
+def plan_snapshot(
+    manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path], *, send_all: bool = False
+) -> SnapshotPlan:
+    """Copy what the snapshot `base` is known to hold with the same content, upload the rest.
+
+    With `send_all` only that is copied which was not read.
+    """
     known = base.by_path() if base else {}
     copied: list[Entry] = []
     uploaded: list[Entry] = []
+    rescued: list[Entry] = []
     for entry in manifest.files():
         before = known.get(entry.path)
         same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
-        (copied if same else uploaded).append(entry)
-    return SnapshotPlan(manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), clones)
+        if same and not (send_all and entry.path in clones):
+            copied.append(entry)
+        else:
+            (uploaded if entry.path in clones else rescued).append(entry)
+    return SnapshotPlan(
+        manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), tuple(rescued), clones
+    )
 
 
 def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:

@@ -1,9 +1,7 @@
-"""What the instance metadata service (IMDSv2 only) says of this machine; elsewhere the host name stands in."""
+"""What the instance metadata service says of this machine (IMDSv2 only)."""
 
 import http.client
 import os
-import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from openclaw_agent.errors import AgentError
@@ -15,7 +13,6 @@ INTERRUPTION_PATH = "/latest/meta-data/spot/instance-action"
 REBALANCE_PATH = "/latest/meta-data/events/recommendations/rebalance"
 LIFECYCLE_PATH = "/latest/meta-data/autoscaling/target-lifecycle-state"
 TOKEN_TTL_SECONDS = 21600
-BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
 class MetadataUnavailable(AgentError):
@@ -70,29 +67,3 @@ class InstanceMetadata:
             raise MetadataUnavailable(f"The metadata service does not answer ({problem}).") from problem
         finally:
             connection.close()
-
-
-def instance_id(metadata: InstanceMetadata | None = None) -> str:
-    """This machine's EC2 instance id, or its host name where there is no metadata service.
-
-    `OPENCLAW_INSTANCE_ID` overrides both.
-    """
-    given = os.environ.get("OPENCLAW_INSTANCE_ID")
-    if given:
-        return given
-    try:
-        found = (metadata or InstanceMetadata(timeout=0.5)).get(INSTANCE_ID_PATH)
-    except MetadataUnavailable:
-        found = None
-    return found or socket.gethostname()
-
-
-def boot_id() -> str:
-    """The kernel's id of this boot; `OPENCLAW_BOOT_ID` overrides it (a container shares its host's kernel)."""
-    given = os.environ.get("OPENCLAW_BOOT_ID")
-    if given:
-        return given
-    try:
-        return BOOT_ID_FILE.read_text().strip()
-    except OSError:
-        return "unknown"

@@ -8,10 +8,10 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, Refused
 from openclaw_agent.manifest import Manifest
@@ -35,6 +35,22 @@ class LatestRecord:
 
     bucket: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """The run whose snapshot's folder is known to hold what its manifest says."""
+
+    bucket: str
+    snapshot: str
+    created: str
+    epoch: int
+    instance_id: str
+
+    @classmethod
+    def of(cls, bucket: str, manifest: Manifest) -> Self:
+        """The run that made a manifest."""
+        return cls(bucket, manifest.snapshot, manifest.created, manifest.epoch, manifest.instance_id)
 
 
 class LocalMemory:
@@ -114,11 +130,13 @@ class LocalMemory:
         except (OSError, ManifestInvalid):
             return None
 
-    def remember(self, base: Manifest, latest: LatestRecord, *, latest_holds_base: bool = True) -> None:
-        """Take `base` as the last snapshot; unless `latest/` holds another state, forget work cut short.
+    def remember(
+        self, base: Manifest, latest: LatestRecord, *, latest_holds_base: bool, snapshot_holds_base: bool
+    ) -> None:
+        """Take `base` as what is in place, and note which folders of the bucket are known to hold it.
 
-        The note that `latest/` must be written anew comes first: a crash in between must never leave a base that the
-        next backup takes for what `latest/` holds.
+        The note that `latest/` must be written anew comes first, and that the snapshot may be copied from comes last: a
+        crash in between must never leave a base that the next backup takes for what these folders hold.
         """
         if not latest_holds_base:
             self.latest_is_being_written()
@@ -126,6 +144,16 @@ class LocalMemory:
         self.remember_latest(latest)
         if latest_holds_base:
             self.latest_is_whole()
+        if snapshot_holds_base:
+            self._write("copy-source.json", [json.dumps(asdict(CopySource.of(latest.bucket, base))).encode()])
+
+    def may_copy_from(self, base: Manifest, bucket: str) -> bool:
+        """Whether the snapshot's folder in `bucket` is known to hold what `base` says.
+
+        Names are minutes, and every stack backs up on the same ones: a manifest that came from elsewhere names a folder
+        that may hold something else here.
+        """
+        return self._read_json("copy-source.json") == asdict(CopySource.of(bucket, base))
 
     def remember_base(self, base: Manifest) -> None:
         """Take `base` as the last snapshot, with what tells its files unread."""
@@ -140,18 +168,36 @@ class LocalMemory:
         for name in ("base-manifest.json", "latest.json"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def latest_is_being_written(self) -> None:
-        """Note, before the first write under `latest/`, that it may be torn from here on."""
-        self._write("latest-torn", [b""])
+    def latest_is_being_written(self, snapshot: str = "") -> None:
+        """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
+        self._write("latest-torn", [snapshot.encode()])
 
     def latest_is_whole(self) -> None:
         """Take the note back."""
         (self.folder / "latest-torn").unlink(missing_ok=True)
 
+    def latest_under_way(self) -> str | None:
+        """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""
+        try:
+            return (self.folder / "latest-torn").read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return ""
+
     @property
     def latest_may_be_torn(self) -> bool:
-        """Whether a write under `latest/` was begun and never finished."""
-        return (self.folder / "latest-torn").exists()
+        """Whether `latest/` is not known to hold the base."""
+        return self.latest_under_way() is not None
+
+    def remember_left_behind(self, keys: Sequence[str]) -> None:
+        """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""
+        self._write("left-behind.json", [json.dumps({"keys": list(keys)}).encode()])
+
+    def left_behind(self) -> frozenset[str]:
+        """The keys that `remember_left_behind` noted."""
+        keys = self._read_json("left-behind.json").get("keys", [])
+        return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 
     def fresh_clone_dir(self) -> Path:
         """An empty folder for captured files; what an earlier run left there is removed.

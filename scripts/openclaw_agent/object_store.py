@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # The most that one CopyObject takes (S3 user guide).
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
+# boto3's own 8 MiB would make a thousand requests of such a copy.
+HUGE_COPY_PART_BYTES = 512 * MIB
 DELETE_BATCH = 1000
 # Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
 _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
@@ -188,10 +191,13 @@ class ObjectStore:
         self._bulk.download(downloads, finished, passed_over, broken)
 
     def _copy_in_parts(self, work: Copy) -> None:
-        self.traffic.requests["COPY"] += 2 + work.size // (512 * MIB)
+        parts = TransferConfig(multipart_threshold=HUGE_COPY_PART_BYTES, multipart_chunksize=HUGE_COPY_PART_BYTES)
+        # A HEAD for the size, the parts, their begin and their end.
+        self.traffic.requests["HEAD"] += 1
+        self.traffic.requests["COPY"] += 2 + -(-work.size // HUGE_COPY_PART_BYTES)
         self.traffic.copied_bytes += work.size
         try:
-            self._s3.copy({"Bucket": self.bucket, "Key": work.source_key}, self.bucket, work.key)
+            self._s3.copy({"Bucket": self.bucket, "Key": work.source_key}, self.bucket, work.key, Config=parts)
         except (ClientError, BotoCoreError) as problem:
             raise self._error(problem, work.source_key) from problem
 

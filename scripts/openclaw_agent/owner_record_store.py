@@ -40,8 +40,11 @@ def claim_ownership(
     *,
     wait_limit: float = WAIT_LIMIT_SECONDS,
     poll: float = POLL_SECONDS,
+    least_epoch: int = 1,
 ) -> OwnerRecord:
     """Become the owner; wait (at most `wait_limit` seconds for one owner) while another instance is alive and holds on.
+
+    `least_epoch` lets an owner outrank manifests that came from elsewhere with epochs of their own.
 
     Raises:
         StoreError: when the bucket cannot be read or written.
@@ -62,7 +65,7 @@ def claim_ownership(
             say(f"Waiting: {decision.because}.")
             time.sleep(poll)
             continue
-        claimed = successor(record, me, datetime.now(UTC).isoformat(timespec="seconds"))
+        claimed = successor(record, me, datetime.now(UTC).isoformat(timespec="seconds"), least_epoch=least_epoch)
         try:
             if current is None:
                 store.put(OWNER_KEY, claimed.encode(), if_absent=True)

@@ -20,12 +20,17 @@ class Liveness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OwnerRecord:
-    """`owner.json`: the instance that may write, since when (ISO 8601 UTC), and whether it has let go."""
+    """`owner.json`: the instance that may write, since when (ISO 8601 UTC), and whether it has let go.
+
+    `displaced` is the instance whose ownership was taken without its having let go ("" for none): it may still be at
+    work on `latest/`.
+    """
 
     epoch: int
     instance_id: str
     since: str
     released: bool
+    displaced: str = ""
 
     def encode(self) -> bytes:
         """The record as JSON text."""
@@ -34,6 +39,7 @@ class OwnerRecord:
             "instance_id": self.instance_id,
             "since": self.since,
             "released": self.released,
+            "displaced": self.displaced,
         }
         return (json.dumps(fields, indent=2) + "\n").encode()
 
@@ -46,10 +52,13 @@ class OwnerRecord:
         """
         try:
             fields: dict[str, Any] = json.loads(text)
+            if not isinstance(fields, dict):
+                raise TypeError("it is no JSON object")
             epoch, released = fields["epoch"], fields["released"]
             if type(epoch) is not int or epoch < 1 or type(released) is not bool:
                 raise TypeError("epoch must be a positive number and released true or false")
-            return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released)
+            displaced = str(fields.get("displaced", ""))
+            return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released, displaced)
         except (KeyError, TypeError, ValueError) as problem:
             raise AgentError(
                 f"{OWNER_KEY} in the bucket is no owner record ({problem}); look at it, and delete it only if no "
@@ -100,6 +109,11 @@ def next_step(
     return NextStep(Step.WAIT, f"{current.instance_id} {liveness.value} and has not released the bucket")
 
 
-def successor(current: OwnerRecord | None, me: str, now_iso: str) -> OwnerRecord:
-    """The record that makes `me` the owner: one epoch after the current one."""
-    return OwnerRecord((current.epoch if current else 0) + 1, me, now_iso, released=False)
+def successor(current: OwnerRecord | None, me: str, now_iso: str, *, least_epoch: int = 1) -> OwnerRecord:
+    """The record that makes `me` the owner: one epoch after the current one, and at least `least_epoch`."""
+    if current is None:
+        return OwnerRecord(least_epoch, me, now_iso, released=False)
+    epoch = max(current.epoch + 1, least_epoch)
+    if current.instance_id == me:
+        return OwnerRecord(epoch, me, now_iso, released=False, displaced=current.displaced)
+    return OwnerRecord(epoch, me, now_iso, released=False, displaced="" if current.released else current.instance_id)

@@ -8,14 +8,16 @@ from openclaw_agent.local_memory import BootRecord
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.snapshot_names import choose_snapshot_name, snapshot_prefix
 
+MINUTE_NAME_LENGTH = len("2026-02-27-14-00")
 
-def reserve_name(store: ObjectStore, now: datetime, boot: BootRecord) -> str:
-    """Take the first free name for a snapshot of this instant.
+
+def reserve_name(store: ObjectStore, now: datetime, boot: BootRecord, last_name: str = "") -> str:
+    """Take the first free name for a snapshot of this instant; `last_name` is known to be taken, as is its minute's.
 
     Raises:
         AgentError: when none is left in this minute.
     """
-    taken: set[str] = set()
+    taken = {last_name, last_name[:MINUTE_NAME_LENGTH]}
     while True:
         try:
             name = choose_snapshot_name(now, taken)

@@ -11,22 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.bucket_layout import DAMAGED_PREFIX, LATEST_MANIFEST_KEY, QUARANTINED_FILE
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE
 from openclaw_agent.capture import Capture, capture_state
-from openclaw_agent.commit_plan import differs, plan_latest, plan_latest_anew, plan_snapshot
-from openclaw_agent.errors import (
-    AgentError,
-    DatabaseDamaged,
-    ObjectMissing,
-    Refused,
-)
+from openclaw_agent.commit_plan import plan_latest, plan_latest_anew, plan_snapshot
+from openclaw_agent.damaged_databases import damage_error, described, uploads_as_found
+from openclaw_agent.errors import AgentError, ObjectMissing, Refused
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer
 from openclaw_agent.guards import shrink_refusal
-from openclaw_agent.instance_metadata import boot_id, instance_id
+from openclaw_agent.identity import boot_id, instance_id
+from openclaw_agent.last_backup import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.latest_guard import LatestGuard
-from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
-from openclaw_agent.manifest import DamagedDatabase, Entry, EntryKind, Manifest
+from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory, replace_file
+from openclaw_agent.manifest import Manifest
 from openclaw_agent.manifest_text import encode_manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import claim_ownership, read_ownership
@@ -34,28 +31,29 @@ from openclaw_agent.ownership import OWNER_KEY, Liveness
 from openclaw_agent.restore_workspace import remove_previous_states
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from openclaw_agent.snapshot_names import (
-    LATEST_PREFIX,
-    MANIFEST_FILE,
-    parse_snapshot_name,
-    snapshot_manifest_key,
-    snapshot_prefix,
-)
+from openclaw_agent.snapshot_names import LATEST_PREFIX, MANIFEST_FILE, snapshot_manifest_key, snapshot_prefix
 from openclaw_agent.snapshot_reservation import reserve_name
-from openclaw_agent.transfers import Upload
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class BackupOptions:
-    """What the caller asks beyond the ordinary."""
+    """What the caller asks beyond the ordinary.
+
+    `full` reads and sends every file, and writes `latest/` anew; `overwrite_latest` does the latter, whatever is there.
+    """
 
     full: bool = False
     accept_shrink: bool = False
     overwrite_latest: bool = False
     # Restore saves the local state it is about to replace; such a snapshot is never a restore point of the main line.
     quarantine: str = ""
+
+    @property
+    def asks_for_a_snapshot(self) -> bool:
+        """Whether there must be one though nothing has changed."""
+        return self.full or self.overwrite_latest or bool(self.quarantine)
 
 
 def utc_now() -> datetime:
@@ -75,7 +73,7 @@ class Backup:
         self._log = log
         self._clock = clock
         self._memory = LocalMemory(settings.agent_dir)
-        self._me = instance_id()
+        self._me = instance_id(settings)
         self._files_before: int | None = None
 
     def run(self, options: BackupOptions) -> str:
@@ -88,17 +86,38 @@ class Backup:
         """
         # What is kept aside is so before the restore that is required of every other backup.
         boot = (self._memory.boot() if options.quarantine else None) or self._require_restored()
-        base = self._memory.base()
-        self._files_before = base.counted().file_count if base else None
         try:
-            return self._run_against(base, boot, options)
-        except ObjectMissing as missing:
-            # The last snapshot's objects are gone (deleted by hand): nothing can be copied, so everything is sent.
-            self._log.say(f"{missing} Sending everything again.")
-            self._log.add(base_missing=missing.key)
-            return self._run_against(None, boot, options)
+            return self._run_with_what_is_left(boot, options)
         finally:
             self._memory.drop_clone()
+
+    def _run_with_what_is_left(self, boot: BootRecord, options: BackupOptions) -> str:
+        last = self._last_backup()
+        # First the last snapshot's objects are gone (deleted by hand), so that nothing can be copied from it; then the
+        # last good copy of a damaged database is gone from latest/ too.
+        without_snapshot = replace(last, snapshot_holds_it=False) if last.latest_holds_it else NOTHING_KNOWN
+        for less in (without_snapshot, NOTHING_KNOWN):
+            try:
+                return self._run_against(last, boot, options)
+            except ObjectMissing as missing:
+                self._log.say(f"{missing} Sending everything again.")
+                self._log.add(base_missing=missing.key)
+                last = less
+        return self._run_against(last, boot, options)
+
+    def _last_backup(self) -> LastBackup:
+        base = self._memory.base()
+        self._files_before = base.counted().file_count if base else None
+        if base is None:
+            return NOTHING_KNOWN
+        latest = self._memory.latest()
+        here = latest is not None and latest.bucket == self._settings.bucket
+        known = LastBackup(
+            base,
+            snapshot_holds_it=self._memory.may_copy_from(base, self._settings.bucket),
+            latest_holds_it=here and not self._memory.latest_may_be_torn,
+        )
+        return known if known.snapshot_holds_it or known.latest_holds_it else NOTHING_KNOWN
 
     def _require_restored(self) -> BootRecord:
         boot = self._memory.boot()
@@ -131,38 +150,34 @@ class Backup:
         self._memory.write_boot(record)
         return record
 
-    def _run_against(self, base: Manifest | None, boot: BootRecord, options: BackupOptions) -> str:
+    def _run_against(self, last: LastBackup, boot: BootRecord, options: BackupOptions) -> str:
         now = self._clock()
         capture = capture_state(
             self._settings.state_dir,
-            base,
+            last.manifest,
             Exclusions(self._settings.excludes),
             self._freezer,
             self._memory.fresh_clone_dir(),
             freeze_budget=self._settings.freeze_budget,
-            reread_all=options.full,
+            # What cannot be copied must be read, to be sent.
+            reread_all=options.full or not last.snapshot_holds_it,
         )
         self._log_capture(capture)
         guard = LatestGuard(self._store, self._memory, boot)
-        asked_for = options.quarantine or options.overwrite_latest
-        if base is not None and not asked_for and not self._is_due(capture, base, now):
-            refusal = guard.refusal(base, overwrite=False)
-            if refusal is not None:
-                raise refusal
-            if capture.clones:
-                # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
-                self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
-            self._log.say("Nothing has changed since the last backup.")
-            self._fail_if_damaged(capture)
-            return "unchanged"
-        shrink = None if options.accept_shrink else self._shrink(capture)
-        return self._commit(capture, base, boot, guard, options, now, shrink)
+        if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, last, now):
+            return self._leave_as_it_is(capture, last.manifest, guard)
+        return self._commit(capture, last, boot, guard, options, now)
 
-    def _shrink(self, capture: Capture) -> str | None:
-        if self._files_before is None and capture.file_count == 0 and any(self._store.list(LATEST_PREFIX, most=1)):
-            # What is there may be an upload by hand, which no snapshot of ours holds.
-            return "the state folder is empty, latest/ is not"
-        return shrink_refusal(capture.file_count, self._files_before)
+    def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> str:
+        refusal = guard.refusal(base, overwrite=False)
+        if refusal is not None:
+            raise refusal
+        if capture.clones:
+            # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
+            self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
+        self._log.say("Nothing has changed since the last backup.")
+        self._fail_if_damaged(capture)
+        return "unchanged"
 
     def _log_capture(self, capture: Capture) -> None:
         self._log.add(
@@ -174,61 +189,63 @@ class Backup:
         if capture.live_because:
             self._log.add(live_because=capture.live_because)
 
-    def _is_due(self, capture: Capture, base: Manifest, now: datetime) -> bool:
-        last = parse_snapshot_name(base.snapshot)
-        if last is None or last.date() != now.date():
-            # The first snapshot of a UTC day stands for that day in the daily tier.
-            return True
-        if self._memory.latest_may_be_torn or {row.path for row in capture.damaged} != {
-            row.path for row in base.damaged
-        }:
-            return True
-        return differs(capture.entries, base.entries)
+    def _shrink_refusal(self, capture: Capture, name: str, options: BackupOptions) -> Refused | None:
+        if options.accept_shrink or options.quarantine:
+            return None
+        before = self._files_before
+        if before is None:
+            # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
+            before = sum(
+                1 for row in self._store.list(LATEST_PREFIX) if not row.key.endswith(("/", LATEST_MANIFEST_KEY))
+            )
+        shrink = shrink_refusal(capture.file_count, before)
+        if shrink is None:
+            return None
+        return Refused(
+            f"Refused to replace latest/: {shrink}. What is there is kept as snapshot {name}; if this is meant, "
+            "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py --force."
+        )
 
     def _commit(
         self,
         capture: Capture,
-        base: Manifest | None,
+        last: LastBackup,
         boot: BootRecord,
         guard: LatestGuard,
         options: BackupOptions,
         now: datetime,
-        shrink: str | None,
     ) -> str:
-        name = reserve_name(self._store, now, boot)
-        manifest = self._manifest(capture, base, boot, name, now)
+        name = reserve_name(self._store, now, boot, last.manifest.snapshot if last.manifest else "")
+        manifest = self._manifest(capture, last, boot, name, now)
         self._log.add(snapshot=name, epoch=boot.epoch)
-        self._put_objects(capture, base, manifest)
+        self._put_objects(capture, last, manifest, send_all=options.full)
         refusal: AgentError | None = None
-        if shrink is not None:
-            refusal = Refused(
-                f"Refused to replace latest/: {shrink}. What is there is kept as snapshot {name}; if this is meant, "
-                "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py --force."
-            )
         if options.quarantine:
-            refusal = None
             manifest = replace(manifest, quarantined=options.quarantine)
         else:
-            refusal = guard.refusal(base, overwrite=options.overwrite_latest) or refusal
+            shrink = self._shrink_refusal(capture, name, options)
+            refusal = guard.refusal(last.manifest, overwrite=options.overwrite_latest) or shrink
             if refusal is not None:
                 manifest = replace(manifest, quarantined=str(refusal))
         if manifest.quarantined:
             self._store.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
-        self._put_manifest(snapshot_manifest_key(name), manifest)
+        text = self._memory.clone_dir / MANIFEST_FILE
+        replace_file(text, encode_manifest(manifest))
+        self._store.put_file(snapshot_manifest_key(name), text)
         if refusal is not None:
             raise refusal
         if options.quarantine:
             self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
             return "done"
-        self._update_latest(manifest, None if options.overwrite_latest else base, guard)
-        remove_previous_states(self._settings.state_dir)
+        anew = options.full or options.overwrite_latest or guard.latest_is_uncertain or not last.latest_holds_it
+        self._update_latest(manifest, None if anew else last.manifest, guard, text)
         self._log.say(f"Backed up as snapshot {name}.")
         self._fail_if_damaged(capture)
+        remove_previous_states(self._settings.state_dir)
         return "done"
 
-    def _manifest(
-        self, capture: Capture, base: Manifest | None, boot: BootRecord, name: str, now: datetime
-    ) -> Manifest:
+    def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
+        last_good = last.manifest.snapshot if last.manifest else ""
         return Manifest(
             snapshot=name,
             created=now.isoformat(timespec="seconds"),
@@ -240,33 +257,27 @@ class Backup:
             entries=tuple(capture.entries),
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
-            damaged=tuple(
-                DamagedDatabase(row.path, row.problem, _stored_as(row.path), base.snapshot if base else "")
-                for row in capture.damaged
-            ),
+            damaged=tuple(described(row, last_good) for row in capture.damaged),
             agent_version=AGENT_VERSION,
         )
 
-    def _put_objects(self, capture: Capture, base: Manifest | None, manifest: Manifest) -> None:
-        plan = plan_snapshot(manifest, base, capture.clones)
-        damaged: list[Upload] = []
-        for damage in capture.damaged:
-            key = snapshot_prefix(manifest.snapshot) + _stored_as(damage.path)
-            damaged.append(Upload(damage.clone, key, damage.clone.stat().st_size))
-            log = damage.clone.with_name(damage.clone.name + "-wal")
-            if log.exists():
-                damaged.append(Upload(log, key + "-wal", log.stat().st_size))
-        self._log.add(uploaded_files=len(plan.uploaded) + len(damaged), copied_files=len(plan.copied))
+    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, send_all: bool) -> None:
+        plan = plan_snapshot(manifest, last.copy_source, capture.clones, send_all=send_all)
+        self._log.add(
+            uploaded_files=len(plan.uploaded) + len(capture.damaged), copied_files=len(plan.copied) + len(plan.rescued)
+        )
         self._store.copy(plan.copies())
-        self._store.upload(itertools.chain(plan.uploads(), damaged))
+        self._store.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
 
-    def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard) -> None:
-        if base is None or self._memory.latest_may_be_torn:
-            present = (row.key for row in self._store.list(LATEST_PREFIX))
+    def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, text: Path) -> None:
+        guard.require_ownership_again()
+        if base is None:
+            left_behind = self._memory.left_behind()
+            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in left_behind)
             plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
-        self._memory.latest_is_being_written()
+        self._memory.latest_is_being_written(manifest.snapshot)
         self._store.copy(plan.copies())
         refused = self._store.delete(plan.deletions)
         if refused:
@@ -275,28 +286,12 @@ class Backup:
                 f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
             )
         etag = guard.commit(
-            manifest, lambda seen_etag: self._put_manifest(LATEST_MANIFEST_KEY, manifest, if_match=seen_etag)
+            manifest, lambda seen_etag: self._store.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
         )
-        self._memory.remember(manifest, LatestRecord(self._settings.bucket, etag))
-
-    def _put_manifest(self, key: str, manifest: Manifest, *, if_match: str | None = None) -> str:
-        text: Path = self._memory.clone_dir / MANIFEST_FILE
-        if not text.exists():
-            with text.open("wb") as out:
-                for chunk in encode_manifest(manifest):
-                    out.write(chunk)
-        return self._store.put_file(key, text, if_match=if_match)
+        record = LatestRecord(self._settings.bucket, etag)
+        self._memory.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
 
     def _fail_if_damaged(self, capture: Capture) -> None:
-        if capture.damaged:
-            first = capture.damaged[0]
-            more = f" (and {len(capture.damaged) - 1} more)" if len(capture.damaged) > 1 else ""
-            raise DatabaseDamaged(
-                f"The database {first.path!r}{more} fails its check: {first.problem}. Everything else is backed up, "
-                "latest/ keeps the last good copy of it; repair it or bring it back with "
-                f"openclaw-s3-restore.py --path {first.path}."
-            )
-
-
-def _stored_as(path: str) -> str:
-    return DAMAGED_PREFIX + Entry(path, EntryKind.FILE, 0, 0, 0, 0).relative_key.replace("/", "_")
+        error = damage_error(capture.damaged)
+        if error is not None:
+            raise error

@@ -16,7 +16,7 @@ from openclaw_agent.errors import (
     StoreError,
 )
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.instance_metadata import boot_id
+from openclaw_agent.identity import boot_id
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory
 from openclaw_agent.manifest import ENCODED_PREFIX, STATE_PREFIX, Entry, EntryKind, Manifest
 from openclaw_agent.manifest_text import decode_manifest
@@ -145,7 +145,7 @@ def _finish_nested_restore(settings: Settings, memory: LocalMemory, folder: Path
         memory.remember_latest(memory.latest() or LatestRecord(settings.bucket, ""))
     else:
         known = memory.latest() or LatestRecord(settings.bucket, "")
-        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False)
+        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False, snapshot_holds_base=False)
     name = manifest.snapshot if manifest else "a state without a manifest"
     log.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
     log.add(mended_nested_restore=name)

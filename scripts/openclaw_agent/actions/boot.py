@@ -13,7 +13,7 @@ from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.freezer import NothingToFreeze
-from openclaw_agent.instance_metadata import boot_id, instance_id
+from openclaw_agent.identity import boot_id, instance_id
 from openclaw_agent.local_memory import BootRecord, LocalMemory
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import POLL_SECONDS, WAIT_LIMIT_SECONDS, claim_ownership, read_ownership
@@ -58,7 +58,7 @@ class Boot:
         self._log = log
         self._take_over = take_over
         self._memory = LocalMemory(settings.agent_dir)
-        self._me = instance_id()
+        self._me = instance_id(settings)
 
     def run(self) -> BootOutcome:
         """Take ownership and bring the state folder to what it should be.

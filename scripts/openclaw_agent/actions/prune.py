@@ -7,7 +7,7 @@ from datetime import datetime
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE
 from openclaw_agent.errors import AgentError, NotOwner
-from openclaw_agent.instance_metadata import boot_id, instance_id
+from openclaw_agent.identity import boot_id, instance_id
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.manifest import STATE_PREFIX
 from openclaw_agent.object_store import ObjectStore
@@ -81,7 +81,7 @@ def require_ownership_here(settings: Settings, store: ObjectStore) -> None:
     if boot is None or boot.bucket != settings.bucket or boot.boot_id != boot_id():
         return
     owner = read_ownership(store)
-    if owner is not None and not owner.record.is_current(boot.epoch, instance_id()):
+    if owner is not None and not owner.record.is_current(boot.epoch, instance_id(settings)):
         raise NotOwner(
             f"Fenced: {settings.bucket} now belongs to {owner.record.instance_id} (epoch {owner.record.epoch}); "
             "nothing was deleted."

@@ -250,8 +250,22 @@ class Restorer:
             return
         # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew. So it
         # does with a latest/ of which not every object could be used.
-        whole = choice.source is Source.LATEST and not self._passed_over
-        self._memory.remember(built, record, latest_holds_base=whole)
+        latest_is_whole = choice.source is Source.LATEST and not self._passed_over
+        self._memory.remember(
+            built,
+            record,
+            latest_holds_base=latest_is_whole,
+            snapshot_holds_base=choice.source is Source.SNAPSHOT or self._snapshot_is_of_latest(built),
+        )
+
+    def _snapshot_is_of_latest(self, manifest: Manifest) -> bool:
+        # A backup writes both manifests with the same bytes. Where they differ (a latest/ that came from elsewhere, or
+        # encryption with a key of one's own) nothing is lost: the next backup uploads what it would have copied.
+        try:
+            return self._store.etag(snapshot_manifest_key(manifest.snapshot)) == self.points.latest_etag
+        except StoreError as problem:
+            self._log.say(f"The next backup sends every file again: {problem}")
+            return False
 
     def _mend_plain_databases(self, manifest: Manifest, building: Path) -> None:
         for entry in manifest.files():

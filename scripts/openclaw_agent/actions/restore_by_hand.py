@@ -8,7 +8,7 @@ from openclaw_agent.actions.local_changes import local_changes
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.actions.watch import GATEWAY_UNIT
 from openclaw_agent.errors import AgentError, Refused
-from openclaw_agent.instance_metadata import instance_id
+from openclaw_agent.identity import instance_id
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import read_ownership
 from openclaw_agent.ownership import Liveness
@@ -36,7 +36,7 @@ def restore_by_hand(
     store.require_bucket()
     found = restorer.first_usable(snapshot)
     if not force:
-        _require_no_other_owner(store, liveness_of)
+        _require_no_other_owner(store, instance_id(settings), liveness_of)
     changes = local_changes(settings)
     if changes and not force:
         raise Refused(
@@ -65,9 +65,9 @@ def require_stopped_gateway(settings: Settings) -> None:
         raise Refused(f"The gateway is running on this state; stop it first: systemctl stop {GATEWAY_UNIT}")
 
 
-def _require_no_other_owner(store: ObjectStore, liveness_of: Callable[[str], Liveness]) -> None:
+def _require_no_other_owner(store: ObjectStore, me: str, liveness_of: Callable[[str], Liveness]) -> None:
     owner = read_ownership(store)
-    if owner is None or owner.record.released or owner.record.instance_id == instance_id():
+    if owner is None or owner.record.released or owner.record.instance_id == me:
         return
     holder = owner.record.instance_id
     # An instance that is gone will never release what it owned.

@@ -7,9 +7,9 @@ import subprocess
 from openclaw_agent.actions.backup import Backup, BackupOptions
 from openclaw_agent.actions.watch import GATEWAY_UNIT
 from openclaw_agent.commands.frame import Result, parser_for, run_command
-from openclaw_agent.errors import AgentError, DatabaseDamaged, NotOwner, Refused
-from openclaw_agent.freezer import freezer_for, thaw
-from openclaw_agent.instance_metadata import instance_id
+from openclaw_agent.errors import AgentError, DatabaseDamaged, LocalStorageError, NotOwner, Refused
+from openclaw_agent.freezer import Freezer, freezer_for, thaw
+from openclaw_agent.identity import instance_id
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import release_ownership
@@ -40,13 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
     freezer = freezer_for(settings.freezer)
-    if options.thaw:
-        # Asked first, because a freezer of containers learns by it which they are.
-        freezer.is_running()
-        thaw(freezer)
-        return Result("thawed", logged=False)
-    store = ObjectStore(settings.bucket, settings.region)
     memory = LocalMemory(settings.agent_dir)
+    if options.thaw:
+        return _thaw(memory, freezer)
+    store = ObjectStore(settings.bucket, settings.region)
     try:
         with memory.locked(wait=options.final):
             backup = Backup(settings, store, freezer, log)
@@ -60,18 +57,36 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
                 )
             except (Refused, DatabaseDamaged):
                 # What there is has been kept; a replacement need not wait for an instance that is about to end.
-                _release(options, memory, store, log)
+                _release(options, settings, memory, store, log)
                 raise
-            _release(options, memory, store, log)
+            _release(options, settings, memory, store, log)
             return Result(word)
     finally:
         log.add_traffic(store.traffic)
 
 
-def _release(options: argparse.Namespace, memory: LocalMemory, store: ObjectStore, log: RunLog) -> None:
+def _thaw(memory: LocalMemory, freezer: Freezer) -> Result:
+    try:
+        # Another run's freeze is its own to end: a thaw in its midst would tear what it captures.
+        with memory.locked(wait=False):
+            # Asked first, because a freezer of containers learns by it which they are.
+            freezer.is_running()
+            thaw(freezer)
+    except Refused:
+        return Result("left to the run that is under way", logged=False)
+    except LocalStorageError:
+        # Without a lock nothing captures either.
+        freezer.is_running()
+        thaw(freezer)
+    return Result("thawed", logged=False)
+
+
+def _release(
+    options: argparse.Namespace, settings: Settings, memory: LocalMemory, store: ObjectStore, log: RunLog
+) -> None:
     boot = memory.boot()
     if options.final and boot is not None:
-        released = release_ownership(store, boot.epoch, instance_id())
+        released = release_ownership(store, boot.epoch, instance_id(settings))
         log.add(released=released)
         log.say("Released the bucket." if released else "The bucket belongs to another instance already.")
 

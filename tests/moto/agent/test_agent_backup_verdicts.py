@@ -198,12 +198,17 @@ def test_a_fenced_instance_without_changes_is_told_so_too_and_writes_nothing(wor
     assert world.picture() == before
 
 
-def test_a_bucket_without_its_owner_record_fences_everybody(world: World, backed_up: Machine) -> None:
+def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(world: World, backed_up: Machine) -> None:
+    """Exit code 75 would stop the gateway, though no other one runs."""
     world.delete("owner.json")
+    latest = world.picture("latest/")
     backed_up.write("late")
     run = backed_up.backup()
-    assert run.code == 75
-    assert "belongs to nobody" in run.err
+    assert run.code == 3
+    assert f"owner.json of {world.bucket} is gone" in run.err
+    assert world.picture("latest/") == latest
+    assert backed_up.reboot().code == 0
+    assert backed_up.backup().code == 0
 
 
 def test_an_owner_record_that_is_none_is_an_error(world: World, backed_up: Machine) -> None:
@@ -250,10 +255,16 @@ def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_a_latest_that_was_deleted_by_hand_is_not_written_anew_without_being_asked(
-    world: World, backed_up: Machine
-) -> None:
+def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: World, backed_up: Machine) -> None:
+    """There is nothing to protect, and the next instance would get an old state."""
     world.delete(*world.keys("latest/"))
+    backed_up.write("new")
+    assert backed_up.backup().code == 0
+    require_exact_latest(world, backed_up)
+
+
+def test_a_latest_without_its_manifest_may_be_an_upload_under_way(world: World, backed_up: Machine) -> None:
+    world.delete("latest/manifest.json")
     backed_up.write("new")
     assert backed_up.backup().code == 3
     assert backed_up.backup("--overwrite-latest").code == 0
@@ -306,7 +317,8 @@ def test_full_reads_everything_and_finds_what_the_times_hid(world: World, backed
     assert backed_up.backup("--full").line["bytes_read"] == sum(
         place.stat().st_size for place in (backed_up.state / "workspace").iterdir()
     )
-    assert backed_up.backup("--full").line["result"] == "unchanged"
+    again = backed_up.backup("--full")
+    assert (again.line["result"], again.line["copied_files"]) == ("done", 0)
 
 
 def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(world: World, machine: Machine) -> None:

@@ -102,7 +102,7 @@ BETWEEN = [
     (Boot, "_changed_by_others", "while it asks who changed the bucket"),
     (backup_module, "reserve_name", "before the local state is kept aside"),
     (Backup, "_put_objects", "while the local state is kept aside"),
-    (Backup, "_put_manifest", "just before the local state is kept aside"),
+    (backup_module, "encode_manifest", "just before the local state is kept aside"),
     (Restorer, "restore_state", "before the restore"),
     (Restorer, "_build", "during the restore"),
     (Restorer, "remember", "just after the restore"),

@@ -11,7 +11,7 @@ from lab.instance.imds import ImdsServer, listen_on_loopback
 from lab.instance.imds_answers import InstanceIdentity, SpotAction
 from openclaw_agent.actions.watch import EventKind, look, watch
 from openclaw_agent.commands import watch as watch_command
-from openclaw_agent.instance_metadata import InstanceMetadata, MetadataUnavailable, boot_id, instance_id
+from openclaw_agent.instance_metadata import InstanceMetadata, MetadataUnavailable
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 
@@ -151,26 +151,6 @@ def test_the_command_asked_once_tells_and_does_nothing(
     told = json.loads(capsys.readouterr().out)
     assert [row["event"] for row in told] == ["interruption"]
     assert json.loads(told[0]["announced"])["action"] == "terminate"
-
-
-def test_the_instance_knows_its_own_id(metadata: InstanceMetadata) -> None:
-    assert instance_id(metadata) == "i-0123456789abcdef0"
-
-
-def test_elsewhere_the_host_name_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socket.gethostname", lambda: "laptop")
-    assert instance_id() == "laptop"
-
-
-def test_a_given_id_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENCLAW_INSTANCE_ID", "given")
-    monkeypatch.setenv("OPENCLAW_BOOT_ID", "boot")
-    assert (instance_id(), boot_id()) == ("given", "boot")
-
-
-def test_the_kernel_gives_the_boot_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENCLAW_BOOT_ID", raising=False)
-    assert len(boot_id()) == 36
 
 
 def test_an_expired_token_is_renewed() -> None:

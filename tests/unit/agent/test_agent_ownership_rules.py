@@ -57,7 +57,20 @@ def test_a_successor_has_the_next_epoch_and_holds_on() -> None:
     assert successor(RELEASED, "i-me", "now") == OwnerRecord(8, "i-me", "now", released=False)
 
 
-@given(st.builds(OwnerRecord, st.integers(1, 2**60), st.text(), st.text(), st.booleans()))
+def test_a_successor_knows_whom_it_displaced_until_another_instance_succeeds_it() -> None:
+    displacing = successor(HELD, "i-me", "now")
+    assert displacing.displaced == HELD.instance_id
+    assert successor(displacing, "i-me", "later").displaced == HELD.instance_id
+    assert successor(displacing.released_record(), "i-next", "later").displaced == ""
+
+
+def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
+    assert successor(HELD, "i-me", "now", least_epoch=50).epoch == 50
+    assert successor(HELD, "i-me", "now", least_epoch=3).epoch == HELD.epoch + 1
+    assert successor(None, "i-me", "now", least_epoch=6).epoch == 6
+
+
+@given(st.builds(OwnerRecord, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
 def test_a_record_survives_the_round_trip(record: OwnerRecord) -> None:
     assert OwnerRecord.decode(record.encode()) == record
 

@@ -1,0 +1,111 @@
+"""What a backup does at its edges: another run's freeze, a full disk at the last moment, damage, what it tidies up."""
+
+import errno
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from openclaw_agent import local_memory
+from openclaw_agent.commands import backup as backup_command
+from openclaw_agent.freezer import Freezer
+from openclaw_agent.restore_workspace import previous_states
+from tests.moto.agent_world import Machine, World, contents, let_clock_tick
+
+
+def make_database(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(place) as database:
+        database.execute("CREATE TABLE rows (text)")
+        database.executemany("INSERT INTO rows VALUES (?)", [("x" * 1000,)] * 20)
+    database.close()
+
+
+def damage(place: Path) -> None:
+    body = bytearray(place.read_bytes())
+    body[4096:8192] = b"\xff" * 4096
+    place.write_bytes(body)
+
+
+@pytest.fixture
+def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
+    """Every freezer that was asked to thaw."""
+    asked: list[Freezer] = []
+    monkeypatch.setattr(backup_command, "thaw", asked.append)
+    return asked
+
+
+def test_a_thaw_by_hand_thaws(machine: Machine, thawed: list[Freezer]) -> None:
+    assert machine.backup("--thaw").code == 0
+    assert len(thawed) == 1
+
+
+def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
+    machine: Machine, thawed: list[Freezer]
+) -> None:
+    """ExecStopPost= runs however the run ended; a thaw in the midst of another capture would tear it."""
+    with machine.memory.locked(wait=False):
+        assert machine.backup("--thaw").code == 0
+    assert thawed == []
+
+
+def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is_lost(
+    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("notes", "one")
+    assert machine.backup().code == 0
+    machine.write("notes", "two")
+    real = local_memory.replace_file
+
+    def full(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
+        def torn() -> Iterable[bytes]:
+            yield next(iter(chunks))
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        real(path, torn(), mode=mode)
+
+    with monkeypatch.context() as patching:
+        patching.setattr("openclaw_agent.actions.backup.replace_file", full)
+        run = machine.backup()
+    assert run.code == 1
+    assert "cannot be written (No space left on device); free some space" in run.err
+    assert "unexpected" not in run.err
+    assert machine.backup().code == 0
+    assert contents(world.booted("second").state) == {"notes": "two"}
+
+
+def test_the_bytes_of_each_damaged_database_are_kept_apart(world: World, machine: Machine) -> None:
+    paths = ["a/b.sqlite", "a_b.sqlite"]
+    for path in paths:
+        make_database(machine.state / path)
+        damage(machine.state / path)
+        with (machine.state / path).open("r+b") as body:
+            body.seek(5000)
+            body.write(path.encode())
+    run = machine.backup()
+    assert run.code == 1
+    stored = {row.path: row.stored_as for row in world.manifest("latest").damaged}
+    assert set(stored) == set(paths)
+    for path, key in stored.items():
+        assert key == f".damaged/{hashlib.sha256(path.encode()).hexdigest()}"
+        assert path.encode() in world.get(f"snapshots/{run.line['snapshot']}/{key}")
+
+
+def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machine: Machine) -> None:
+    machine.write("notes", "one")
+    make_database(machine.state / "db.sqlite")
+    let_clock_tick()
+    assert machine.backup().code == 0
+    machine.write("notes", "not saved")
+    assert machine.restore("--force").code == 0
+    assert len(previous_states(machine.state)) == 1
+    damage(machine.state / "db.sqlite")
+    machine.write("notes", "two")
+    assert machine.backup().code == 1
+    assert len(previous_states(machine.state)) == 1
+    make_database(machine.state / "another.sqlite")
+    (machine.state / "db.sqlite").unlink()
+    assert machine.backup().code == 0
+    assert previous_states(machine.state) == []
