@@ -2,21 +2,23 @@
 
 import hashlib
 import os
-import shutil
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from openclaw_agent.beneath import Folder, Within
+from openclaw_agent.captured_databases import ClonedDatabase, StoredFile, digest_as_found, settle_database
 from openclaw_agent.change_detection import Pending, entry_of, split_tree
 from openclaw_agent.clone import clone_file
-from openclaw_agent.databases import capture_live, clone_database, fold
+from openclaw_agent.clones import Clones
+from openclaw_agent.databases import WAL_SUFFIX, clone_database, discard_clone
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.freezer import Freeze, Freezer, FreezeUnavailable, NothingToFreeze, frozen
+from openclaw_agent.freezer import Freeze, Freezer, FreezeUnavailable, GatewayUnknown, NothingToFreeze, frozen
+from openclaw_agent.live_databases import capture_live
 from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest, path_order
-from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, walk
+from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, require_state_folder, walk
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
@@ -28,16 +30,24 @@ FOLDED_REASON = "folded into its database"
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A database whose captured bytes fail SQLite's check; `clone` holds them as found, with the log if any."""
+    """A database whose captured bytes fail SQLite's check; `clone` holds them as found, with the log if any.
+
+    `sha256` is the digest (32 bytes) of all of them.
+    """
 
     path: str
     problem: str
     clone: Path
+    sha256: bytes
 
 
 @dataclass(slots=True)
 class Capture:
-    """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read."""
+    """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
+
+    `unjudged` are databases of which nobody here can tell whether they are whole, and why; `thaw_problem` says why the
+    gateway may still stand still, "" when it runs.
+    """
 
     method: CaptureMethod
     freeze_ms: float = 0.0
@@ -47,6 +57,8 @@ class Capture:
     excluded: list[LeftOut] = field(default_factory=list)
     skipped: list[LeftOut] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
+    unjudged: list[LeftOut] = field(default_factory=list)
+    thaw_problem: str = ""
     bytes_read: int = 0
 
     @property
@@ -56,56 +68,49 @@ class Capture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cloned:
+class _ClonedFile:
     found: Found
-    database: bool
-    wal: Fingerprint | None
     number: int
     live: bool
-
-
-class Clones(Mapping[str, Path]):
-    """The local clone of each file whose bytes were read; kept as numbers, for 100,000 Paths would take 40 MiB."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._numbers: dict[str, int] = {}
-
-    def add(self, path: str, number: int) -> None:
-        """The clone of `path` has this number."""
-        self._numbers[path] = number
-
-    def place(self, number: int) -> Path:
-        """Where the clone of this number lies."""
-        return self._folder / f"{number:07d}"
-
-    def __getitem__(self, path: str) -> Path:
-        return self.place(self._numbers[path])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._numbers)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
 
 
 class _Capturing:
     """One capture under way."""
 
-    def __init__(self, root: Path, base: Manifest | None, clone_dir: Path, *, reread_all: bool) -> None:
-        self._root = root
+    def __init__(
+        self, top: Folder, base: Manifest | None, exclusions: Exclusions, clone_dir: Path, *, reread_all: bool
+    ) -> None:
+        self._top = top
+        self._exclusions = exclusions
         self._clones = Clones(clone_dir)
         self._base = {} if base is None else base.by_path()
-        self.known = {} if reread_all else self._base
-        self._cloned: list[_Cloned] = []
+        self._known = {} if reread_all else self._base
+        self._cloned: list[_ClonedFile | ClonedDatabase] = []
         self._number = 0
-        self.began_ns = time.time_ns()
+        self._began_ns = 0
+        self._tree = Tree()
+        self._entries: list[Entry] = []
+        self._companions: set[str] = set()
 
-    def changed(self, tree: Tree) -> tuple[list[Pending], list[Entry], set[str]]:
-        """Split the tree, which is emptied; see `split_tree`."""
-        return split_tree(self._root, tree, self.known)
+    def warm(self) -> None:
+        """Walk once for the kernel's cache, so that the walk under the freeze is short."""
+        self.forget()
+        walk(self._top.path, self._exclusions, self._known)
 
-    def clone_frozen(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
+    def forget(self) -> None:
+        """Drop what was cloned so far: the gateway ran after all."""
+        for number in range(1, self._clones.next_number()):
+            discard_clone(self._clones.place(number))
+        self._cloned.clear()
+
+    def look(self) -> list[Pending]:
+        """Walk the tree; return what must be read of it."""
+        self._began_ns = time.time_ns()
+        self._tree = walk(self._top.path, self._exclusions, self._known)
+        pending, self._entries, self._companions = split_tree(self._top, self._tree, self._known)
+        return pending
+
+    def clone_still(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
         """Clone while nobody writes; return what the budget did not allow."""
         deferred: list[Pending] = []
         # Databases first: their two files must be of one instant, and live capture costs most for them.
@@ -115,122 +120,109 @@ class _Capturing:
                 deferred.append(row)
                 continue
             target = self._next_target()
-            source = self._root / row.found.path
+            source = Within(self._top, row.found.path)
             try:
                 status = (clone_database if row.database else clone_file)(source, target)
             except FileNotFoundError:
                 continue
             if freeze is not None and freeze.spent():
                 # The watcher may have thawed the gateway before this clone was whole.
-                target.unlink()
+                discard_clone(target)
                 deferred.append(row)
                 continue
-            self._cloned.append(self._cloned_as(row, status, live=False))
+            self._note(row, status, live=False)
         return deferred
 
     def clone_live(self, pending: Iterable[Pending]) -> None:
         """Clone while the gateway writes: databases through SQLite, files until they hold still or three tries."""
         for row in pending:
-            cloned = self._database_live(row) if row.database else self._file_live(row)
-            if cloned is not None:
-                self._cloned.append(cloned)
-
-    def _file_live(self, row: Pending) -> _Cloned | None:
-        source = self._root / row.found.path
-        for _attempt in range(LIVE_ATTEMPTS):
-            target = self._next_target()
+            source = Within(self._top, row.found.path)
             try:
-                status = clone_file(source, target)
-                after = fingerprint_of(source.lstat())
+                if row.database:
+                    copy = capture_live(source, self._next_target())
+                    self._note(row, copy.status, live=True, torn=copy.torn)
+                else:
+                    self._note(row, self._file_live(source), live=True)
             except FileNotFoundError:
-                return None
-            if after == fingerprint_of(status):
-                break
-        return self._cloned_as(row, status, live=True)
-
-    def _database_live(self, row: Pending) -> _Cloned | None:
-        source = self._root / row.found.path
-        for attempt in range(LIVE_ATTEMPTS):
-            target = self._next_target()
-            try:
-                status = capture_live(source, target)
-            except FileNotFoundError:
-                return None
-            except (OSError, sqlite3.Error):
-                # Bytes as found are still better than none; the check decides whether they are a database.
-                try:
-                    target.unlink(missing_ok=True)
-                    status = clone_database(source, target)
-                except FileNotFoundError:
-                    return None
-            if attempt + 1 < LIVE_ATTEMPTS and _would_fail(target):
                 continue
-            break
-        return self._cloned_as(row, status, live=True)
 
-    def _cloned_as(self, row: Pending, status: os.stat_result, *, live: bool) -> _Cloned:
-        """The clone made last, of a file that had this status then."""
+    def _file_live(self, source: Within) -> os.stat_result:
+        for _attempt in range(LIVE_ATTEMPTS):
+            status = clone_file(source, self._next_target())
+            if fingerprint_of(source.lstat()) == fingerprint_of(status):
+                break
+        return status
+
+    def _note(self, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False) -> None:
+        """Note the clone made last, of a file that had this status then."""
         seen = fingerprint_of(status)
         found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
-        return _Cloned(found, row.database, row.wal, self._number, live)
+        if row.database:
+            self._cloned.append(ClonedDatabase(found, row.companions, self._number, live, torn))
+        else:
+            self._cloned.append(_ClonedFile(found, self._number, live))
 
     def finish(self, capture: Capture) -> None:
         """Fold and check the databases, hash every clone, and put the entries in order."""
+        capture.entries = self._entries
         capture.clones = self._clones
         # What is known of a clone is dropped as its entry is made, else a large first backup holds all of it twice.
         self._cloned.reverse()
         while self._cloned:
             cloned = self._cloned.pop()
-            if cloned.database:
+            if isinstance(cloned, ClonedDatabase):
                 self._finish_database(cloned, capture)
             else:
-                self._add_file(cloned, capture)
+                self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
+        capture.excluded = self._tree.excluded
+        capture.skipped = self._tree.skipped + [LeftOut(path, FOLDED_REASON) for path in sorted(self._companions)]
 
-    def _finish_database(self, cloned: _Cloned, capture: Capture) -> None:
-        clone = self._clones.place(cloned.number)
-        as_found = self._next_target()
-        clone_database(clone, as_found)
-        problem = fold(clone)
-        if problem is None:
-            self._add_file(cloned, capture)
-            return
-        capture.damaged.append(Damage(cloned.found.path, problem, as_found))
-        last_good = self._base.get(cloned.found.path)
-        if last_good is not None:
+    def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
+        path = cloned.found.path
+        settled = settle_database(cloned, self._base.get(path), self._clones)
+        wal = next((row.fingerprint for row in cloned.companions if row.path == path + WAL_SUFFIX), None)
+        for stored in settled.files:
+            self._add(stored, wal, cloned.live, capture)
+            self._companions.discard(stored.found.path)
+        if settled.last_good is not None:
             # Without a fingerprint the next run reads the database again.
-            capture.entries.append(replace(last_good, fingerprint=None))
-        else:
-            shutil.copyfile(as_found, clone)
-            self._add_file(cloned, capture, trusted=False)
+            capture.entries.append(replace(settled.last_good, fingerprint=None))
+        if settled.damage:
+            digest = digest_as_found(settled.as_found)
+            capture.damaged.append(Damage(path, settled.damage, settled.as_found, digest))
+        if settled.unjudged:
+            capture.unjudged.append(LeftOut(path, settled.unjudged))
 
-    def _add_file(self, cloned: _Cloned, capture: Capture, *, trusted: bool = True) -> None:
-        with self._clones.place(cloned.number).open("rb") as reading:
+    def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
+        found = stored.found
+        with self._clones.place(stored.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
             holes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES
         capture.bytes_read += size
-        seen: Fingerprint | None = cloned.found.fingerprint
-        youngest = max(cloned.found.fingerprint.ctime_ns, cloned.wal.ctime_ns if cloned.wal else 0)
-        if not trusted or youngest >= self.began_ns - RACY_NANOSECONDS:
+        seen: Fingerprint | None = found.fingerprint
+        youngest = max(found.fingerprint.ctime_ns, wal.ctime_ns if wal else 0)
+        if not stored.trusted or youngest >= self._began_ns - RACY_NANOSECONDS:
             seen = None
         capture.entries.append(
             replace(
-                entry_of(cloned.found),
+                entry_of(found),
                 size=size,
                 sha256=digest,
-                database=cloned.database,
-                captured_live=cloned.live,
+                database=stored.database,
+                unchecked=stored.unchecked,
+                captured_live=live,
                 fingerprint=seen,
-                wal=cloned.wal if seen else None,
+                wal=wal if seen and stored.database else None,
                 # File systems that keep small files elsewhere than in blocks tell of holes that are none.
                 holes=holes if holes >= SMALLEST_HOLES_BYTES else 0,
             )
         )
-        self._clones.add(cloned.found.path, cloned.number)
+        self._clones.add(found.path, stored.number)
 
     def _next_target(self) -> Path:
-        self._number += 1
+        self._number = self._clones.next_number()
         return self._clones.place(self._number)
 
 
@@ -252,10 +244,12 @@ def capture_state(
         AgentError: when the folder is missing or unreadable.
         LocalStorageError: when there is no room for the clones.
     """
-    capturing = _Capturing(root, base, clone_dir, reread_all=reread_all)
+    require_state_folder(root)
     try:
-        capture, tree, companions = _take(root, exclusions, freezer, freeze_budget, capturing)
-        capturing.finish(capture)
+        with Folder(root) as top:
+            capturing = _Capturing(top, base, exclusions, clone_dir, reread_all=reread_all)
+            capture = _take(freezer, freeze_budget, capturing)
+            capturing.finish(capture)
     except PermissionError as problem:
         raise LocalStorageError(
             f"The file {str(problem.filename)!r} cannot be read ({problem.strerror}); run as root or as its owner."
@@ -264,45 +258,36 @@ def capture_state(
         raise LocalStorageError(
             f"The state cannot be captured: {problem.strerror or problem} ({str(problem.filename or root)!r})."
         ) from problem
-    capture.excluded = tree.excluded
-    capture.skipped = tree.skipped + [LeftOut(path, FOLDED_REASON) for path in sorted(companions)]
     return capture
 
 
-def _take(
-    root: Path, exclusions: Exclusions, freezer: Freezer, budget: float, capturing: _Capturing
-) -> tuple[Capture, Tree, set[str]]:
-    live_because = "no gateway is configured to be frozen"
+def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
+    live = Capture(CaptureMethod.LIVE, live_because="no gateway is configured to be frozen")
     if not isinstance(freezer, NothingToFreeze):
-        if not freezer.is_running():
-            tree = walk(root, exclusions, capturing.known)
-            pending, entries, companions = capturing.changed(tree)
-            capturing.clone_frozen(pending, None)
-            return Capture(CaptureMethod.STOPPED, entries=entries), tree, companions
-        # This walk warms the kernel's cache, so that the one under the freeze is short.
-        walk(root, exclusions, capturing.known)
         try:
-            with frozen(freezer, budget) as freeze:
-                capturing.began_ns = time.time_ns()
-                tree = walk(root, exclusions, capturing.known)
-                pending, entries, companions = capturing.changed(tree)
-                deferred = capturing.clone_frozen(pending, freeze)
+            if not freezer.is_running():
+                capturing.clone_still(capturing.look(), None)
+                # It may have been started meanwhile.
+                if not freezer.is_running():
+                    return Capture(CaptureMethod.STOPPED)
+            return _take_frozen(freezer, budget, capturing)
         except FreezeUnavailable as problem:
-            live_because = str(problem)
-        else:
-            capturing.clone_live(deferred)
-            method = CaptureMethod.MIXED if deferred else CaptureMethod.FROZEN
-            because = f"{len(deferred)} files did not fit into the freeze of {budget:g} s" if deferred else ""
-            return Capture(method, freeze.milliseconds, because, entries), tree, companions
-    tree = walk(root, exclusions, capturing.known)
-    pending, entries, companions = capturing.changed(tree)
-    capturing.clone_live(pending)
-    return Capture(CaptureMethod.LIVE, 0.0, live_because, entries), tree, companions
+            live = replace(live, live_because=str(problem), thaw_problem=problem.thaw_problem)
+        except GatewayUnknown as problem:
+            live = replace(live, live_because=str(problem))
+    capturing.forget()
+    capturing.clone_live(capturing.look())
+    return live
 
 
-def _would_fail(clone: Path) -> bool:
-    trial = clone.with_name(clone.name + ".trial")
-    clone_database(clone, trial)
-    problem = fold(trial)
-    trial.unlink(missing_ok=True)
-    return problem is not None
+def _take_frozen(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
+    capturing.warm()
+    with frozen(freezer, budget) as freeze:
+        deferred = capturing.clone_still(capturing.look(), freeze)
+    capturing.clone_live(deferred)
+    return Capture(
+        CaptureMethod.MIXED if deferred else CaptureMethod.FROZEN,
+        freeze.milliseconds,
+        f"{len(deferred)} files did not fit into the freeze of {budget:g} s" if deferred else "",
+        thaw_problem=freeze.thaw_problem,
+    )

@@ -6,32 +6,37 @@ import os
 import stat
 from pathlib import Path
 
+from openclaw_agent.beneath import Within
 from openclaw_agent.errors import LocalStorageError
+
+# A file of the state folder is reached without following symlinks; a clone lies in a folder of the agent's own.
+Source = Path | Within
 
 FICLONE = 0x40049409  # linux/fs.h
 _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 _COPY_CHUNK = 1024 * 1024
 
 
-def open_unfollowed(path: Path) -> int:
+def open_unfollowed(source: Source) -> int:
     """Open a regular file for reading without following a symlink or waiting on a FIFO that took its name.
 
     Raises:
         FileNotFoundError: when there is no regular file of that name (any more).
     """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = source.open(flags) if isinstance(source, Within) else os.open(source, flags)
     except OSError as problem:
         if problem.errno in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
-            raise FileNotFoundError(errno.ENOENT, "no regular file any more", str(path)) from problem
+            raise FileNotFoundError(errno.ENOENT, "no regular file any more", str(source)) from problem
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise FileNotFoundError(errno.ENOENT, "no regular file any more", str(path))
+        raise FileNotFoundError(errno.ENOENT, "no regular file any more", str(source))
     return handle
 
 
-def clone_file(source: Path, target: Path) -> os.stat_result:
+def clone_file(source: Source, target: Path) -> os.stat_result:
     """Clone `source` into the new file `target` and return the source's status at the start.
 
     Raises:

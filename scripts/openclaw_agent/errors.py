@@ -57,6 +57,10 @@ class ManifestInvalid(AgentError):
     """A manifest cannot be read, or does not agree with itself."""
 
 
+class ManifestTooNew(AgentError):
+    """A manifest was written by a newer agent; no ManifestInvalid, since nothing older may be taken in its place."""
+
+
 class LocalStorageError(AgentError):
     """The local disk is full, read-only, or refuses a file."""
 

@@ -6,6 +6,7 @@ overruns, and by the backup unit's ExecStopPost (`openclaw-s3-backup.py --thaw`)
 
 import contextlib
 import os
+import re
 import select
 import subprocess
 import time
@@ -13,23 +14,55 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from openclaw_agent.child_process import close_inherited
 from openclaw_agent.errors import AgentError
 
-COMMAND_TIMEOUT_SECONDS = 20
+FREEZE_TIMEOUT_SECONDS = 20.0
+# To ask and to thaw, as ExecStopPost does, must both fit into the backup unit's TimeoutStopSec (15 s).
+ASK_TIMEOUT_SECONDS = 5.0
+THAW_TIMEOUT_SECONDS = 9.0
+THAW_ATTEMPT_SECONDS = 4.0
+THAW_PAUSE_SECONDS = 0.3
 LATE_FREEZE_SECONDS = 2
 STANDS_STILL = "since "
 LONGEST_REPORT = 4096
+# What docker and systemctl say of a gateway that needs no thaw.
+_NEEDS_NO_THAW = re.compile(
+    r"is not paused|is not running|[Nn]o such container|is inactive|not loaded|not be found|not found"
+)
+_STATES_OF_A_RUNNING_UNIT = frozenset({"active", "activating", "deactivating", "reloading", "refreshing"})
 
 
 class FreezeUnavailable(AgentError):
-    """The gateway runs but cannot be frozen; the capture is then made live."""
+    """The gateway runs but cannot be frozen; the capture is then made live.
+
+    `thaw_problem` says why it may stand still all the same, "" when it runs.
+    """
+
+    thaw_problem = ""
+
+
+class GatewayUnknown(AgentError):
+    """Nobody can say whether the gateway runs."""
+
+
+class CommandFailed(AgentError):
+    """A command ended badly; `complaint` is what it wrote to standard error."""
+
+    def __init__(self, sentence: str, complaint: str = "") -> None:
+        super().__init__(sentence)
+        self.complaint = complaint
 
 
 class Freezer(Protocol):
     """Freezes and thaws the gateway."""
 
     def is_running(self) -> bool:
-        """Whether there is anything to freeze."""
+        """Whether there is anything to freeze.
+
+        Raises:
+            GatewayUnknown: when it cannot be told.
+        """
 
     def freeze_command(self) -> Sequence[str]:
         """The command that returns once the gateway stands still."""
@@ -61,8 +94,9 @@ class UnitFreezer:
     unit: str
 
     def is_running(self) -> bool:
-        """Whether the unit is active."""
-        return _succeeds(("systemctl", "is-active", "--quiet", self.unit))
+        """Whether the unit is active, or on its way there or back."""
+        # It exits with 3 or 4 for a unit that is not active; the word on its output tells more.
+        return _ask(("systemctl", "is-active", self.unit), (0, 3, 4)).strip() in _STATES_OF_A_RUNNING_UNIT
 
     def freeze_command(self) -> Sequence[str]:
         """Freeze the unit's cgroup."""
@@ -82,7 +116,7 @@ class ComposeFreezer:
 
     def is_running(self) -> bool:
         """Whether the project has running or paused containers; remembers which."""
-        listed = _run(
+        listed = _ask(
             (
                 "docker",
                 "ps",
@@ -105,7 +139,7 @@ class ComposeFreezer:
 
     def thaw_command(self) -> Sequence[str]:
         """Unpause the containers."""
-        return ("docker", "unpause", *self.containers)
+        return ("docker", "unpause", *self.containers) if self.containers else ("true",)
 
 
 def freezer_for(specification: str) -> Freezer:
@@ -120,11 +154,15 @@ def freezer_for(specification: str) -> Freezer:
 
 @dataclass(slots=True)
 class Freeze:
-    """A freeze under way: its budget in seconds, and how long it took once it is over."""
+    """A freeze under way: its budget in seconds, and how long it took once it is over.
+
+    `thaw_problem` says why the gateway may still stand still then, "" when it runs.
+    """
 
     budget: float
     began: float
     milliseconds: float = 0.0
+    thaw_problem: str = ""
 
     def spent(self) -> bool:
         """Whether the budget is used up."""
@@ -141,20 +179,46 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
     began = time.monotonic()
     with _watcher(freezer, budget) as stands_still:
         freeze = Freeze(budget, began)
+        unavailable: FreezeUnavailable | None = None
         try:
             # The budget is for what is done while the gateway stands still, not for the request to stop it; and it runs
             # from when that began, not from when a hanging agent got to hear of it.
             freeze.budget += stands_still() - began
             yield freeze
+        except FreezeUnavailable as problem:
+            unavailable = problem
+            raise
         finally:
-            thaw(freezer)
+            try:
+                thaw(freezer)
+            except AgentError as problem:
+                # The backup is made all the same; the run says so at its end.
+                freeze.thaw_problem = str(problem)
+                if unavailable is not None:
+                    unavailable.thaw_problem = str(problem)
             freeze.milliseconds = (time.monotonic() - began) * 1000
 
 
 def thaw(freezer: Freezer) -> None:
-    """Let the gateway go on; a gateway that was not frozen, or is gone, is no error."""
-    with contextlib.suppress(AgentError):
-        _run(freezer.thaw_command())
+    """Let the gateway go on; a gateway that was not frozen, or is gone, is no error.
+
+    Raises:
+        AgentError: when it may still stand still, after several attempts.
+    """
+    deadline = time.monotonic() + THAW_TIMEOUT_SECONDS
+    while True:
+        try:
+            _run(freezer.thaw_command(), min(THAW_ATTEMPT_SECONDS, max(deadline - time.monotonic(), 0.1)))
+        except CommandFailed as problem:
+            complaints = [line for line in problem.complaint.splitlines() if line.strip()]
+            if complaints and all(_NEEDS_NO_THAW.search(line) for line in complaints):
+                return
+            if time.monotonic() + THAW_PAUSE_SECONDS >= deadline:
+                command = " ".join(freezer.thaw_command())
+                raise AgentError(f"The gateway may still be frozen ({problem}); thaw it with: {command}") from problem
+            time.sleep(THAW_PAUSE_SECONDS)
+        else:
+            return
 
 
 @contextlib.contextmanager
@@ -167,8 +231,7 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
     if child == 0:
         with contextlib.suppress(BaseException):
             os.setsid()
-            os.close(end_of_agent)
-            os.close(report)
+            close_inherited({alive, telling})
             _freeze_and_watch(freezer, alive, telling, budget)
         os._exit(0)
     os.close(alive)
@@ -176,14 +239,15 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
 
     def stands_still() -> float:
         """Wait until the gateway stands still; return since when, on the monotonic clock."""
-        ready, _, _ = select.select([report], [], [], COMMAND_TIMEOUT_SECONDS + LATE_FREEZE_SECONDS)
+        ready, _, _ = select.select([report], [], [], FREEZE_TIMEOUT_SECONDS + LATE_FREEZE_SECONDS)
         told = os.read(report, LONGEST_REPORT).decode(errors="replace") if ready else ""
         if told.startswith(STANDS_STILL):
             return float(told.removeprefix(STANDS_STILL))
         if told:
             raise FreezeUnavailable(told)
         # The watcher died with the freeze on its way: it may take effect after a first thaw.
-        thaw(freezer)
+        with contextlib.suppress(AgentError):
+            thaw(freezer)
         time.sleep(LATE_FREEZE_SECONDS)
         raise FreezeUnavailable("The process that freezes the gateway has died.")
 
@@ -200,15 +264,14 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
 
 def _freeze_and_watch(freezer: Freezer, alive: int, telling: int, budget: float) -> None:
     try:
-        _run(freezer.freeze_command())
+        _run(freezer.freeze_command(), FREEZE_TIMEOUT_SECONDS)
     except AgentError as problem:
         os.write(telling, str(problem).encode()[:LONGEST_REPORT])
         return
     with contextlib.suppress(BrokenPipeError):
         os.write(telling, f"{STANDS_STILL}{time.monotonic()}".encode())
     if not _told(alive, budget + 1):
-        command = freezer.thaw_command()
-        os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
+        thaw(freezer)
 
 
 def _told(reading: int, seconds: float) -> bool:
@@ -216,22 +279,21 @@ def _told(reading: int, seconds: float) -> bool:
     return bool(ready) and os.read(reading, 1) != b""
 
 
-def _succeeds(command: Sequence[str]) -> bool:
+def _ask(command: Sequence[str], expected: Sequence[int] = (0,)) -> str:
     try:
-        _run(command)
-    except AgentError:
-        return False
-    return True
+        return _run(command, ASK_TIMEOUT_SECONDS, expected)
+    except CommandFailed as problem:
+        raise GatewayUnknown(f"it cannot be told whether the gateway runs ({problem})") from problem
 
 
-def _run(command: Sequence[str]) -> str:
+def _run(command: Sequence[str], timeout: float, expected: Sequence[int] = (0,)) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs, names from our own settings
-            command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS, check=False
+            command, capture_output=True, text=True, timeout=timeout, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
-        raise AgentError(f"{' '.join(command[:2])} could not be run ({problem}).") from problem
-    if done.returncode != 0:
+        raise CommandFailed(f"{' '.join(command[:2])} could not be run ({problem})") from problem
+    if done.returncode not in expected:
         detail = " ".join(done.stderr.split())[:200] or f"exit code {done.returncode}"
-        raise AgentError(f"{' '.join(command[:2])} failed: {detail}")
+        raise CommandFailed(f"{' '.join(command[:2])} failed: {detail}", done.stderr)
     return done.stdout

@@ -20,13 +20,17 @@ from openclaw_agent.manifest_text import decode_manifest, encode_manifest
 
 @dataclass(frozen=True, slots=True)
 class BootRecord:
-    """The ownership that this boot claimed, and whether its restore has finished."""
+    """The ownership that this boot claimed, and whether its restore has finished.
+
+    `boot_id` is "" until it has; `claimed_in` is the boot that made the claim.
+    """
 
     boot_id: str
     instance_id: str
     bucket: str
     epoch: int
     restored: bool
+    claimed_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,9 @@ class Entry:
     """One file, folder or symlink of a snapshot.
 
     `sha256` is the digest (32 bytes) of a file's content as stored; `holes` is how many of its `size` bytes took no
-    room on the disk. `fingerprint` and `wal` are those of the live file and of its write-ahead log at capture; they
-    only serve change detection on the machine that made the snapshot.
+    room on the disk. `unchecked` is a database that has not passed SQLite's check. `fingerprint` and `wal` are those of
+    the live file and of its write-ahead log at capture; they only serve change detection on the machine that made the
+    snapshot.
     """
 
     path: str
@@ -67,6 +68,12 @@ class Entry:
     fingerprint: Fingerprint | None = None
     wal: Fingerprint | None = None
     holes: int = 0
+    unchecked: bool = False
+
+    @property
+    def is_good_database(self) -> bool:
+        """Whether this is a database that passed its check."""
+        return self.database and not self.unchecked
 
     @property
     def relative_key(self) -> str:
@@ -98,12 +105,16 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class DamagedDatabase:
-    """A database that failed its check: its bytes as found lie under `stored_as`; `last_good` names a snapshot."""
+    """A database that failed its check: its bytes as found lie under `stored_as`; `last_good` names a snapshot.
+
+    `sha256` is the digest (32 bytes) of the file as found with its log; older manifests have none.
+    """
 
     path: str
     problem: str
     stored_as: str
     last_good: str
+    sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,11 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
 
     The whole is one valid JSON document; the lines let a reader with little memory take it entry by entry, and the
     header stays short however much was left out.
+
+    Raises:
+        ManifestInvalid: when no restore would accept it.
     """
+    _require_consistency(manifest)
     counted = manifest.counted()
     header = {
         "format": MANIFEST_FORMAT,
@@ -41,7 +45,13 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "files": counted.file_count,
         "bytes": counted.total_bytes,
         "damaged": [
-            {"path": row.path, "problem": row.problem, "stored_as": row.stored_as, "last_good": row.last_good}
+            {
+                "path": row.path,
+                "problem": row.problem,
+                "stored_as": row.stored_as,
+                "last_good": row.last_good,
+                "sha256": row.sha256.hex(),
+            }
             for row in counted.damaged
         ],
     }
@@ -154,6 +164,8 @@ def _entry_fields(entry: Entry) -> dict[str, object]:
         fields["target"] = entry.target
     if entry.database:
         fields["database"] = True
+    if entry.unchecked:
+        fields["unchecked"] = True
     if entry.captured_live:
         fields["captured_live"] = True
     for name, fingerprint in (("seen", entry.fingerprint), ("seen_wal", entry.wal)):
@@ -193,6 +205,7 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
             fingerprint=fingerprint,
             wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
             holes=int(fields.get("holes", 0)),
+            unchecked=bool(fields.get("unchecked", False)),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem
@@ -217,7 +230,13 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             excluded=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("excluded", ())),
             skipped=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("skipped", ())),
             damaged=tuple(
-                DamagedDatabase(row["path"], row["problem"], row["stored_as"], row["last_good"])
+                DamagedDatabase(
+                    row["path"],
+                    row["problem"],
+                    row["stored_as"],
+                    row["last_good"],
+                    bytes.fromhex(row.get("sha256", "")),
+                )
                 for row in header["damaged"]
             ),
             agent_version=str(header["agent_version"]),

@@ -55,6 +55,11 @@ def is_cut_short(latest: RestorePoint, newest: RestorePoint) -> bool:
     return age_order(latest.manifest) < age_order(newest.manifest) and latest.modified <= newest.modified
 
 
+def is_put_there_on_purpose(latest: RestorePoint, newest: RestorePoint) -> bool:
+    """Whether somebody put a state older than the newest snapshot into `latest/` after that snapshot was taken."""
+    return age_order(latest.manifest) < age_order(newest.manifest) and latest.modified > newest.modified
+
+
 def order_candidates(latest: RestorePoint | None, newest: RestorePoint | None) -> list[Choice]:
     """`latest/` and the newest complete snapshot (either may be missing), in the order in which to try them."""
     if latest is None:

@@ -3,37 +3,34 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, RESERVED_FILE
-from openclaw_agent.errors import ManifestInvalid, UsageError
-from openclaw_agent.manifest import STATE_PREFIX, CaptureMethod, Entry, EntryKind, Manifest
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
+from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, UsageError
+from openclaw_agent.manifest import Manifest
 from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.plain_objects import FoundObjects, choose_state, named, unexplained
+from openclaw_agent.put_by_hand import found_later_than, put_by_hand
 from openclaw_agent.restore_choice import (
     Choice,
     RestorePoint,
     Source,
     age_order,
+    is_put_there_on_purpose,
     is_restore_point,
     order_candidates,
 )
-from openclaw_agent.snapshot_names import (
-    LATEST_PREFIX,
-    SNAPSHOTS_PREFIX,
-    parse_snapshot_name,
-    snapshot_manifest_key,
-    snapshot_prefix,
-)
-from openclaw_agent.stored_manifests import StoredManifest, read_header, read_manifest
-from openclaw_agent.transfers import ListedObject
+from openclaw_agent.snapshot_names import SNAPSHOTS_PREFIX, parse_snapshot_name, snapshot_manifest_key
+from openclaw_agent.stored_manifests import StoredManifest, open_header, read_manifest
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
-GATEWAY_UID = 1000  # the image's user `node`
-NO_STATE_FILES = frozenset({"manifest.json", "reserved", "quarantined", "owner.json"})
 
 
 @dataclass(slots=True)
 class RestorePoints:
-    """The bucket's restore points; names of snapshots from new to old."""
+    """The bucket's restore points; names of snapshots from new to old.
+
+    `insisted_because` says why `latest/` alone may be restored ("" where the next best will do).
+    """
 
     latest: StoredManifest | None = None
     latest_problem: str = ""
@@ -41,10 +38,60 @@ class RestorePoints:
     latest_etag: str = ""
     names: list[str] = field(default_factory=list)
     newest: StoredManifest | None = None
+    too_new: ManifestTooNew | None = None
+    # A state without a manifest, which is to be restored before the snapshots.
+    found: FoundObjects | None = None
+    insisted_because: str = ""
 
     def choices(self) -> list[Choice]:
-        """The order in which to try `latest/` and the newest snapshot."""
-        return order_candidates(_point(self.latest), _point(self.newest))
+        """The order in which to try `latest/` and the newest snapshot.
+
+        Raises:
+            ManifestTooNew: when a newer agent wrote what would have to be tried.
+        """
+        if self.too_new is not None:
+            raise self.too_new
+        return [] if self.found else order_candidates(_point(self.latest), _point(self.newest))
+
+    def every_choice(self, store: ObjectStore) -> Iterator[Choice]:
+        """All there is to try, best first; asking for the next one says that the last could not be used.
+
+        Raises:
+            AgentError: when nothing else may be restored in the place of `latest/`.
+        """
+        self.require_what_is_insisted_on()
+        tried: set[str] = set()
+        for choice in self.choices():
+            if choice.source is Source.SNAPSHOT:
+                tried.add(choice.name)
+            yield choice
+            if choice.source is Source.LATEST and self.insisted_because:
+                raise self._nothing_else("")
+        for name, _stored in () if self.found else complete_snapshots(store, self.names):
+            if name not in tried:
+                yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
+
+    def require_what_is_insisted_on(self) -> None:
+        """Refuse where `latest/` alone may be restored, and has no manifest that can be read.
+
+        Raises:
+            AgentError: naming the problem, with what to do.
+        """
+        if self.latest_problem and self.too_new is not None:
+            raise self.too_new
+        if self.latest_problem and self.insisted_because:
+            raise self._nothing_else(f" ({self.latest_problem})")
+
+    def manifests(self) -> list[Manifest]:
+        """The manifests at hand; that of the newest snapshot is a header."""
+        return [stored.manifest for stored in (self.latest, self.newest) if stored is not None]
+
+    def _nothing_else(self, problem: str) -> AgentError:
+        return AgentError(
+            f"latest/ cannot be used as it stands{problem}, and nothing else is restored in its place: "
+            f"{self.insisted_because}. Put it there again by aws s3 cp --recursive (aws s3 sync skips objects of equal "
+            "size), or take a snapshot by its name (--list, --snapshot NAME --force). The state in place is untouched."
+        )
 
 
 def _point(stored: StoredManifest | None) -> RestorePoint | None:
@@ -65,24 +112,55 @@ def find_restore_points(store: ObjectStore) -> RestorePoints:
     """
     points = RestorePoints(names=snapshot_names(store))
     try:
+        _read_latest(store, points)
+        _find_newest(store, points)
+    except ManifestTooNew as problem:
+        points.too_new = problem
+        return points
+    if points.latest and points.newest and _is_on_purpose(points.latest, points.newest):
+        points.insisted_because = "it is older than the newest snapshot, and was put there later, on purpose"
+    if not points.latest_etag and points.newest is not None:
+        points.found = found_later_than(store, points.newest, points.names)
+    return points
+
+
+def _read_latest(store: ObjectStore, points: RestorePoints) -> None:
+    try:
         points.latest = read_manifest(store, LATEST_MANIFEST_KEY)
         points.latest_etag = points.latest.etag if points.latest else ""
-    except ManifestInvalid as problem:
+    except (ManifestInvalid, ManifestTooNew) as problem:
         points.latest_problem = str(problem)
         points.latest_etag = store.etag(LATEST_MANIFEST_KEY) or ""
+        if isinstance(problem, ManifestTooNew):
+            raise
+
+
+def _find_newest(store: ObjectStore, points: RestorePoints) -> None:
     present_epoch = points.latest.manifest.epoch if points.latest else 0
     for looked, (_name, stored) in enumerate(complete_snapshots(store, points.names)):
         if points.newest is None or age_order(stored.manifest) > age_order(points.newest.manifest):
             points.newest = stored
         if stored.manifest.epoch >= present_epoch or looked >= MOST_STALE_SNAPSHOTS:
             break
-    return points
+
+
+def _is_on_purpose(latest: StoredManifest, newest: StoredManifest) -> bool:
+    return is_put_there_on_purpose(
+        RestorePoint(latest.manifest, latest.modified), RestorePoint(newest.manifest, newest.modified)
+    )
 
 
 def complete_snapshots(store: ObjectStore, names: list[str]) -> Iterator[tuple[str, StoredManifest]]:
-    """Headers of the complete snapshots of the main line among `names`, in that order."""
+    """Headers of the complete snapshots of the main line among `names`, in that order.
+
+    Raises:
+        ManifestTooNew: at one that only a newer agent can read.
+    """
     for name in names:
-        stored = read_header(store, snapshot_manifest_key(name))
+        try:
+            stored = open_header(store, snapshot_manifest_key(name))
+        except ManifestInvalid:
+            continue
         if stored is not None and is_restore_point(stored.manifest):
             yield name, stored
 
@@ -100,69 +178,39 @@ def require_snapshot_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class FoundObjects:
-    """Objects without a manifest: where they lie, and the entries made up for them with their keys."""
+def find_plain_objects(store: ObjectStore, points: RestorePoints) -> FoundObjects | None:
+    """State that was put there by hand or by another tool, or None where the bucket is empty (a first start).
 
-    prefix: str
-    entries: tuple[Entry, ...]
-    keys: dict[str, str]
-
-    @property
-    def choice(self) -> Choice:
-        """The choice these objects stand for."""
-        place = self.prefix or "the bucket's root"
-        return Choice(Source.AS_FOUND, self.prefix, f"there is no manifest; the objects under {place} are as found")
-
-    @property
-    def manifest(self) -> Manifest:
-        """A manifest that promises nothing but the objects' sizes."""
-        return Manifest("", "", 0, "", "", CaptureMethod.LIVE, 0.0, self.entries)
-
-
-def find_plain_objects(store: ObjectStore, names: list[str]) -> FoundObjects | None:
-    """State that was put there by hand or by another tool: in `latest/`, in a snapshot's folder, or at the root."""
-    for prefix in (LATEST_PREFIX, STATE_PREFIX, *(snapshot_prefix(name) for name in names), ""):
-        found = _plain_objects_below(store, prefix)
-        if found is not None:
-            return found
-    return None
+    Raises:
+        AgentError: when something is there of which no state can be made.
+    """
+    if points.found is None:
+        listed = list(store.list(""))
+        points.found = choose_state(listed)
+        strange = unexplained(listed)
+        if points.found is None and strange:
+            raise AgentError(
+                f"The bucket {store.bucket} holds {len(strange)} objects ({named(strange)}), but nothing that can be "
+                "restored by itself, so this is no first start. Take a snapshot by its name (--list, --snapshot NAME), "
+                "or empty the bucket to start afresh."
+            )
+    return points.found
 
 
-def _plain_objects_below(store: ObjectStore, prefix: str) -> FoundObjects | None:
-    listed = list(store.list(prefix))
-    if not prefix:
-        listed = [row for row in listed if not row.key.startswith((LATEST_PREFIX, SNAPSHOTS_PREFIX))]
-    if any(row.key == prefix + RESERVED_FILE for row in listed):
-        # One of our own backups that was cut short: a part of a state is no state.
-        return None
-    nested = prefix + STATE_PREFIX
-    if any(row.key.startswith(nested) for row in listed):
-        listed = [row for row in listed if row.key.startswith(nested)]
-        prefix = nested
-    files = {row.key.removeprefix(prefix): row for row in listed}
-    usable = {path: row for path, row in files.items() if _is_state_path(path)}
-    if not usable:
-        return None
-    return FoundObjects(prefix, tuple(_made_up_entries(usable)), {path: row.key for path, row in usable.items()})
+def require_nothing_put_by_hand(store: ObjectStore, points: RestorePoints) -> None:
+    """Refuse to overlook objects that somebody put over a bucket of ours without a manifest.
 
-
-def _is_state_path(path: str) -> bool:
-    if not path or path.endswith("/") or path in NO_STATE_FILES:
-        return False
-    return all(part not in ("", ".", "..") and "\0" not in part for part in path.split("/"))
-
-
-def _made_up_entries(usable: dict[str, ListedObject]) -> Iterator[Entry]:
-    folders = {""}
-    for path in usable:
-        parts = path.split("/")[:-1]
-        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-    newest = max(int(row.modified.timestamp()) for row in usable.values()) * 1_000_000_000
-    for folder in sorted(folders, key=lambda path: path.split("/")):
-        yield Entry(folder, EntryKind.DIR, 0o700, GATEWAY_UID, GATEWAY_UID, newest)
-    for path, row in usable.items():
-        # S3 also allows an object whose name is a folder of others; a disk does not.
-        if path not in folders:
-            seconds = int(row.modified.timestamp()) * 1_000_000_000
-            yield Entry(path, EntryKind.FILE, 0o600, GATEWAY_UID, GATEWAY_UID, seconds, size=row.size)
+    Raises:
+        AgentError: when there are some, with what to do.
+    """
+    reference = points.latest or points.newest
+    if reference is None or points.found is not None:
+        return
+    strange = put_by_hand(store, reference, points.names)
+    if strange:
+        raise AgentError(
+            f"Somebody has put {len(strange)} objects into the bucket {store.bucket} ({named(strange)}) since the last "
+            "backup, without a manifest: whether they or that backup are wanted cannot be told. To take them, run "
+            f"aws s3 rm --recursive s3://{store.bucket}/latest/, put them there again, and reboot; to go on without "
+            "them, take a snapshot by its name (--list, --snapshot NAME --force). The state in place is untouched."
+        )

@@ -1,16 +1,22 @@
 """Walking the state folder: everything that is there, what is left out and why, whatever changes meanwhile."""
 
+import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from openclaw_agent.beneath import Folder
+from openclaw_agent.databases import companion_base
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order, shared
 
+# A restore builds the tree in a folder of its own, by names: PATH_MAX (4,096) less room for that folder's path.
+MOST_PATH_BYTES = 4096 - 256
+MOST_BYTES_A_CHARACTER = 4
 NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
 
 _SPECIAL_KINDS = {
@@ -36,11 +42,16 @@ class Found:
 
 @dataclass(slots=True)
 class Tree:
-    """One walk's result; `found` is sorted by path, parents first."""
+    """One walk's result; `found` is sorted by path, parents first.
+
+    `withheld` are excluded files that have the name of a database's companion: those follow their database, whatever
+    the rules say of them. They are listed in `excluded` too.
+    """
 
     found: list[Found] = field(default_factory=list)
     excluded: list[LeftOut] = field(default_factory=list)
     skipped: list[LeftOut] = field(default_factory=list)
+    withheld: list[Found] = field(default_factory=list)
 
     def file_count(self) -> int:
         """How many regular files there are."""
@@ -67,53 +78,79 @@ def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHIN
     Raises:
         AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
     """
-    tree = Tree()
     require_state_folder(root)
-    top = os.lstat(root)
-    tree.found.append(_found("", EntryKind.DIR, top))
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        for name, status in _list_folder(root, folder):
-            path = f"{folder}/{name}" if folder else name
-            kind = stat.S_IFMT(status.st_mode)
-            is_folder = kind == stat.S_IFDIR
-            reason = exclusions.reason_for(path, is_folder=is_folder)
-            if reason is not None:
-                tree.excluded.append(LeftOut(path, reason))
-            elif is_folder:
-                tree.found.append(_found(path, EntryKind.DIR, status))
-                pending.append(path)
-            elif kind == stat.S_IFREG:
-                tree.found.append(_found_file(path, status, known.get(path)))
-            elif kind == stat.S_IFLNK:
-                try:
-                    target = os.readlink(root / path)  # noqa: PTH115 - Path.readlink would tidy the target up
-                except OSError:
-                    continue
-                tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
-            else:
-                tree.skipped.append(LeftOut(path, _SPECIAL_KINDS.get(kind, "no regular file")))
+    tree = Tree()
+    with Folder(root) as top:
+        tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
+        pending = [""]
+        while pending:
+            pending.extend(_walk_folder(top, pending.pop(), exclusions, known, tree))
     # Sorting part by part keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
     tree.found.sort(key=lambda row: path_order(row.path))
     return tree
 
 
-def _list_folder(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk_folder(top: Folder, folder: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> list[str]:
+    """Add what lies in one folder to the tree; return the folders in it that are to be walked."""
     try:
-        with os.scandir(root / folder) as listing:
+        handle = top.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise _unreadable(top.path / folder, problem) from problem
+    deeper: list[str] = []
+    try:
+        with os.scandir(handle) as listing:
             for item in listing:
                 try:
                     status = item.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield item.name, status
-    except (FileNotFoundError, NotADirectoryError):
-        return
+                    target = os.readlink(item.name, dir_fd=handle) if stat.S_ISLNK(status.st_mode) else ""
+                except OSError as problem:
+                    # Gone, or no symlink any more.
+                    if problem.errno in (errno.ENOENT, errno.EINVAL):
+                        continue
+                    raise
+                path = f"{folder}/{item.name}" if folder else item.name
+                if _add(path, status, target, exclusions, known, tree):
+                    deeper.append(path)
     except OSError as problem:
-        raise AgentError(
-            f"The folder {str(root / folder)!r} cannot be read ({problem.strerror}); run as root or mend its mode."
-        ) from problem
+        raise _unreadable(top.path / folder, problem) from problem
+    finally:
+        os.close(handle)
+    return deeper
+
+
+def _add(
+    path: str, status: os.stat_result, target: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree
+) -> bool:
+    """Add one path to the tree; return whether it is a folder to be walked."""
+    kind = stat.S_IFMT(status.st_mode)
+    is_folder = kind == stat.S_IFDIR
+    reason = exclusions.reason_for(path, is_folder=is_folder)
+    if reason is not None:
+        tree.excluded.append(LeftOut(path, reason))
+        if kind == stat.S_IFREG and companion_base(path) is not None:
+            tree.withheld.append(_found(path, EntryKind.FILE, status))
+    elif _is_too_long(path):
+        tree.skipped.append(LeftOut(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))
+    elif is_folder:
+        tree.found.append(_found(path, EntryKind.DIR, status))
+        return True
+    elif kind == stat.S_IFREG:
+        tree.found.append(_found_file(path, status, known.get(path)))
+    elif kind == stat.S_IFLNK:
+        tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
+    else:
+        tree.skipped.append(LeftOut(path, _SPECIAL_KINDS.get(kind, "no regular file")))
+    return False
+
+
+def _is_too_long(path: str) -> bool:
+    return len(path) > MOST_PATH_BYTES // MOST_BYTES_A_CHARACTER and len(os.fsencode(path)) > MOST_PATH_BYTES
+
+
+def _unreadable(place: Path, problem: OSError) -> AgentError:
+    return AgentError(f"The folder {str(place)!r} cannot be read ({problem.strerror}); run as root or mend its mode.")
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,21 +11,27 @@ from openclaw_agent.actions.backup import Backup, BackupOptions
 from openclaw_agent.actions.local_changes import local_changes
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
-from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.errors import AgentError, LocalStorageError, Refused
+from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import NothingToFreeze
 from openclaw_agent.identity import boot_id, instance_id
+from openclaw_agent.kept_aside import KeptAside
 from openclaw_agent.local_memory import BootRecord, LocalMemory
+from openclaw_agent.manifest import Manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import POLL_SECONDS, WAIT_LIMIT_SECONDS, claim_ownership, read_ownership
 from openclaw_agent.ownership import Liveness
-from openclaw_agent.restore_points import GATEWAY_UID
+from openclaw_agent.plain_objects import CONFIG_FILE, GATEWAY_UID
+from openclaw_agent.rebuild import require_room
+from openclaw_agent.restore_points import require_nothing_put_by_hand
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
+from openclaw_agent.state_folder import holds_files
 from openclaw_agent.stored_manifests import read_header
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
-CONFIG_FILE = "openclaw.json"
 NO_BOOT = ""
+ASIDE_REASON = "the local state that a restore was about to replace"
 
 
 class BootOutcome(StrEnum):
@@ -71,32 +77,70 @@ class Boot:
             return BootOutcome.ALREADY_DONE
         self._store.require_bucket()
         own_disk = before is not None and before.restored and self._has_state()
-        epoch = self.own()
-        if own_disk and not self._changed_by_others(epoch):
+        epoch = self._own()
+        changed = own_disk and self._changed_by_others()
+        self._require_whole_change(own_disk=own_disk, changed=changed)
+        if own_disk and not changed:
             self._finish(epoch)
             return BootOutcome.KEPT
-        replaces_state = self._has_state() and self._restorer.has_something()
-        if replaces_state and (own_disk or local_changes(self._settings)):
-            self.keep_local_state_aside()
-        outcome = self.restore(None)
-        self._finish(epoch)
-        return outcome
+        if self._has_state() and self._restorer.has_something():
+            self._require_room()
+            if own_disk or local_changes(self._settings):
+                self.keep_local_state_aside()
+        return self._restore(None, epoch)
 
-    def restore(self, snapshot: str | None) -> BootOutcome:
-        """Restore, or prepare a first start where the bucket is empty."""
-        if self._restorer.restore_state(snapshot) is None:
+    def restore_by_hand(self, snapshot: str | None, *, keep_aside: bool) -> BootOutcome:
+        """Restore what is named, or the newest; the caller has asked whether the state in place may go.
+
+        Raises:
+            Refused: when the local state was to be kept aside first, and could not.
+            AgentError: when nothing could be restored; the state in place is as good as it was.
+        """
+        boot = self._memory.boot()
+        # A restore that fails leaves the state in place, which is as good as it was.
+        held = boot is not None and boot.boot_id == boot_id() and self._still_owner(boot)
+        epoch = boot.epoch if boot is not None and held else self._own()
+        if keep_aside:
+            try:
+                self.keep_local_state_aside()
+            except AgentError as problem:
+                raise Refused(
+                    f"Refused to replace {self._settings.state_dir}: it could not be kept as a snapshot first. "
+                    f"{problem} To replace it all the same, move it away by hand."
+                ) from problem
+        return self._restore(snapshot, epoch)
+
+    def _restore(self, snapshot: str | None, epoch: int) -> BootOutcome:
+        restored = self._restorer.restore_state(snapshot)
+        if restored is None:
             self._start_afresh()
+            self._finish(epoch)
             return BootOutcome.FIRST_START
+        self._finish(self._outrank([restored.manifest, *self._restorer.points.manifests()], epoch))
         return BootOutcome.RESTORED
 
-    def own(self) -> int:
-        """Take ownership and note it; return the epoch.
+    def _outrank(self, manifests: Iterable[Manifest], epoch: int) -> int:
+        """The epoch to back up in: ours, or a new one where manifests of another life would be taken for newer."""
+        rivals = [
+            row.epoch
+            for row in manifests
+            if row.epoch > epoch or (row.epoch == epoch and row.snapshot and row.instance_id != self._me)
+        ]
+        return self._own(least_epoch=max(rivals) + 1) if rivals else epoch
+
+    def _own(self, *, least_epoch: int = 1) -> int:
+        """Take ownership and note it; return the epoch. A boot that is tried again keeps the epoch that it has.
 
         The note names no boot yet: until the restore has finished, a crash or an error must leave a machine on which
         nothing may start and nothing be backed up, and which still knows whether its disk is its own.
         """
         before = self._known_boot()
         own_disk = before is not None and before.restored and self._has_state()
+        if before is not None:
+            if before.claimed_in == boot_id() and before.epoch >= least_epoch and self._still_owner(before):
+                return before.epoch
+            # Also where owner.json is gone: what we write must outrank what we wrote.
+            least_epoch = max(least_epoch, before.epoch + 1)
         owner = claim_ownership(
             self._store,
             self._me,
@@ -104,26 +148,19 @@ class Boot:
             self._log.say,
             wait_limit=self._take_over.wait_limit,
             poll=self._take_over.poll,
+            least_epoch=least_epoch,
         )
         self._memory.prepare()
-        self._memory.write_boot(BootRecord(NO_BOOT, self._me, self._settings.bucket, owner.epoch, restored=own_disk))
+        self._write_boot(NO_BOOT, owner.epoch, restored=own_disk)
         self._log.add(epoch=owner.epoch)
         return owner.epoch
 
-    def own_for_manual_restore(self) -> int:
-        """The epoch of this boot's ownership, claimed now unless it is held already."""
-        boot = self._memory.boot()
-        if boot is not None and boot.boot_id == boot_id() and self._still_owner(boot):
-            # A restore that fails leaves the state in place, which is as good as it was.
-            return boot.epoch
-        return self.own()
-
-    def finish_manual_restore(self, epoch: int) -> None:
-        """Note that this boot's state folder is in order."""
-        self._finish(epoch)
-
     def _finish(self, epoch: int) -> None:
-        self._memory.write_boot(BootRecord(boot_id(), self._me, self._settings.bucket, epoch, restored=True))
+        self._write_boot(boot_id(), epoch, restored=True)
+
+    def _write_boot(self, finished_boot: str, epoch: int, *, restored: bool) -> None:
+        record = BootRecord(finished_boot, self._me, self._settings.bucket, epoch, restored, claimed_in=boot_id())
+        self._memory.write_boot(record)
 
     def _known_boot(self) -> BootRecord | None:
         boot = self._memory.boot()
@@ -135,24 +172,49 @@ class Boot:
         return owner is not None and owner.record.is_current(boot.epoch, boot.instance_id) and not owner.record.released
 
     def _has_state(self) -> bool:
-        folder = self._settings.state_dir
-        return folder.is_dir() and any(folder.iterdir())
+        return holds_files(self._settings.state_dir, Exclusions(self._settings.excludes))
 
-    def _changed_by_others(self, epoch: int) -> bool:
+    def _changed_by_others(self) -> bool:
         known = self._memory.latest()
         etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
         if known is None:
             return bool(etag)
         if known.bucket == self._settings.bucket and etag == known.etag:
             return False
-        stored = read_header(self._store, LATEST_MANIFEST_KEY) if self._memory.latest_may_be_torn else None
-        # This machine wrote it, and was cut off before it could note that down.
-        return not (stored and stored.manifest.instance_id == self._me and stored.manifest.epoch < epoch)
+        under_way = self._memory.latest_under_way()
+        if not under_way:
+            return True
+        # Ours, where this machine was cut off before it could note down that it had written it.
+        stored = read_header(self._store, LATEST_MANIFEST_KEY)
+        header = stored.manifest if stored else None
+        return header is None or (header.instance_id, header.snapshot) != (self._me, under_way)
+
+    def _require_whole_change(self, *, own_disk: bool, changed: bool) -> None:
+        """Refuse to overlook what somebody put into the bucket, and to fall back behind it."""
+        points = self._restorer.points
+        if changed and (points.latest or points.latest_problem):
+            points.insisted_because = "somebody changed it since this instance last wrote it"
+        try:
+            points.require_what_is_insisted_on()
+            require_nothing_put_by_hand(self._store, points)
+        except AgentError:
+            if own_disk:
+                self.keep_local_state_aside()
+            raise
+
+    def _require_room(self) -> None:
+        """Refuse, before the local state is kept aside, what could not be restored anyhow."""
+        found = self._restorer.points.found
+        entries = found.entries if found else self._restorer.with_manifest(None).manifest.entries
+        require_room(self._settings.state_dir.parent, entries)
 
     def keep_local_state_aside(self) -> None:
-        """Keep what a restore is about to replace as a quarantined snapshot."""
-        reason = "the local state that a restore was about to replace"
-        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(BackupOptions(quarantine=reason))
+        """Keep what a restore is about to replace as a quarantined snapshot, once."""
+        aside = KeptAside(self._settings, self._memory)
+        if aside.is_there(self._store):
+            return
+        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(BackupOptions(quarantine=ASIDE_REASON))
+        aside.remember(str(self._log.facts["snapshot"]))
 
     def _start_afresh(self) -> None:
         # What another bucket, or this one before it was emptied, is known to hold is not in it now.

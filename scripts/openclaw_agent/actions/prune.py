@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE
-from openclaw_agent.errors import AgentError, NotOwner
+from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE, latest_key
+from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
 from openclaw_agent.identity import boot_id, instance_id
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.manifest import STATE_PREFIX
@@ -14,8 +14,14 @@ from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import read_ownership
 from openclaw_agent.retention import RetentionPlan, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.settings import Settings
-from openclaw_agent.snapshot_names import MANIFEST_FILE, SNAPSHOTS_PREFIX, snapshot_name_in_key, snapshot_prefix
-from openclaw_agent.stored_manifests import read_header
+from openclaw_agent.snapshot_names import (
+    LATEST_PREFIX,
+    MANIFEST_FILE,
+    SNAPSHOTS_PREFIX,
+    snapshot_name_in_key,
+    snapshot_prefix,
+)
+from openclaw_agent.stored_manifests import read_manifest
 
 DELETE_ATTEMPTS = 3
 RETRY_SECONDS = 1.0
@@ -66,9 +72,21 @@ def _next_cursor(last_key: str) -> str:
 def plan_prune(store: ObjectStore, now: datetime, *, strict_midnight: bool) -> RetentionPlan:
     """Apply the retention rules to what the bucket holds."""
     snapshots = list_snapshots(store)
-    latest = read_header(store, LATEST_MANIFEST_KEY)
-    complete = latest_is_complete(latest.manifest.snapshot if latest else None, snapshots)
+    complete = latest_is_complete(_snapshot_of_whole_latest(store), snapshots)
     return plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
+
+
+def _snapshot_of_whole_latest(store: ObjectStore) -> str | None:
+    """The snapshot that `latest/` holds, None unless its manifest can be trusted and every object of it is there."""
+    try:
+        latest = read_manifest(store, LATEST_MANIFEST_KEY)
+    except (ManifestInvalid, ManifestTooNew):
+        return None
+    if latest is None:
+        return None
+    sizes = {row.key: row.size for row in store.list(LATEST_PREFIX)}
+    whole = all(sizes.get(latest_key(entry)) == entry.size for entry in latest.manifest.files())
+    return latest.manifest.snapshot if whole else None
 
 
 def require_ownership_here(settings: Settings, store: ObjectStore) -> None:

@@ -11,11 +11,11 @@ from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, Ob
 from openclaw_agent.local_memory import LatestRecord, LocalMemory
 from openclaw_agent.manifest import Entry, Manifest
 from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.plain_objects import MOST_NAMED
 from openclaw_agent.rebuild import BucketContent, rebuild, require_room
 from openclaw_agent.restore_choice import Choice, Source
 from openclaw_agent.restore_points import (
     RestorePoints,
-    complete_snapshots,
     find_plain_objects,
     find_restore_points,
     require_snapshot_name,
@@ -98,7 +98,7 @@ class Restorer:
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
-        return bool(self.points.choices()) or find_plain_objects(self._store, self.points.names) is not None
+        return bool(self.points.choices()) or find_plain_objects(self._store, self.points) is not None
 
     def first_usable(self, snapshot: str | None) -> OpenPoint | None:
         """The named snapshot, or the restore point that a restore would try first; None when there is nothing.
@@ -120,12 +120,7 @@ class Restorer:
 
     def nothing_there(self) -> str:
         """Why there is nothing to restore, as a sentence."""
-        if any(self._store.list("", most=1)):
-            return (
-                f"The bucket {self._store.bucket} is not empty, but there is nothing to restore in it: no latest/, no "
-                "complete snapshot, and no objects that look like a state."
-            )
-        return f"The bucket {self._store.bucket} is empty: there is nothing to restore."
+        return f"The bucket {self._store.bucket} holds no state: there is nothing to restore."
 
     def content(self, keys_of: KeysOf) -> BucketContent:
         """The bucket as a source of files; what cannot be used on the way is remembered."""
@@ -149,13 +144,7 @@ class Restorer:
             return
         if self.points.latest_problem:
             self._tell_once(f"latest/ cannot be used: {self.points.latest_problem}")
-        tried = set()
-        for choice in self.points.choices():
-            tried.add((choice.source, choice.name))
-            yield choice
-        for name, _stored in complete_snapshots(self._store, self.points.names):
-            if (Source.SNAPSHOT, name) not in tried:
-                yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
+        yield from self.points.every_choice(self._store)
 
     def open(self, choice: Choice) -> OpenPoint:
         """Read a restore point's manifest.
@@ -178,10 +167,12 @@ class Restorer:
 
     def as_found(self) -> OpenPoint | None:
         """The objects without a manifest as a restore point, if there are any."""
-        found = find_plain_objects(self._store, self.points.names)
+        found = find_plain_objects(self._store, self.points)
         if found is None:
             return None
-        self._tell_once(f"Warning: {found.choice.because}, without checksums, modes or owners.")
+        self._tell_once(found.warning)
+        if found.left_behind:
+            self._log.add(left_behind=list(found.left_behind[:MOST_NAMED]), left_behind_count=len(found.left_behind))
         return OpenPoint(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
 
     def _restore(self, snapshot: str | None, action: Callable[[OpenPoint], OpenPoint]) -> OpenPoint | None:
@@ -244,6 +235,7 @@ class Restorer:
         """Take what was restored as the base of the next backup."""
         record = LatestRecord(self._settings.bucket, self.points.latest_etag)
         if choice.source is Source.AS_FOUND:
+            self._memory.remember_left_behind(self.points.found.left_behind if self.points.found else ())
             self._memory.forget_base()
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()

@@ -7,7 +7,7 @@ from openclaw_agent.actions.boot import Boot, BootOutcome
 from openclaw_agent.actions.local_changes import local_changes
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.actions.watch import GATEWAY_UNIT
-from openclaw_agent.errors import AgentError, Refused
+from openclaw_agent.errors import Refused
 from openclaw_agent.identity import instance_id
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.owner_record_store import read_ownership
@@ -44,12 +44,7 @@ def restore_by_hand(
             "among them). Run openclaw-s3-backup.py first, or pass --force (the present state is then kept as a "
             "quarantined snapshot)."
         )
-    epoch = boot.own_for_manual_restore()
-    if changes and found is not None:
-        _keep_aside(settings, boot)
-    outcome = boot.restore(snapshot)
-    boot.finish_manual_restore(epoch)
-    return outcome
+    return boot.restore_by_hand(snapshot, keep_aside=bool(changes) and found is not None)
 
 
 def require_stopped_gateway(settings: Settings) -> None:
@@ -77,13 +72,3 @@ def _require_no_other_owner(store: ObjectStore, me: str, liveness_of: Callable[[
             "gateway and its backups. Pass --force to take the bucket; --to, --verify, --diff and --list need not own "
             "it."
         )
-
-
-def _keep_aside(settings: Settings, boot: Boot) -> None:
-    try:
-        boot.keep_local_state_aside()
-    except AgentError as problem:
-        raise Refused(
-            f"Refused to replace {settings.state_dir}: it could not be kept as a snapshot first. {problem} To replace "
-            "it all the same, move it away by hand."
-        ) from problem

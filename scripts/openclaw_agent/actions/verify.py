@@ -1,11 +1,12 @@
 """Checking a restore point: every byte of it is downloaded, nothing is written, and nothing else stands in for it."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from openclaw_agent.actions.restore import OpenPoint, Restorer
-from openclaw_agent.errors import AgentError, ManifestInvalid
+from openclaw_agent.errors import AgentError, ManifestInvalid, StoreError
 from openclaw_agent.restore_choice import Choice
 
 MOST_NAMED = 5
@@ -118,11 +119,15 @@ def _elsewhere(restorer: Restorer, point: OpenPoint, broken: tuple[Broken, ...])
 
 
 def _first_whole(restorer: Restorer, choices: Iterator[Choice]) -> str:
-    for choice in choices:
-        try:
-            point = restorer.open(choice)
-        except ManifestInvalid:
-            continue
-        if not _check(restorer, point, slice(None)):
-            return point.name
+    try:
+        for choice in choices:
+            with contextlib.suppress(ManifestInvalid):
+                point = restorer.open(choice)
+                if not _check(restorer, point, slice(None)):
+                    return point.name
+    except StoreError:
+        raise
+    except AgentError:
+        # A restore would refuse to take anything else.
+        return ""
     return ""

@@ -9,8 +9,9 @@ from openclaw_agent.actions.before_start import prepare_start
 from openclaw_agent.actions.boot import Boot, BootOutcome, TakeOver
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.actions.restore_by_hand import require_stopped_gateway, restore_by_hand
+from openclaw_agent.actions.restore_list import list_restore_points, list_table
 from openclaw_agent.actions.restore_paths import restore_paths, restore_paths_to
-from openclaw_agent.actions.restore_views import Difference, differences, list_restore_points, list_table
+from openclaw_agent.actions.restore_views import Difference, differences
 from openclaw_agent.actions.verify import verify
 from openclaw_agent.commands.frame import Result, parser_for, run_command
 from openclaw_agent.commands.progress import Progress

@@ -338,7 +338,7 @@ def test_the_gateway_does_not_start_on_nothing(writer: Machine, how: str) -> Non
         writer.state.mkdir()
     run = writer.restore("--before-start")
     assert run.code == 3
-    assert "is empty or missing, the last backup held 2 files" in run.err
+    assert "is empty or missing: no file is in it, the last backup held 2 files" in run.err
     assert writer.restore().code == 0
     assert writer.restore("--before-start").code == 0
 

@@ -182,11 +182,11 @@ def test_a_failed_restore_leaves_nothing_beside_the_state(world: World, writer: 
 
 def test_a_bucket_with_nothing_to_restore_in_it_is_not_called_empty(world: World) -> None:
     looker = world.machine()
-    for happened, sentence in ((None, "is empty"), ("snapshots/before-upgrade/.openclaw/x", "is not empty")):
+    for happened in (None, "snapshots/2026-03-04-07-40/reserved"):
         if happened:
-            world.put(happened, "x")
+            world.put(happened, "a backup that was cut short")
         for flags in (("--to", str(looker.disk / "t")), ("--verify",), ("--diff", "latest"), ("--path", "x")):
             run = looker.restore(*flags)
             assert run.code == 1
-            assert sentence in run.err
-            assert "nothing to restore" in run.err
+            assert "holds no state: there is nothing to restore" in run.err
+            assert "is empty" not in run.err

@@ -45,7 +45,7 @@ def test_the_list_names_every_restore_point(world: World, writer: Machine) -> No
     world.put("snapshots/no-name/x", "x")
     run = writer.restore("--list")
     assert run.code == 0
-    head, latest, newer, older = run.out.splitlines()
+    head, latest, newer, older, by_hand = run.out.splitlines()
     assert head.split() == ["snapshot", "age", "files", "size", "complete", "tier"]
     assert latest.split()[0] == "latest"
     assert latest.split()[-1] == "latest/"
@@ -53,11 +53,13 @@ def test_the_list_names_every_restore_point(world: World, writer: Machine) -> No
     assert " yes" in newer
     assert older.split()[0] == first
     assert " no" in older
+    assert by_hand.split() == ["no-name", "1", "1", "no", "manifest"]
     rows = json.loads(writer.restore("--list", "--json").out)
     assert [(row["name"], row["files"], row["complete"]) for row in rows] == [
         ("latest", 3, "yes"),
         (second, 3, "yes"),
         (first, None, "no"),
+        ("no-name", 1, "no manifest"),
     ]
     assert rows[0]["size_bytes"] == sum(
         place.stat().st_size for place in writer.state.rglob("*") if place.is_file() and not place.is_symlink()
@@ -69,6 +71,7 @@ def test_the_list_marks_what_is_quarantined(world: World, writer: Machine) -> No
     writer.write("late")
     assert writer.backup().code == 75
     assert "quarantined" in writer.restore("--list").out.splitlines()[2]
+    assert json.loads(writer.restore("--list", "--json").out)[1]["tier"].endswith(", apart")
 
 
 def test_the_list_of_an_empty_bucket_is_only_its_head(world: World) -> None:

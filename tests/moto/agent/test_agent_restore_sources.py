@@ -310,17 +310,6 @@ def test_an_emptied_state_does_not_erase_a_plain_upload(world: World) -> None:
     assert {key: world.get(key) for key in world.keys("latest/")} == latest
 
 
-def test_names_that_no_disk_can_hold_are_left_out(world: World) -> None:
-    plain_in_latest(world)
-    for key in ("latest/.openclaw/../escape", "latest/.openclaw/a//b", "latest/.openclaw/openclaw.json/below"):
-        world.put(key, "x")
-    first = world.machine()
-    run = first.boot()
-    assert run.code == 0, run.err
-    assert "workspace/notes.md" in contents(first.state)
-    assert not (first.disk / "escape").exists()
-
-
 def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(world: World, tmp_path: Path) -> None:
     writer = sqlite3.connect(tmp_path / "db", isolation_level=None)
     writer.execute("PRAGMA journal_mode=wal")

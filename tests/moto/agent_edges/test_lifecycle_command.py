@@ -1,6 +1,6 @@
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -166,3 +166,37 @@ def test_an_instant_that_is_none_is_refused_in_one_sentence(operator: Machine, t
     assert run.code == 2
     assert repr(text) in run.err
     assert "2026-02-27T14:00:00Z" in run.err
+
+
+def torn_manifest(world: World) -> None:
+    body = world.get("latest/manifest.json")
+    world.put("latest/manifest.json", body[:-40])
+
+
+def manifest_of_a_newer_agent(world: World) -> None:
+    body = world.get("latest/manifest.json")
+    world.put("latest/manifest.json", body.replace(b'"format":1', b'"format":2', 1))
+
+
+def lost_object(world: World) -> None:
+    world.delete("latest/.openclaw/a")
+
+
+def object_of_another_size(world: World) -> None:
+    world.put("latest/.openclaw/a", "another text")
+
+
+@pytest.mark.parametrize("damage", [torn_manifest, manifest_of_a_newer_agent, lost_object, object_of_another_size])
+def test_the_only_snapshot_stays_where_latest_cannot_be_restored_whole(
+    world: World, damage: Callable[[World], None]
+) -> None:
+    writer = world.booted("writer")
+    writer.write("a", "text")
+    assert writer.backup().code == 0
+    (name,) = names_left(world)
+    far_off = ("--now", "2026-12-01T00:00:00+00:00")
+    planned = json.loads(writer.lifecycle("--dry-run", "--json", *far_off).out)
+    assert planned["delete"] == 1
+    damage(world)
+    assert writer.lifecycle(*far_off).code == 0
+    assert names_left(world) == {name}

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent import capture as capture_module
-from openclaw_agent import databases
+from openclaw_agent import freezer, live_databases
+from openclaw_agent.beneath import Within
 from openclaw_agent.capture import RACY_NANOSECONDS, Capture, capture_state
+from openclaw_agent.change_detection import Pending
 from openclaw_agent.clone import clone_file
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.exclusions import Exclusions
-from openclaw_agent.freezer import Freezer, NothingToFreeze
+from openclaw_agent.freezer import Freezer, GatewayUnknown, NothingToFreeze
 from openclaw_agent.manifest import CaptureMethod, Entry, Manifest
 from tests.unit.agent.agent_entries import manifest
 
@@ -33,7 +35,7 @@ class Stopped:
         raise AssertionError("nothing to thaw")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """A gateway of two files: `calls` lists what was asked of it; `frozen` exists while it stands still."""
 
@@ -53,7 +55,7 @@ class Running:
         return ("sh", "-c", f"cd '{self.folder}'; echo thaw >> calls; rm -f frozen")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unfreezable(Running):
     """A gateway that cannot be frozen."""
 
@@ -226,15 +228,6 @@ def test_a_damaged_database_keeps_the_last_good_copy_and_its_bytes(state: Captur
     assert "db" not in captured.clones
 
 
-def test_a_database_that_was_never_good_is_taken_as_it_is(state: Captures) -> None:
-    body = databases.HEADER + b"\xff" * 5000
-    (state.root / "db").write_bytes(body)
-    captured = state.take()
-    assert [row.path for row in captured.damaged] == ["db"]
-    assert captured.clones["db"].read_bytes() == body
-    assert by_path(captured)["db"].fingerprint is None
-
-
 @pytest.mark.subprocess
 def test_what_the_walk_says_of_the_gateway(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
@@ -261,7 +254,7 @@ def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
     still: list[bool] = []
     clone = clone_file
 
-    def noting(source: Path, target: Path) -> os.stat_result:
+    def noting(source: Within, target: Path) -> os.stat_result:
         still.append(gateway.stands_still)
         return clone(source, target)
 
@@ -282,7 +275,7 @@ def test_a_clone_that_overran_the_freeze_is_made_again(
     gateway = Running(tmp_path)
     clone = clone_file
 
-    def slow(source: Path, target: Path) -> os.stat_result:
+    def slow(source: Within, target: Path) -> os.stat_result:
         if gateway.stands_still:
             time.sleep(0.3)
         return clone(source, target)
@@ -299,6 +292,82 @@ def test_a_gateway_that_cannot_be_frozen_is_captured_live(state: Captures, tmp_p
     captured = state.take(by=Unfreezable(tmp_path))
     assert (captured.method, captured.live_because) == (CaptureMethod.LIVE, "sh -c failed: no such cgroup")
     assert set(captured.clones) == {"a"}
+
+
+@dataclass(slots=True)
+class Starting(Running):
+    """A gateway that is started, and writes, while what stood still is cloned."""
+
+    root: Path = Path()
+    asked: int = 0
+
+    def is_running(self) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            (self.root / "b").write_text("written at the start")
+        return self.asked > 1
+
+
+@pytest.mark.subprocess
+def test_a_gateway_that_was_started_meanwhile_is_captured_again(state: Captures, tmp_path: Path) -> None:
+    (state.root / "a").write_text("hello")
+    captured = state.take(by=Starting(tmp_path, root=state.root))
+    assert captured.method is CaptureMethod.FROZEN
+    assert set(captured.clones) == {"a", "b"}
+    assert len(list((state.clones / "1").iterdir())) == 2
+
+
+@dataclass(slots=True)
+class Silent(Running):
+    """A gateway of which nobody can say whether it runs, after so many questions."""
+
+    answers: int = 0
+
+    def is_running(self) -> bool:
+        self.answers -= 1
+        if self.answers < 0:
+            raise GatewayUnknown("it cannot be told whether the gateway runs (docker ps failed)")
+        return False
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_gateway_that_cannot_be_asked_for_is_captured_live_and_that_is_said(
+    state: Captures, tmp_path: Path, answers: int
+) -> None:
+    (state.root / "a").write_text("hello")
+    captured = state.take(by=Silent(tmp_path, answers=answers))
+    assert captured.method is CaptureMethod.LIVE
+    assert captured.live_because == "it cannot be told whether the gateway runs (docker ps failed)"
+    assert set(captured.clones) == {"a"}
+
+
+@dataclass(slots=True)
+class Unthawable(Running):
+    """A gateway that stands still for good."""
+
+    def thaw_command(self) -> Sequence[str]:
+        return ("sh", "-c", "echo 'daemon: cannot thaw' >&2; exit 1")
+
+
+@dataclass(slots=True)
+class NeitherNor(Unthawable):
+    """A gateway whose freeze fails half-way, and whose thaw fails too."""
+
+    def freeze_command(self) -> Sequence[str]:
+        return ("sh", "-c", "exit 1")
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize(("gateway", "method"), [(Unthawable, CaptureMethod.FROZEN), (NeitherNor, CaptureMethod.LIVE)])
+def test_a_thaw_that_fails_is_told_beside_the_capture(
+    state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: type[Running], method: CaptureMethod
+) -> None:
+    monkeypatch.setattr(freezer, "THAW_TIMEOUT_SECONDS", 0.5)
+    (state.root / "a").write_text("hello")
+    captured = state.take(by=gateway(tmp_path))
+    assert captured.method is method
+    assert set(captured.clones) == {"a"}
+    assert "daemon: cannot thaw" in captured.thaw_problem
 
 
 def vanish(place: Path) -> None:
@@ -329,14 +398,14 @@ def test_a_file_that_vanishes_or_is_replaced_meanwhile_does_not_break_the_run(
     (state.root / "a").write_text("hello")
     (state.root / "b").write_text("stays")
     wal_database(state.root / "db").close()
-    changed = capture_module._Capturing.changed
+    look = capture_module._Capturing.look
 
-    def then(self: object, tree: object) -> object:
-        split = changed(self, tree)  # type: ignore[arg-type]
+    def then(self: capture_module._Capturing) -> list[Pending]:
+        pending = look(self)
         happens(state.root / name)
-        return split
+        return pending
 
-    monkeypatch.setattr(capture_module._Capturing, "changed", then)
+    monkeypatch.setattr(capture_module._Capturing, "look", then)
     captured = state.take(by=by)
     assert set(captured.clones) == {"a", "b", "db"} - {name}
 
@@ -348,11 +417,11 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(
     clone = clone_file
     reads = []
 
-    def written_twice(source: Path, target: Path) -> os.stat_result:
+    def written_twice(source: Within, target: Path) -> os.stat_result:
         status = clone(source, target)
         reads.append(target)
         if len(reads) <= 2:
-            with source.open("a") as out:
+            with source.place.open("a") as out:
                 out.write("!")
         return status
 
@@ -368,9 +437,9 @@ def test_a_log_that_never_holds_still_is_taken_after_three_tries(
     (state.root / "a").write_text("hello")
     clone = clone_file
 
-    def always_written(source: Path, target: Path) -> os.stat_result:
+    def always_written(source: Within, target: Path) -> os.stat_result:
         status = clone(source, target)
-        with source.open("a") as out:
+        with source.place.open("a") as out:
             out.write("!")
         return status
 
@@ -413,11 +482,11 @@ def test_a_live_database_that_sqlite_cannot_take_is_taken_as_found(
 ) -> None:
     wal_database(state.root / "db").close()
 
-    def fails(_source: Path, target: Path) -> os.stat_result:
+    def fails(_source: Within, target: Path, _status: os.stat_result) -> None:
         target.write_text("half")
         raise sqlite3.OperationalError("locked")
 
-    monkeypatch.setattr(capture_module, "capture_live", fails)
+    monkeypatch.setattr(live_databases, "_back_up", fails)
     captured = state.take(by=NothingToFreeze())
     assert captured.damaged == []
     assert rows_of(captured.clones["db"]) == 10

@@ -8,12 +8,12 @@ import pytest
 
 from openclaw_agent.databases import (
     HEADER,
-    capture_live,
     clone_database,
     companion_base,
     fold,
     is_database,
 )
+from openclaw_agent.live_databases import capture_live
 
 GATEWAY = 1000
 

@@ -1,18 +1,22 @@
 import contextlib
+import fcntl
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from openclaw_agent import freezer as freezer_module
 from openclaw_agent.errors import AgentError
 from openclaw_agent.freezer import (
     ComposeFreezer,
     FreezeUnavailable,
+    GatewayUnknown,
     NothingToFreeze,
     UnitFreezer,
     freezer_for,
@@ -30,6 +34,7 @@ class GatewayStandIn:
     folder: Path
     freeze_seconds: float = 0.0
     freeze_fails: bool = False
+    thaw_seconds: float = 0.0
 
     def is_running(self) -> bool:
         return True
@@ -39,7 +44,7 @@ class GatewayStandIn:
         return self._shell(f"sleep {self.freeze_seconds}; : > frozen; echo freeze >> calls; {ending}")
 
     def thaw_command(self) -> Sequence[str]:
-        return self._shell("echo thaw >> calls; rm -f frozen")
+        return self._shell(f"sleep {self.thaw_seconds}; echo thaw >> calls; rm -f frozen")
 
     def calls(self) -> list[str]:
         log = self.folder / "calls"
@@ -48,8 +53,8 @@ class GatewayStandIn:
     def stands_still(self) -> bool:
         return (self.folder / "frozen").exists()
 
-    def _shell(self, script: str) -> Sequence[str]:
-        return ("sh", "-c", f"cd '{self.folder}'; {script}")
+    def _shell(self, script: str, *arguments: str) -> Sequence[str]:
+        return ("sh", "-c", f"cd '{self.folder}'; {script}", *arguments)
 
 
 @pytest.fixture
@@ -192,11 +197,6 @@ def test_no_process_is_left_behind(gateway: GatewayStandIn) -> None:
     assert children() == before
 
 
-def test_thawing_what_is_not_there_is_no_error() -> None:
-    thaw(UnitFreezer("no-such-unit-of-this-test.service"))
-    thaw(ComposeFreezer("no-such-project"))
-
-
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that alone is on the PATH; its `docker` and `systemctl` note how they were called."""
@@ -231,12 +231,13 @@ def test_a_project_without_containers_does_not_run(programs: Path) -> None:
 
 
 def test_a_units_cgroup_is_frozen_and_thawed(programs: Path) -> None:
+    (programs / "answer").write_text("active\n")
     freezer = freezer_for("systemd:openclaw.service")
     assert freezer.is_running()
     with frozen(freezer, 2):
         pass
     assert (programs / "log").read_text().splitlines() == [
-        "systemctl is-active --quiet openclaw.service",
+        "systemctl is-active openclaw.service",
         "systemctl freeze openclaw.service",
         "systemctl thaw openclaw.service",
     ]
@@ -246,9 +247,9 @@ def test_a_program_that_is_not_there_means_that_nothing_can_be_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not UnitFreezer("openclaw.service").is_running()
-    with pytest.raises(AgentError, match="docker ps could not be run"):
-        ComposeFreezer("openclaw").is_running()
+    for freezer in (UnitFreezer("openclaw.service"), ComposeFreezer("openclaw")):
+        with pytest.raises(GatewayUnknown, match="could not be run"):
+            freezer.is_running()
     with pytest.raises(FreezeUnavailable), frozen(UnitFreezer("openclaw.service"), 1):
         pytest.fail("the block must not run")
 
@@ -278,3 +279,116 @@ def test_an_agent_that_hung_when_it_was_to_hear_of_it_does_not_believe_that_the_
     os.kill(agent, signal.SIGCONT)
     os.waitpid(agent, 0)
     assert (tmp_path / "spent").read_text() == "True"
+
+
+def test_the_watcher_holds_no_lock_of_a_killed_agent(gateway: GatewayStandIn) -> None:
+    lock = gateway.folder / "lock"
+    agent = os.fork()
+    if agent == 0:
+        with contextlib.suppress(BaseException):
+            held = os.open(lock, os.O_RDWR | os.O_CREAT)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with frozen(replace(gateway, thaw_seconds=1.0), 60):
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+    os.waitpid(agent, 0)
+    assert gateway.stands_still(), "the watcher must still be at it"
+    with lock.open("r+") as mine:
+        fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    wait_until_it_runs(gateway, 5)
+
+
+NEEDS_NO_THAW = [
+    "Error response from daemon: Container aaa is not paused",
+    "Error response from daemon: Container aaa is not running",
+    "Error response from daemon: No such container: aaa",
+    "Failed to thaw unit: Unit 'openclaw.service' is inactive.",
+    "Failed to thaw unit: Unit openclaw.service not loaded.",
+    "Error response from daemon: Container aaa is not paused\nError response from daemon: No such container: bbb",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaining(GatewayStandIn):
+    """A gateway whose thaw ends badly so many times, with these words."""
+
+    complaint: str = ""
+    times: int = 1
+
+    def thaw_command(self) -> Sequence[str]:
+        counted = f"echo thaw >> calls; [ $(grep -c thaw calls) -gt {self.times} ] && rm -f frozen && exit 0"
+        return self._shell(f"{counted}; printf '%s\\n' \"$0\" >&2; exit 1", self.complaint)
+
+
+@pytest.mark.parametrize("complaint", NEEDS_NO_THAW)
+def test_a_gateway_that_needs_no_thaw_is_no_error(tmp_path: Path, complaint: str) -> None:
+    gateway = Complaining(tmp_path, complaint=complaint, times=99)
+    thaw(gateway)
+    assert gateway.calls() == ["thaw"]
+
+
+def test_a_thaw_that_fails_is_tried_again(tmp_path: Path) -> None:
+    gateway = Complaining(tmp_path, complaint="the daemon is busy", times=2)
+    with frozen(gateway, 60) as freeze:
+        assert gateway.stands_still()
+    assert freeze.thaw_problem == ""
+    assert gateway.calls() == ["freeze", "thaw", "thaw", "thaw"]
+
+
+@pytest.mark.parametrize("freeze_fails", [False, True])
+def test_a_thaw_that_fails_for_good_is_said_and_does_not_undo_what_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze_fails: bool
+) -> None:
+    monkeypatch.setattr(freezer_module, "THAW_TIMEOUT_SECONDS", 1.0)
+    complaint = "Error response from daemon: Container aaa is not paused\ncannot thaw bbb"
+    gateway = Complaining(tmp_path, complaint=complaint, times=99, freeze_fails=freeze_fails)
+    if freeze_fails:
+        with pytest.raises(FreezeUnavailable) as caught, frozen(gateway, 60):
+            pytest.fail("the block must not run")
+        problem = caught.value.thaw_problem
+    else:
+        with frozen(gateway, 60) as freeze:
+            pass
+        problem = freeze.thaw_problem
+    assert problem.startswith("The gateway may still be frozen (sh -c failed: ")
+    assert "cannot thaw bbb" in problem
+    assert gateway.calls().count("thaw") > 1
+    with pytest.raises(AgentError, match="may still be frozen"):
+        thaw(gateway)
+
+
+def test_asking_and_thawing_fit_into_the_time_that_the_unit_has_to_stop() -> None:
+    unit = Path("cloud_init/units/openclaw-s3-backup.service").read_text()
+    seconds = float(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1])  # type: ignore[index]
+    assert seconds > freezer_module.ASK_TIMEOUT_SECONDS + freezer_module.THAW_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "running"),
+    [
+        ("active", 0, True),
+        ("activating", 3, True),
+        ("deactivating", 3, True),
+        ("inactive", 3, False),
+        ("failed", 3, False),
+        ("unknown", 4, False),
+    ],
+)
+def test_a_unit_on_its_way_may_write_too(programs: Path, word: str, code: int, running: bool) -> None:
+    (programs / "bin/systemctl").write_text(f"#!/bin/sh\necho {word}; exit {code}\n")
+    assert UnitFreezer("openclaw.service").is_running() is running
+
+
+def test_a_daemon_that_does_not_answer_leaves_it_open_whether_the_gateway_runs(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezer_module, "ASK_TIMEOUT_SECONDS", 0.2)
+    for script, words in (("sleep 5", "could not be run"), ("echo 'no daemon' >&2; exit 1", "no daemon")):
+        (programs / "bin/docker").write_text(f"#!/bin/sh\n{script}\n")
+        with pytest.raises(GatewayUnknown, match=words):
+            ComposeFreezer("openclaw").is_running()
+
+
+def test_without_containers_there_is_nothing_to_thaw(programs: Path) -> None:
+    thaw(ComposeFreezer("openclaw"))
+    assert not (programs / "log").exists()

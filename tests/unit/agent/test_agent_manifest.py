@@ -72,6 +72,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 fingerprint=draw(FINGERPRINTS),
                 wal=draw(FINGERPRINTS),
                 holes=draw(st.integers(0, 2**63)),
+                unchecked=draw(st.booleans()),
             )
     left_out = st.lists(st.builds(LeftOut, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
@@ -82,7 +83,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
         excluded=draw(left_out),
         skipped=draw(left_out),
         damaged=tuple(
-            DamagedDatabase(path, "malformed", ".damaged/x", "") for path in draw(st.lists(PATHS, max_size=2))
+            DamagedDatabase(path, "malformed", ".damaged/x", "", digest)
+            for path in draw(st.lists(PATHS, max_size=2))
+            for digest in (b"", b"\x01" * 32)
         ),
     )
 
@@ -106,6 +109,33 @@ def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(s
     document = json.loads(text)
     assert len(document["entries"]) == len(source.entries)
     assert decode_header(text.split(b"\n", 1)[0]) == replace(source.counted(), entries=(), excluded=(), skipped=())
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([folder(), file("a/b")], "but not the folder it is in"),
+        ([folder(), symlink("a", "b"), file("a/b")], "but not the folder it is in"),
+        ([folder(), file("a"), file("a")], "twice"),
+        ([folder(), file("../a")], "could leave the state folder"),
+        ([folder(), replace(file("a"), sha256=b"")], "no checksum"),
+    ],
+)
+def test_a_manifest_that_no_restore_would_accept_is_never_written(entries: list[Entry], sentence: str) -> None:
+    with pytest.raises(ManifestInvalid, match=sentence):
+        encoded(manifest(entries))
+
+
+def test_a_manifest_of_before_there_were_unchecked_databases_is_read() -> None:
+    row = DamagedDatabase("a", "malformed", ".damaged/a", "")
+    entry = replace(file("a"), database=True)
+    text = encoded(replace(manifest([folder(), entry]), damaged=(row,)))
+    assert b"unchecked" not in text
+    header, *_rest = text.splitlines()
+    old = header.replace(b',"sha256":""', b"")
+    assert old != header
+    assert decode_header(old).damaged == (row,)
+    assert decoded(text).entries[1].is_good_database
 
 
 SAMPLE = encoded(

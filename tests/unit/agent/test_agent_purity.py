@@ -15,6 +15,7 @@ PURE_MODULES = (
     "manifest",
     "manifest_text",
     "ownership",
+    "plain_objects",
     "restore_choice",
     "retention",
     "retention_report",

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.beneath import Folder
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.manifest import EntryKind
-from openclaw_agent.tree_walk import Tree, walk
+from openclaw_agent.tree_walk import MOST_PATH_BYTES, Tree, walk
 
 
 def walked(root: Path, *excludes: str) -> Tree:
@@ -90,27 +91,63 @@ def test_a_folder_that_vanishes_during_the_walk_is_not_there(root: Path, monkeyp
     (root / "a").mkdir()
     (root / "b").mkdir()
     (root / "b/x").write_text("")
-    scan = os.scandir
+    opened = Folder.open
 
-    def vanishing(place: Path) -> object:
-        if place.name == "b":
+    def vanishing(self: Folder, path: str, flags: int) -> int:
+        if path == "b":
             (root / "b/x").unlink()
             (root / "b").rmdir()
-        return scan(place)
+        return opened(self, path, flags)
 
-    monkeypatch.setattr(os, "scandir", vanishing)
+    monkeypatch.setattr(Folder, "open", vanishing)
     assert "a" in [row.path for row in walked(root).found]
 
 
 def test_a_folder_that_cannot_be_read_ends_the_walk_with_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "secret").mkdir()
-    scan = os.scandir
+    opened = Folder.open
 
-    def closed(place: Path) -> object:
-        if place.name == "secret":
-            raise PermissionError(13, "Permission denied", str(place))
-        return scan(place)
+    def closed(self: Folder, path: str, flags: int) -> int:
+        if path == "secret":
+            raise PermissionError(13, "Permission denied", path)
+        return opened(self, path, flags)
 
-    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr(Folder, "open", closed)
     with pytest.raises(AgentError, match=r"The folder '.*/secret' cannot be read \(Permission denied\)"):
         walked(root)
+
+
+def deep(root: Path, folders: int) -> None:
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(folders):
+        os.mkdir("n" * 200, dir_fd=here)
+        deeper = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+
+
+def test_a_path_that_no_restore_could_make_is_skipped_and_listed(root: Path) -> None:
+    (root / "ok").write_text("")
+    deep(root, 25)
+    tree = walked(root)
+    skipped = "/".join(["n" * 200] * 20)
+    assert [(row.path, row.reason) for row in tree.skipped] == [(skipped, "its path has more than 3,840 bytes")]
+    assert [row.path for row in tree.found if row.kind is EntryKind.FILE] == ["ok"]
+    assert max(len(row.path) for row in tree.found) <= MOST_PATH_BYTES
+
+
+def test_a_folder_that_becomes_a_symlink_is_not_entered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a").mkdir()
+    (root.parent / "outside").mkdir()
+    (root.parent / "outside/key").write_text("secret")
+    opened = Folder.open
+
+    def swapping(self: Folder, path: str, flags: int) -> int:
+        if path == "a":
+            (root / "a").rmdir()
+            (root / "a").symlink_to(root.parent / "outside")
+        return opened(self, path, flags)
+
+    monkeypatch.setattr(Folder, "open", swapping)
+    assert [row.path for row in walked(root).found] == ["", "a"]

@@ -1,0 +1,133 @@
+"""Opening what lies below a folder without ever leaving it: no symlink is followed, whoever swaps folders meanwhile.
+
+The agent is root and the gateway owns the state folder: a folder that becomes a symlink between two looks at it must
+not bring a file of the host into a backup.
+"""
+
+import ctypes
+import errno
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
+_RESOLVE_NO_SYMLINKS = 0x04  # linux/openat2.h
+_RESOLVE_BENEATH = 0x08
+# An older kernel or a seccomp filter refuses the call; a path may be longer than the kernel takes at once.
+_STEP_BY_STEP = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG, errno.EAGAIN, errno.ENAMETOOLONG})
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_libc.syscall.argtypes = (
+    ctypes.c_long,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.POINTER(_OpenHow),
+    ctypes.c_size_t,
+)
+_libc.syscall.restype = ctypes.c_long
+
+
+@lru_cache
+def _how(flags: int) -> _OpenHow:
+    return _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
+
+
+class Folder:
+    """An open folder, from which the paths below it are reached."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the folder.
+
+        Raises:
+            OSError: when it is missing or no folder.
+        """
+        self.path = root
+        self._handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._handle)
+
+    def open(self, path: str, flags: int) -> int:
+        """Open the relative `path` ("" is the folder itself); the caller closes it.
+
+        Raises:
+            FileNotFoundError: when it is not there, or a symlink lies on the way or at its end.
+            OSError: when it cannot be opened.
+        """
+        try:
+            return self._open(path, flags)
+        except OSError as problem:
+            if problem.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise FileNotFoundError(errno.ENOENT, "not there any more", str(self.path / path)) from problem
+            raise
+
+    def _open(self, path: str, flags: int) -> int:
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+        how = _how(flags)
+        handle: int = _libc.syscall(
+            _SYS_OPENAT2, self._handle, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how)
+        )
+        if handle >= 0:
+            return handle
+        code = ctypes.get_errno()
+        if code in _STEP_BY_STEP:
+            return self._open_step_by_step(path, flags)
+        raise OSError(code, os.strerror(code), str(self.path / path))
+
+    def _open_step_by_step(self, path: str, flags: int) -> int:
+        *folders, name = path.split("/")
+        here = os.dup(self._handle)
+        try:
+            for folder in folders:
+                deeper = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+                os.close(here)
+                here = deeper
+            return os.open(name or ".", flags, dir_fd=here)
+        finally:
+            os.close(here)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """One path below an open folder."""
+
+    folder: Folder
+    path: str
+
+    @property
+    def place(self) -> Path:
+        """The path by name, for messages and for programs that open by name."""
+        return self.folder.path / self.path
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    def open(self, flags: int) -> int:
+        """Open it; see `Folder.open`."""
+        return self.folder.open(self.path, flags)
+
+    def lstat(self) -> os.stat_result:
+        """Its status; a symlink's is its own."""
+        handle = self.open(os.O_PATH)
+        try:
+            return os.fstat(handle)
+        finally:
+            os.close(handle)
+
+    def beside(self, suffix: str) -> "Within":
+        """The path of the same name with a suffix."""
+        return Within(self.folder, self.path + suffix)
