@@ -128,10 +128,12 @@ class BulkTransfer:
         downloads: Iterable[Download],
         finished: Callable[[int], None] = lambda _bytes: None,
         passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        broken: Callable[[Download, StoreError], None] | None = None,
     ) -> None:
         """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
 
-        `passed_over` is told why a key could not be used, where another one held the content.
+        `passed_over` is told why a key could not be used, where another one held the content. Where there is `broken`,
+        it is told of content that no key holds, and the others go on.
 
         Raises:
             CorruptObject: when an object is not what its digest promises, after one more try.
@@ -150,7 +152,9 @@ class BulkTransfer:
                     passed_over(failure)
                 finished(size)
                 return
-            raise failures[0]
+            if broken is None:
+                raise failures[0]
+            broken(work, failures[0])
 
         self._run_all(downloads, one)
 

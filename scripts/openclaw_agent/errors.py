@@ -27,6 +27,12 @@ class NotOwner(AgentError):
     exit_code = ExitCode.NOT_OWNER
 
 
+class Terminated(AgentError):
+    """The run was asked to end (SIGTERM)."""
+
+    exit_code = ExitCode.TERMINATED
+
+
 class StoreError(AgentError):
     """S3 did not do what was asked, after retries."""
 

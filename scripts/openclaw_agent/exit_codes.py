@@ -1,4 +1,7 @@
-"""The exit codes that every command, its `--help`, the units and the docs share."""
+"""The exit codes that every command, its `--help`, the units and the docs share.
+
+They say how the run went, never how its output did: a closed, full or broken stdout or stderr changes no exit code.
+"""
 
 from enum import IntEnum
 
@@ -11,6 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     REFUSED = 3
     NOT_OWNER = 75
+    TERMINATED = 143
 
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
@@ -19,4 +23,5 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "the command line or a setting is wrong",
     ExitCode.REFUSED: "refused by a guard",
     ExitCode.NOT_OWNER: "this instance does not own the bucket (fenced)",
+    ExitCode.TERMINATED: "ended by SIGTERM, as by a stop of its unit; nothing that was complete before is lost",
 }

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from openclaw_agent.bulk_transfer import MIB, BulkTransfer
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
 from openclaw_agent.s3_errors import error_code, store_error
+from openclaw_agent.settings import S3_ATTEMPTS, S3_STALL_SECONDS
 from openclaw_agent.transfers import Copy, Download, Fetched, ListedObject, Traffic, Upload
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ HUGE_COPY_PART_BYTES = 512 * MIB
 DELETE_BATCH = 1000
 # Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
 _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
-ATTEMPTS = int(os.environ.get("OPENCLAW_S3_ATTEMPTS", "6"))
-STALL_SECONDS = float(os.environ.get("OPENCLAW_S3_STALL_SECONDS", "30"))
+ATTEMPTS = int(S3_ATTEMPTS.read_or_default())
+STALL_SECONDS = S3_STALL_SECONDS.read_or_default()
 
 
 class ObjectStore:
@@ -184,9 +185,10 @@ class ObjectStore:
         downloads: Iterable[Download],
         finished: Callable[[int], None] = lambda _bytes: None,
         passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        broken: Callable[[Download, StoreError], None] | None = None,
     ) -> None:
         """Fetch and check objects; see `BulkTransfer.download`."""
-        self._bulk.download(downloads, finished, passed_over)
+        self._bulk.download(downloads, finished, passed_over, broken)
 
     def _copy_in_parts(self, work: Copy) -> None:
         parts = TransferConfig(multipart_threshold=HUGE_COPY_PART_BYTES, multipart_chunksize=HUGE_COPY_PART_BYTES)

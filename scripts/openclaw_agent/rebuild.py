@@ -45,15 +45,21 @@ class BucketContent:
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Download and check."""
-        self._download((entry, target) for entry, target in wanted)
-
-    def check(self, entries: Iterable[Entry]) -> None:
-        """Download and check without writing anything."""
-        self._download((entry, None) for entry in entries)
-
-    def _download(self, wanted: Iterable[tuple[Entry, Path | None]]) -> None:
         downloads = (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted)
         self._store.download(downloads, self._finished, self._passed_over)
+
+    def check(self, entries: Sequence[Entry]) -> list[tuple[Entry, StoreError]]:
+        """Download and check without writing anything; return what is missing or corrupt, and why."""
+        broken: dict[tuple[str, ...], StoreError] = {}
+        self._store.download(
+            (Download(self._keys_of(entry), None, entry.sha256) for entry in entries),
+            self._finished,
+            self._passed_over,
+            lambda work, problem: broken.update({work.keys: problem}),
+        )
+        if not broken:
+            return []
+        return [(entry, broken[keys]) for entry in entries if (keys := self._keys_of(entry)) in broken]
 
 
 class FolderContent:

@@ -16,7 +16,6 @@ class Source(StrEnum):
     LATEST = "latest"
     SNAPSHOT = "snapshot"
     AS_FOUND = "objects without a manifest"
-    EMPTY = "nothing: the bucket is empty"
 
 
 @dataclass(frozen=True, slots=True)

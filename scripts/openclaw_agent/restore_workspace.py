@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,22 +27,35 @@ def fresh_building_folder(state_dir: Path) -> Path:
     """
     building = state_dir.with_name(state_dir.name + BUILDING_SUFFIX)
     try:
-        if building.exists():
+        if building.is_symlink() or building.is_file():
+            building.unlink()
+        elif building.exists():
             shutil.rmtree(building)
         state_dir.parent.mkdir(parents=True, exist_ok=True)
         building.mkdir(mode=0o700)
     except OSError as problem:
         raise LocalStorageError(
-            f"The folder {building} cannot be created ({problem.strerror}); the state in place is untouched."
+            f"The folder {building} cannot be created ({problem.strerror or problem}); the state in place is untouched."
         ) from problem
     return building
+
+
+@contextlib.contextmanager
+def building_beside(state_dir: Path) -> Iterator[Path]:
+    """A fresh building folder, of which a failure or an interruption leaves nothing."""
+    building = fresh_building_folder(state_dir)
+    try:
+        yield building
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
 
 
 def put_in_place(building: Path, state_dir: Path) -> Path | None:
     """Swap the built state in; return where the old one is kept, or None when there was none.
 
     Raises:
-        LocalStorageError: when the swap fails; the old state is in place then.
+        LocalStorageError: when the swap fails; the old state is in place then, and what was built is removed.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     previous = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
@@ -51,7 +65,11 @@ def put_in_place(building: Path, state_dir: Path) -> Path | None:
             sync_folder(state_dir.parent)
             return None
         if _exchange(building, state_dir):
-            building.rename(previous)
+            try:
+                building.rename(previous)
+            except OSError:
+                _exchange(building, state_dir)
+                raise
         else:
             state_dir.rename(previous)
             try:
@@ -61,6 +79,7 @@ def put_in_place(building: Path, state_dir: Path) -> Path | None:
                 raise
         sync_folder(state_dir.parent)
     except OSError as problem:
+        shutil.rmtree(building, ignore_errors=True)
         raise LocalStorageError(
             f"The restored state cannot be moved to {state_dir} ({problem.strerror}); the old state is in place."
         ) from problem

@@ -1,7 +1,6 @@
 """What a run tells: sentences on stderr for a person, one JSON line in a log file, and counters in CloudWatch."""
 
 import json
-import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from openclaw_agent.cost import request_cost
+from openclaw_agent.output_streams import tell
 from openclaw_agent.settings import Settings
 from openclaw_agent.transfers import Traffic
 
@@ -27,7 +27,7 @@ class RunLog:
 
     def say(self, sentence: str) -> None:
         """Tell the person (or the journal) what happens."""
-        print(sentence, file=sys.stderr, flush=True)
+        tell(sentence)
 
     def add(self, **facts: object) -> None:
         """Remember facts for the line."""

@@ -1,8 +1,10 @@
 """Where the agent works: bucket, region and folders, from one file that the installer wrote, overridden by flags."""
 
 import json
+import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,44 @@ FREEZE_BUDGET_SECONDS = 2.0
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberVariable:
+    """An environment variable that holds a number, what stands for it when it is not set, and what is allowed."""
+
+    name: str
+    default: float
+    least: float
+    most: float
+    whole: bool = False
+
+    def read(self, env: Mapping[str, str]) -> float:
+        """The value.
+
+        Raises:
+            UsageError: when it is no such number.
+        """
+        text = env.get(self.name) or f"{self.default:g}"
+        try:
+            value = float(int(text)) if self.whole else float(text)
+        except ValueError:
+            value = math.nan
+        if not self.least <= value <= self.most:
+            kind = "a whole number" if self.whole else "a number"
+            raise UsageError(f"{self.name}={text} is not allowed: {kind} from {self.least:g} to {self.most:g}.")
+        return value
+
+    def read_or_default(self) -> float:
+        """The value in this process, or the default for one that `load_settings` refuses anyway."""
+        try:
+            return self.read(os.environ)
+        except UsageError:
+            return self.default
+
+
+S3_ATTEMPTS = NumberVariable("OPENCLAW_S3_ATTEMPTS", 6, least=1, most=100, whole=True)
+S3_STALL_SECONDS = NumberVariable("OPENCLAW_S3_STALL_SECONDS", 30, least=0.1, most=3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +91,7 @@ def load_settings(
     environment: dict[str, str] | None = None,
     needs_bucket: bool = True,
 ) -> Settings:
-    """Combine flags, environment and the settings file, in that order of precedence.
+    """Combine flags, environment and the settings file, in that order of precedence; an empty flag is a mistake.
 
     Raises:
         UsageError: naming the value that is missing or malformed.
@@ -59,6 +99,11 @@ def load_settings(
     env = dict(os.environ) if environment is None else environment
     settings_file = Path(env.get("OPENCLAW_AGENT_SETTINGS", str(SETTINGS_FILE)))
     written = _read_settings_file(settings_file)
+    for variable in (S3_ATTEMPTS, S3_STALL_SECONDS):
+        variable.read(env)
+    for flag, value in (("--bucket", bucket), ("--region", region), ("--state-dir", state_dir)):
+        if value == "":
+            raise UsageError(f"{flag} '' is not allowed: give a value, or leave the flag out.")
     chosen_bucket = bucket or _text(written, "backup_bucket", settings_file)
     if needs_bucket and not chosen_bucket:
         raise UsageError(f"No bucket: pass --bucket NAME, or write backup_bucket into {settings_file}.")
@@ -110,11 +155,13 @@ def _freezer(value: str) -> str:
 
 def _read_settings_file(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except OSError as problem:
         raise UsageError(f"The settings file {path} cannot be read ({problem.strerror}).") from problem
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"The settings file {path} is no UTF-8 text ({problem}).") from problem
     try:
         written = json.loads(text)
     except ValueError as problem:

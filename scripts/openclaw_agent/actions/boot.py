@@ -8,9 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from openclaw_agent.actions.backup import Backup, BackupOptions
+from openclaw_agent.actions.local_changes import local_changes
 from openclaw_agent.actions.restore import Restorer
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY
-from openclaw_agent.errors import AgentError, LocalStorageError
+from openclaw_agent.errors import AgentError, LocalStorageError, Refused
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import NothingToFreeze
 from openclaw_agent.identity import boot_id, instance_id
@@ -84,21 +85,30 @@ class Boot:
             return BootOutcome.KEPT
         if self._has_state() and self._restorer.has_something():
             self._require_room()
-            if own_disk or self._restorer.local_changes():
-                self._keep_local_state_aside()
+            if own_disk or local_changes(self._settings):
+                self.keep_local_state_aside()
         return self._restore(None, epoch)
 
-    def restore_by_hand(self, snapshot: str | None) -> BootOutcome:
+    def restore_by_hand(self, snapshot: str | None, *, keep_aside: bool) -> BootOutcome:
         """Restore what is named, or the newest; the caller has asked whether the state in place may go.
 
         Raises:
+            Refused: when the local state was to be kept aside first, and could not.
             AgentError: when nothing could be restored; the state in place is as good as it was.
         """
         boot = self._memory.boot()
-        if boot is not None and boot.boot_id == boot_id() and self._still_owner(boot):
-            # A restore that fails leaves the state in place, which is as good as it was.
-            return self._restore(snapshot, boot.epoch)
-        return self._restore(snapshot, self._own())
+        # A restore that fails leaves the state in place, which is as good as it was.
+        held = boot is not None and boot.boot_id == boot_id() and self._still_owner(boot)
+        epoch = boot.epoch if boot is not None and held else self._own()
+        if keep_aside:
+            try:
+                self.keep_local_state_aside()
+            except AgentError as problem:
+                raise Refused(
+                    f"Refused to replace {self._settings.state_dir}: it could not be kept as a snapshot first. "
+                    f"{problem} To replace it all the same, move it away by hand."
+                ) from problem
+        return self._restore(snapshot, epoch)
 
     def _restore(self, snapshot: str | None, epoch: int) -> BootOutcome:
         restored = self._restorer.restore_state(snapshot)
@@ -189,16 +199,17 @@ class Boot:
             require_nothing_put_by_hand(self._store, points)
         except AgentError:
             if own_disk:
-                self._keep_local_state_aside()
+                self.keep_local_state_aside()
             raise
 
     def _require_room(self) -> None:
         """Refuse, before the local state is kept aside, what could not be restored anyhow."""
         found = self._restorer.points.found
-        entries = found.entries if found else self._restorer.manifest_of(None)[1].entries
+        entries = found.entries if found else self._restorer.with_manifest(None).manifest.entries
         require_room(self._settings.state_dir.parent, entries)
 
-    def _keep_local_state_aside(self) -> None:
+    def keep_local_state_aside(self) -> None:
+        """Keep what a restore is about to replace as a quarantined snapshot, once."""
         aside = KeptAside(self._settings, self._memory)
         if aside.is_there(self._store):
             return

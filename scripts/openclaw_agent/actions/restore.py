@@ -3,20 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from openclaw_agent.bucket_layout import latest_key, snapshot_key
-from openclaw_agent.databases import SHM_SUFFIX, WAL_SUFFIX, fold, is_database
-from openclaw_agent.errors import (
-    AgentError,
-    CorruptObject,
-    ManifestInvalid,
-    ObjectMissing,
-    StoreError,
-    UsageError,
-)
-from openclaw_agent.exclusions import Exclusions
+from openclaw_agent.databases import fold, is_database
+from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing, StoreError
 from openclaw_agent.local_memory import LatestRecord, LocalMemory
-from openclaw_agent.manifest import Entry, EntryKind, Fingerprint, Manifest
+from openclaw_agent.manifest import Entry, Manifest
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.plain_objects import MOST_NAMED
 from openclaw_agent.rebuild import BucketContent, rebuild, require_room
@@ -27,25 +20,34 @@ from openclaw_agent.restore_points import (
     find_restore_points,
     require_snapshot_name,
 )
-from openclaw_agent.restore_workspace import fresh_building_folder, put_in_place
+from openclaw_agent.restore_target import building_at
+from openclaw_agent.restore_workspace import building_beside, put_in_place
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import snapshot_manifest_key
-from openclaw_agent.stored_manifests import StoredManifest, read_manifest
-from openclaw_agent.tree_walk import walk
+from openclaw_agent.stored_manifests import read_manifest
 
 _TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
 
+KeysOf = Callable[[Entry], tuple[str, ...]]
+_Done = TypeVar("_Done")
+
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restore brought back; `manifest` has this machine's fingerprints."""
+class OpenPoint:
+    """A restore point whose manifest has been read; `keys_of` names where a file's bytes should be, best place first.
+
+    The manifest of what a restore has built has this machine's fingerprints.
+    """
 
     choice: Choice
     manifest: Manifest
-    files: int
-    bytes: int
-    kept_old_state: Path | None = None
+    keys_of: KeysOf
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.choice.source.value} {self.choice.name}".rstrip()
 
 
 class Restorer:
@@ -64,6 +66,8 @@ class Restorer:
         self._finished = finished
         self._memory = LocalMemory(settings.agent_dir)
         self._points: RestorePoints | None = None
+        self._opened: OpenPoint | None = None
+        self._told: set[str] = set()
         # Objects of latest/ that could not be used, in whose place their snapshot's were.
         self._passed_over: list[StoreError] = []
 
@@ -74,59 +78,51 @@ class Restorer:
             self._points = find_restore_points(self._store)
         return self._points
 
-    def restore_state(self, snapshot: str | None) -> Restored | None:
+    def restore_state(self, snapshot: str | None) -> OpenPoint | None:
         """Put a restore point in place of the state folder; None when the bucket is empty (a first start).
 
         Raises:
             AgentError: when no restore point could be used; the state in place is untouched.
         """
         self._memory.prepare()
-        return self._try_each(snapshot, self._into_state_folder)
+        return self._restore(snapshot, self._into_state_folder)
 
-    def restore_to(self, target: Path, snapshot: str | None) -> Restored | None:
-        """Build a restore point in a folder of the caller's, which must be empty or not exist."""
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise UsageError(f"The folder {target} is not empty; --to needs an empty or new folder.")
+    def restore_to(self, target: Path, snapshot: str | None) -> OpenPoint | None:
+        """Build a restore point in a folder (see `resolve_target`) that is empty or does not exist."""
 
-        def into_target(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
-            building = fresh_building_folder(target)
-            built = self._build(choice, manifest, keys_of, building)
-            if target.exists():
-                target.rmdir()
-            put_in_place(building, target)
-            return Restored(choice, built, *_size(manifest))
+        def into_target(point: OpenPoint) -> OpenPoint:
+            with building_at(target) as building:
+                return self._build(point, building)
 
-        return self._try_each(snapshot, into_target)
+        return self._restore(snapshot, into_target)
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
         return bool(self.points.choices()) or find_plain_objects(self._store, self.points) is not None
 
-    def verify(self, snapshot: str | None) -> Restored | None:
-        """Download and check every file of a restore point without writing any."""
-
-        def check(choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> Restored:
-            self.content(keys_of).check(manifest.files())
-            return Restored(choice, manifest, *_size(manifest))
-
-        return self._try_each(snapshot, check)
-
-    def manifest_of(self, snapshot: str | None) -> tuple[Choice, Manifest, Callable[[Entry], tuple[str, ...]]]:
-        """The manifest of a named snapshot, or of the restore point that a restore would try first.
+    def first_usable(self, snapshot: str | None) -> OpenPoint | None:
+        """The named snapshot, or the restore point that a restore would try first; None when there is nothing.
 
         Raises:
-            AgentError: when there is none.
+            UsageError: when the name can be none.
+            AgentError: when there is no such snapshot, or something is there of which nothing can be opened.
         """
-        for choice in self._choices(snapshot):
-            try:
-                manifest, keys_of, _ = self._open(choice)
-            except _TRY_THE_NEXT as problem:
-                self._log.say(f"{choice.source.value} {choice.name} cannot be used: {problem}")
-                continue
-            return choice, manifest, keys_of
-        raise AgentError(f"The bucket {self._settings.bucket} holds no restore point with a manifest.")
+        return self._first(snapshot, lambda point: point)
 
-    def content(self, keys_of: Callable[[Entry], tuple[str, ...]]) -> BucketContent:
+    def with_manifest(self, snapshot: str | None) -> OpenPoint:
+        """The same, where nothing but a restore point with a manifest will do."""
+        point = self.first_usable(snapshot)
+        if point is None:
+            raise AgentError(self.nothing_there())
+        if point.choice.source is Source.AS_FOUND:
+            raise AgentError(f"The bucket {self._store.bucket} holds no restore point with a manifest.")
+        return point
+
+    def nothing_there(self) -> str:
+        """Why there is nothing to restore, as a sentence."""
+        return f"The bucket {self._store.bucket} holds no state: there is nothing to restore."
+
+    def content(self, keys_of: KeysOf) -> BucketContent:
         """The bucket as a source of files; what cannot be used on the way is remembered."""
         self._passed_over.clear()
         return BucketContent(self._store, keys_of, self._finished, self._passed_over.append)
@@ -141,31 +137,70 @@ class Restorer:
             )
             self._log.add(passed_over=len(self._passed_over))
 
-    def _try_each(
-        self,
-        snapshot: str | None,
-        action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored],
-    ) -> Restored | None:
-        problems: list[str] = []
-        for choice in self._choices(snapshot):
-            try:
-                manifest, keys_of, _ = self._open(choice)
-                restored = action(choice, manifest, keys_of)
-            except _TRY_THE_NEXT as problem:
-                problems.append(f"{choice.source.value} {choice.name}: {problem}")
-                self._log.say(f"Not restored from {choice.source.value} {choice.name}: {problem}")
-                continue
-            self.tell_of_passed_over(manifest)
-            self._log.say(f"Restored from {choice.source.value} {choice.name}, because {choice.because}.")
-            self._log.add(
-                source=choice.source.value,
-                snapshot=choice.name,
-                because=choice.because,
-                files=restored.files,
-                bytes_restored=restored.bytes,
-                unusable=problems,
+    def choices(self, snapshot: str | None) -> Iterator[Choice]:
+        """What has a manifest, in the order in which a restore tries it."""
+        if snapshot is not None:
+            yield Choice(Source.SNAPSHOT, require_snapshot_name(snapshot), "it was asked for")
+            return
+        if self.points.latest_problem:
+            self._tell_once(f"latest/ cannot be used: {self.points.latest_problem}")
+        yield from self.points.every_choice(self._store)
+
+    def open(self, choice: Choice) -> OpenPoint:
+        """Read a restore point's manifest.
+
+        Raises:
+            ManifestInvalid: when there is none, or none that can be trusted.
+        """
+        if choice.source is Source.LATEST and self.points.latest is not None:
+            manifest = self.points.latest.manifest
+            # A file that latest/ has lost or torn may still lie in the snapshot that latest/ was made of.
+            return OpenPoint(
+                choice, manifest, lambda entry: (latest_key(entry), snapshot_key(manifest.snapshot, entry))
             )
-            return restored
+        if self._opened is None or self._opened.choice != choice:
+            stored = read_manifest(self._store, snapshot_manifest_key(choice.name))
+            if stored is None:
+                raise ManifestInvalid(f"There is no complete snapshot {choice.name}; see --list.")
+            self._opened = OpenPoint(choice, stored.manifest, lambda entry: (snapshot_key(choice.name, entry),))
+        return self._opened
+
+    def as_found(self) -> OpenPoint | None:
+        """The objects without a manifest as a restore point, if there are any."""
+        found = find_plain_objects(self._store, self.points)
+        if found is None:
+            return None
+        self._tell_once(found.warning)
+        if found.left_behind:
+            self._log.add(left_behind=list(found.left_behind[:MOST_NAMED]), left_behind_count=len(found.left_behind))
+        return OpenPoint(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
+
+    def _restore(self, snapshot: str | None, action: Callable[[OpenPoint], OpenPoint]) -> OpenPoint | None:
+        restored = self._first(snapshot, action)
+        if restored is None:
+            return None
+        choice, totals = restored.choice, restored.manifest.counted()
+        if choice.source is not Source.AS_FOUND:
+            self.tell_of_passed_over(restored.manifest)
+            self._log.say(f"Restored from {restored.name}, because {choice.because}.")
+            self._log.add(snapshot=choice.name, bytes_restored=totals.total_bytes)
+        self._log.add(source=choice.source.value, because=choice.because, files=totals.file_count)
+        return restored
+
+    def _first(self, snapshot: str | None, action: Callable[[OpenPoint], _Done]) -> _Done | None:
+        """Do the action with the first restore point with which it can be done."""
+        problems: list[str] = []
+        for choice in self.choices(snapshot):
+            try:
+                done = action(self.open(choice))
+            except _TRY_THE_NEXT as problem:
+                if snapshot is not None:
+                    raise AgentError(f"{problem} Nothing was changed.") from problem
+                problems.append(f"{choice.source.value} {choice.name}: {problem}")
+                self._tell_once(f"Not restored from {choice.source.value} {choice.name}: {problem}")
+                continue
+            self._log.add(unusable=problems)
+            return done
         if problems:
             raise AgentError(f"No restore point could be used. {' '.join(problems)} The state in place is untouched.")
         if self.points.latest_problem:
@@ -173,47 +208,28 @@ class Restorer:
                 f"No restore point could be used. latest/: {self.points.latest_problem} To restore its objects as "
                 "found, unchecked, delete latest/manifest.json. The state in place is untouched."
             )
-        return self._restore_as_found(action)
+        point = self.as_found()
+        return None if point is None else action(point)
 
-    def _choices(self, snapshot: str | None) -> Iterator[Choice]:
-        if snapshot is not None:
-            yield Choice(Source.SNAPSHOT, require_snapshot_name(snapshot), "it was asked for")
-            return
-        if self.points.latest_problem:
-            self._log.say(f"latest/ cannot be used: {self.points.latest_problem}")
-        yield from self.points.every_choice(self._store)
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._log.say(sentence)
 
-    def _open(self, choice: Choice) -> tuple[Manifest, Callable[[Entry], tuple[str, ...]], str]:
-        if choice.source is Source.LATEST and self.points.latest is not None:
-            manifest = self.points.latest.manifest
-            # A file that latest/ has lost or torn may still lie in the snapshot that latest/ was made of.
-            return (
-                manifest,
-                lambda entry: (latest_key(entry), snapshot_key(manifest.snapshot, entry)),
-                self.points.latest.etag,
-            )
-        stored: StoredManifest | None = read_manifest(self._store, snapshot_manifest_key(choice.name))
-        if stored is None:
-            raise ManifestInvalid(f"There is no complete snapshot {choice.name}; see --list.")
-        return stored.manifest, lambda entry: (snapshot_key(choice.name, entry),), stored.etag
-
-    def _into_state_folder(
-        self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]
-    ) -> Restored:
-        building = fresh_building_folder(self._settings.state_dir)
-        built = self._build(choice, manifest, keys_of, building)
-        kept = put_in_place(building, self._settings.state_dir)
-        self.remember(choice, built)
-        return Restored(choice, built, *_size(manifest), kept)
-
-    def _build(
-        self, choice: Choice, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]], building: Path
-    ) -> Manifest:
-        require_room(building.parent, manifest.entries)
-        built = replace(manifest, entries=rebuild(manifest.entries, self.content(keys_of), building))
-        if choice.source is Source.AS_FOUND:
-            self._mend_plain_databases(manifest, building)
+    def _into_state_folder(self, point: OpenPoint) -> OpenPoint:
+        with building_beside(self._settings.state_dir) as building:
+            built = self._build(point, building)
+        # Not inside the block: halfway through, the old state has the name of what was built.
+        put_in_place(building, self._settings.state_dir)
+        self.remember(point.choice, built.manifest)
         return built
+
+    def _build(self, point: OpenPoint, building: Path) -> OpenPoint:
+        require_room(building, point.manifest.entries)
+        entries = rebuild(point.manifest.entries, self.content(point.keys_of), building)
+        if point.choice.source is Source.AS_FOUND:
+            self._mend_plain_databases(point.manifest, building)
+        return replace(point, manifest=replace(point.manifest, entries=entries))
 
     def remember(self, choice: Choice, built: Manifest) -> None:
         """Take what was restored as the base of the next backup."""
@@ -243,19 +259,6 @@ class Restorer:
             self._log.say(f"The next backup sends every file again: {problem}")
             return False
 
-    def _restore_as_found(
-        self, action: Callable[[Choice, Manifest, Callable[[Entry], tuple[str, ...]]], Restored]
-    ) -> Restored | None:
-        found = find_plain_objects(self._store, self.points)
-        if found is None:
-            return None
-        self._log.say(found.warning)
-        if found.left_behind:
-            self._log.add(left_behind=list(found.left_behind[:MOST_NAMED]), left_behind_count=len(found.left_behind))
-        restored = action(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
-        self._log.add(source=found.choice.source.value, because=found.choice.because, files=restored.files)
-        return restored
-
     def _mend_plain_databases(self, manifest: Manifest, building: Path) -> None:
         for entry in manifest.files():
             place = building / entry.path
@@ -265,38 +268,3 @@ class Restorer:
                 problem = fold(place)
                 if problem is not None:
                     self._log.say(f"Warning: the database {entry.path!r} fails its check as found: {problem}.")
-
-    def local_changes(self) -> list[str]:
-        """Paths of the state folder that differ from the last state known to be in S3 (by fingerprint, unread)."""
-        if not self._settings.state_dir.is_dir():
-            return []
-        tree = walk(self._settings.state_dir, Exclusions(self._settings.excludes))
-        base = self._memory.base()
-        known = {} if base is None else {entry.path: entry for entry in base.files()}
-        latest = self._memory.latest()
-        if latest is not None and latest.bucket != self._settings.bucket:
-            known = {}
-        logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
-        return [
-            row.path
-            for row in tree.found
-            if row.kind is EntryKind.FILE
-            and not row.path.endswith((WAL_SUFFIX, SHM_SUFFIX))
-            and (
-                (entry := known.get(row.path)) is None
-                or not _unchanged_since(entry, row.fingerprint, logs.get(row.path + WAL_SUFFIX))
-            )
-        ]
-
-
-def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:
-    # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
-    # another size than the live file with its log; a database that is only read has an empty log.
-    if entry.database:
-        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal)
-    return entry.mtime_ns == now.mtime_ns and entry.size == now.size
-
-
-def _size(manifest: Manifest) -> tuple[int, int]:
-    counted = manifest.counted()
-    return counted.file_count, counted.total_bytes

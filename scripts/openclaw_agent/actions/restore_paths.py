@@ -1,5 +1,6 @@
 """Restoring single files or folders out of a restore point."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -7,45 +8,59 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openclaw_agent.actions.restore import Restorer
+from openclaw_agent.actions.restore import OpenPoint, Restorer
 from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
-from openclaw_agent.manifest import Entry, EntryKind, Manifest
+from openclaw_agent.manifest import Entry, EntryKind, path_order
 from openclaw_agent.rebuild import rebuild, require_room
-from openclaw_agent.restore_workspace import PREVIOUS_INFIX, fresh_building_folder, put_in_place
+from openclaw_agent.restore_target import building_at
+from openclaw_agent.restore_workspace import PREVIOUS_INFIX, building_beside
 from openclaw_agent.settings import Settings
+from openclaw_agent.state_parents import opened_parent, require_real_parents
+from openclaw_agent.tree_walk import require_state_folder
+
+DATABASE_COMPANIONS = ("-wal", "-shm", "-journal")
 
 
-def restore_paths(
-    settings: Settings,
-    restorer: Restorer,
-    snapshot: str | None,
-    paths: Sequence[str],
-    target: Path | None,
-) -> Path | None:
-    """Bring `paths` (relative to the state folder) back; return the folder in which what they replaced is kept.
-
-    With `target` they are built in that new or empty folder, and nothing is replaced.
+def restore_paths_to(restorer: Restorer, snapshot: str | None, paths: Sequence[str], target: Path) -> None:
+    """Build `paths` (relative to the state folder) in a folder (see `resolve_target`); the state is not looked at.
 
     Raises:
         UsageError: when a path is absolute or climbs out of the state folder.
         AgentError: when the restore point does not hold it.
     """
-    _choice, manifest, keys_of = restorer.manifest_of(snapshot)
-    wanted = [_clean(path) for path in paths]
-    chosen = _chosen_entries(manifest, wanted)
-    if target is not None and target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"The folder {target} is not empty; --to needs an empty or new folder.")
-    place = target or settings.state_dir
-    building = fresh_building_folder(place)
-    require_room(building.parent, chosen)
-    rebuild(chosen, restorer.content(keys_of), building)
-    restorer.tell_of_passed_over(manifest)
-    if target is not None:
-        if target.exists():
-            target.rmdir()
-        put_in_place(building, target)
-        return None
-    return _move_in(building, settings.state_dir, wanted)
+    point, chosen = _chosen(restorer, snapshot, _cleaned(paths))
+    with building_at(target) as building:
+        _build(restorer, point, chosen, building)
+
+
+def restore_paths(settings: Settings, restorer: Restorer, snapshot: str | None, paths: Sequence[str]) -> Path | None:
+    """Bring `paths` (relative to the state folder) back; return the folder in which what they replaced is kept.
+
+    Raises:
+        UsageError: when a path is absolute or climbs out of the state folder.
+        Refused: when a folder on the way is a symlink or a file.
+        AgentError: when the restore point does not hold it, or there is no state folder.
+    """
+    wanted = _cleaned(paths)
+    require_state_folder(settings.state_dir)
+    point, chosen = _chosen(restorer, snapshot, wanted)
+    for path in wanted:
+        require_real_parents(settings.state_dir, path)
+    known = {entry.path: entry for entry in chosen}
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    kept = settings.state_dir.with_name(f"{settings.state_dir.name}{PREVIOUS_INFIX}{stamp}")
+    with building_beside(settings.state_dir) as building:
+        _build(restorer, point, chosen, building)
+        for path in wanted:
+            _move_in(building, settings.state_dir, known[path], kept)
+    shutil.rmtree(building, ignore_errors=True)
+    return kept if kept.exists() else None
+
+
+def _cleaned(paths: Sequence[str]) -> list[str]:
+    """The paths, each once, without those that lie in another one: they come back with it."""
+    unique = dict.fromkeys(_clean(path) for path in paths)
+    return [path for path in unique if not any(path.startswith(f"{other}/") for other in unique)]
 
 
 def _clean(path: str) -> str:
@@ -57,12 +72,13 @@ def _clean(path: str) -> str:
     return "/".join(parts)
 
 
-def _chosen_entries(manifest: Manifest, wanted: Sequence[str]) -> list[Entry]:
-    known = manifest.by_path()
+def _chosen(restorer: Restorer, snapshot: str | None, wanted: Sequence[str]) -> tuple[OpenPoint, list[Entry]]:
+    point = restorer.with_manifest(snapshot)
+    known = point.manifest.by_path()
     chosen: dict[str, Entry] = {"": replace(known[""], mode=0o700)}
     for path in wanted:
         if path not in known:
-            raise AgentError(f"The snapshot {manifest.snapshot} holds no {path!r}.")
+            raise AgentError(f"The snapshot {point.manifest.snapshot} holds no {path!r}.")
         parts = path.split("/")
         for depth in range(1, len(parts)):
             parent = "/".join(parts[:depth])
@@ -70,41 +86,52 @@ def _chosen_entries(manifest: Manifest, wanted: Sequence[str]) -> list[Entry]:
         chosen[path] = known[path]
         if known[path].kind is EntryKind.DIR:
             chosen.update((name, entry) for name, entry in known.items() if name.startswith(path + "/"))
-    return sorted(chosen.values(), key=lambda entry: entry.path.split("/"))
+    return point, sorted(chosen.values(), key=lambda entry: path_order(entry.path))
 
 
-def _move_in(building: Path, state_dir: Path, wanted: Sequence[str]) -> Path | None:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    kept = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
+def _build(restorer: Restorer, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
+    require_room(building, chosen)
+    rebuild(chosen, restorer.content(point.keys_of), building)
+    restorer.tell_of_passed_over(point.manifest)
+
+
+def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
+    """Put one path in place of what is there, which is put there again if that fails."""
+    folder, _, name = entry.path.rpartition("/")
+    # A log that stays beside a restored database would corrupt it.
+    names = [name, *(name + suffix for suffix in DATABASE_COMPANIONS if entry.database)]
+    moved: list[str] = []
     try:
-        for path in wanted:
-            place = state_dir / path
-            _create_parents(building, state_dir, path)
-            companions = [place.with_name(place.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
-            for old in (place, *companions):
-                # A log that stays beside a restored database would corrupt it.
-                if old.is_symlink() or old.exists():
-                    aside = kept / old.relative_to(state_dir)
-                    aside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    old.rename(aside)
-            (building / path).rename(place)
-        shutil.rmtree(building, ignore_errors=True)
+        with opened_parent(state_dir, entry.path, building) as parent:
+            try:
+                for old in filter(lambda old: _is_there(old, parent), names):
+                    (kept / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+                    os.rename(old, kept / folder / old, src_dir_fd=parent)
+                    moved.append(old)
+                os.rename(building / entry.path, name, dst_dir_fd=parent)
+            except OSError:
+                for old in moved:
+                    os.rename(kept / folder / old, old, dst_dir_fd=parent)
+                _remove_empty(kept, folder)
+                raise
     except OSError as problem:
+        others = f" What other paths have replaced is kept in {kept}." if kept.exists() else ""
         raise LocalStorageError(
-            f"{str(problem.filename)!r} cannot be put in place ({problem.strerror}); what was moved away is in {kept}."
+            f"{entry.path!r} cannot be put in place ({problem.strerror}); what was there is untouched.{others}"
         ) from problem
-    return kept if kept.exists() else None
 
 
-def _create_parents(building: Path, state_dir: Path, path: str) -> None:
-    parts = path.split("/")
-    for depth in range(1, len(parts)):
-        parent = "/".join(parts[:depth])
-        if not (state_dir / parent).exists():
-            made = building / parent
-            status = made.stat()
-            (state_dir / parent).mkdir()
-            if os.geteuid() == 0:
-                # The gateway, an ordinary user, must be able to write where it could before.
-                os.chown(state_dir / parent, status.st_uid, status.st_gid)
-            (state_dir / parent).chmod(status.st_mode & 0o7777)
+def _is_there(name: str, parent: int) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove_empty(kept: Path, folder: str) -> None:
+    with contextlib.suppress(OSError):
+        place = kept / folder
+        while place != kept.parent:
+            place.rmdir()
+            place = place.parent

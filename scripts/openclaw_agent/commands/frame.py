@@ -3,25 +3,30 @@
 import argparse
 import json
 import os
-import sys
+import signal
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from botocore.exceptions import BotoCoreError
+
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.errors import AgentError, UsageError
+from openclaw_agent.commands.termination import Termination
+from openclaw_agent.errors import AgentError, Terminated, UsageError
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
+from openclaw_agent.output_streams import answer, flush_streams, open_missing_streams, tell
 from openclaw_agent.run_log import RunLog, count_metrics
 from openclaw_agent.settings import Settings, load_settings
 
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended: the word for the log, and what `--json` prints instead of the log line."""
+    """How a run ended: the word for the log, what it prints, and what `--json` prints instead of the log line."""
 
     word: str = "done"
     document: object | None = None
+    text: str = ""
     logged: bool = True
 
 
@@ -57,7 +62,8 @@ def run_command(
     metrics: Metrics = lambda _result, _error: [],
     last_act: LastAct = lambda _settings, _log, _error: None,
 ) -> int:
-    """Parse, run the action, log the run, do the last act, and return the exit code."""
+    """Parse, run the action, log the run, do the last act, print the result, and return the exit code."""
+    open_missing_streams()
     options = parser.parse_args(arguments)
     try:
         settings = load_settings(
@@ -67,34 +73,53 @@ def run_command(
             needs_bucket=needs_bucket,
         )
     except UsageError as problem:
-        print(f"{parser.prog}: {problem}", file=sys.stderr)
+        tell(f"{parser.prog}: {problem}")
         return problem.exit_code
     log = RunLog(log_name, settings)
-    result: Result | None = None
-    error: AgentError | None = None
+    with Termination() as termination:
+        result, error = _run(action, options, settings, log, termination)
+        if error is not None:
+            if options.verbose:
+                tell("".join(traceback.format_exception(error)))
+            tell(f"{parser.prog}: {error}")
+            log.add(error=str(error))
+        word = result.word if result else _word(error)
+        line = log.write(word) if result is None or result.logged else log.line(word)
+        unsent = count_metrics(settings, metrics(result, error))
+        if unsent:
+            log.say(unsent)
+        last_act(settings, log, error)
+        # Last, because stdout may be broken: nothing of the run hangs on it.
+        if options.json:
+            answer(json.dumps(result.document if result and result.document is not None else line, indent=2))
+        elif result is not None and result.text:
+            answer(result.text)
+    return ExitCode.DONE if error is None else error.exit_code
+
+
+def _run(
+    action: Action, options: argparse.Namespace, settings: Settings, log: RunLog, termination: Termination
+) -> tuple[Result | None, AgentError | None]:
     try:
-        result = action(options, settings, log)
+        return action(options, settings, log), None
     except AgentError as problem:
-        error = problem
+        return None, problem
     except KeyboardInterrupt:
-        error = AgentError("Interrupted; nothing that was complete before is lost.")
+        if termination.received:
+            return None, Terminated("Asked to end (SIGTERM); nothing that was complete before is lost.")
+        return None, AgentError("Interrupted; nothing that was complete before is lost.")
+    except BotoCoreError as problem:
+        error = AgentError(
+            f"AWS cannot be asked: {' '.join(str(problem).split()).rstrip('.')}. Check the AWS_… variables."
+        )
+        error.__cause__ = problem
+        return None, error
     except Exception as problem:  # noqa: BLE001 - the edge: no traceback reaches a user
         error = AgentError(f"An unexpected error: {type(problem).__name__}: {problem}. --verbose shows where.")
         error.__cause__ = problem
-    if error is not None:
-        if options.verbose:
-            traceback.print_exception(error)
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        log.add(error=str(error))
-    word = result.word if result else _word(error)
-    line = log.write(word) if result is None or result.logged else log.line(word)
-    if options.json:
-        print(json.dumps(result.document if result and result.document is not None else line, indent=2))
-    unsent = count_metrics(settings, metrics(result, error))
-    if unsent:
-        log.say(unsent)
-    last_act(settings, log, error)
-    return ExitCode.DONE if error is None else error.exit_code
+        return None, error
+    finally:
+        termination.hold()
 
 
 def leave(code: int) -> NoReturn:
@@ -103,11 +128,19 @@ def leave(code: int) -> NoReturn:
     obstore's threads may still hold Python objects when the interpreter takes itself apart, and then abort it: a run
     that had succeeded ended with SIGABRT in the lab. Everything is on disk and in S3 by now.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_streams()
+    if code == ExitCode.TERMINATED:
+        # By the signal itself, which a shell calls 143, and by which systemd knows that it ended the run.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
     os._exit(code)
 
 
 def _word(error: AgentError | None) -> str:
-    words = {ExitCode.REFUSED: "refused", ExitCode.NOT_OWNER: "fenced", ExitCode.USAGE: "usage"}
+    words = {
+        ExitCode.REFUSED: "refused",
+        ExitCode.NOT_OWNER: "fenced",
+        ExitCode.USAGE: "usage",
+        ExitCode.TERMINATED: "terminated",
+    }
     return words.get(error.exit_code, "failed") if error else "done"

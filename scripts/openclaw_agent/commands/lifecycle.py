@@ -36,13 +36,13 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
             require_ownership_here(settings, store)
         plan = plan_prune(store, now, strict_midnight=options.strict_midnight)
         log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
-        if options.dry_run and not options.json:
-            print(retention_table(plan))
         log.say(retention_sentence(plan, dry_run=options.dry_run))
         if not options.dry_run:
             pruned = prune(store, plan)
             log.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
-        return Result("planned" if options.dry_run else "done", retention_document(plan))
+        if options.dry_run:
+            return Result("planned", retention_document(plan), retention_table(plan))
+        return Result("done", retention_document(plan))
     finally:
         log.add_traffic(store.traffic)
 

@@ -1,11 +1,10 @@
 """A progress line on a terminal: files and bytes so far, a few times a second."""
 
-import sys
 import time
 from types import TracebackType
 from typing import Self
 
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.output_streams import tell
 
 REDRAW_SECONDS = 0.2
 MIB = 1024 * 1024
@@ -14,8 +13,7 @@ MIB = 1024 * 1024
 class Progress:
     """Counts what has been fetched; draws only where somebody looks."""
 
-    def __init__(self, log: RunLog, *, shown: bool) -> None:
-        self._log = log
+    def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._files = 0
         self._bytes = 0
@@ -28,7 +26,7 @@ class Progress:
         now = time.monotonic()
         if self._shown and now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
-            print(f"\r{self._files:,} files, {self._bytes / MIB:,.1f} MiB", end="", file=sys.stderr, flush=True)
+            tell(self._line(), end="")
 
     def __enter__(self) -> Self:
         return self
@@ -37,4 +35,7 @@ class Progress:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._drawn:
-            print(f"\r{self._files:,} files, {self._bytes / MIB:,.1f} MiB", file=sys.stderr, flush=True)
+            tell(self._line())
+
+    def _line(self) -> str:
+        return f"\r{self._files:,} files, {self._bytes / MIB:,.1f} MiB"

@@ -28,7 +28,6 @@ def _action(options: argparse.Namespace, _settings: Settings, log: RunLog) -> Re
     metadata = InstanceMetadata()
     if options.once:
         events = look(metadata)
-        if not options.json:
-            print("\n".join(f"{event.kind.value}: {event.text}" for event in events) or "Nothing is announced.")
-        return Result("asked", [{"event": event.kind.value, "announced": event.text} for event in events])
+        text = "\n".join(f"{event.kind.value}: {event.text}" for event in events) or "Nothing is announced."
+        return Result("asked", [{"event": event.kind.value, "announced": event.text} for event in events], text)
     return Result(watch(metadata, log).kind.value)

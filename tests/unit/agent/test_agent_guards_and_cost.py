@@ -70,5 +70,6 @@ def test_the_exit_codes_are_those_of_the_design() -> None:
         "USAGE": 2,
         "REFUSED": 3,
         "NOT_OWNER": 75,
+        "TERMINATED": 143,
     }
     assert set(EXIT_CODE_MEANINGS) == set(ExitCode)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.errors import UsageError
-from openclaw_agent.settings import Settings, load_settings
+from openclaw_agent.settings import S3_ATTEMPTS, Settings, load_settings
 
 WRITTEN = {
     "stack": "dev",
@@ -122,3 +122,41 @@ def test_a_command_that_needs_no_bucket_takes_none(tmp_path: Path) -> None:
     assert (
         load_settings(needs_bucket=False, environment={"OPENCLAW_AGENT_SETTINGS": str(tmp_path / "none")}).bucket == ""
     )
+
+
+def test_a_settings_file_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "instance.json"
+    path.write_bytes(b'{"stack": "\xff"}')
+    with pytest.raises(UsageError, match=r"instance\.json is no UTF-8 text"):
+        load(path, bucket="abc")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENCLAW_S3_ATTEMPTS", "x"),
+        ("OPENCLAW_S3_ATTEMPTS", "0"),
+        ("OPENCLAW_S3_ATTEMPTS", "1.5"),
+        ("OPENCLAW_S3_ATTEMPTS", "101"),
+        ("OPENCLAW_S3_STALL_SECONDS", "nan"),
+        ("OPENCLAW_S3_STALL_SECONDS", "inf"),
+        ("OPENCLAW_S3_STALL_SECONDS", "0"),
+        ("OPENCLAW_S3_STALL_SECONDS", "soon"),
+    ],
+)
+def test_a_limit_of_the_s3_client_that_is_none_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}={value} is not allowed: a (whole )?number from"):
+        load(tmp_path / "none", bucket="abc", **{name: value})
+
+
+def test_a_wrong_limit_does_not_break_the_import_that_comes_before_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_S3_ATTEMPTS", "x")
+    assert S3_ATTEMPTS.read_or_default() == 6
+    monkeypatch.setenv("OPENCLAW_S3_ATTEMPTS", "2")
+    assert S3_ATTEMPTS.read_or_default() == 2
+
+
+@pytest.mark.parametrize("flag", ["bucket", "region", "state_dir"])
+def test_an_empty_flag_is_no_missing_one(settings_file: Path, flag: str) -> None:
+    with pytest.raises(UsageError, match=f"--{flag.replace('_', '-')} '' is not allowed"):
+        load(settings_file, **{flag: ""})

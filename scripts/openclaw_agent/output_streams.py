@@ -1,0 +1,43 @@
+"""The standard streams, which may be closed, full or broken: what a run has to say never changes how it ends."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+
+def open_missing_streams() -> None:
+    """Give a process that was started without a standard stream (`2>&-`) one that nobody reads."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The next file or socket would take the number, and be written to by whatever writes to that stream.
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the life of the process
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Write to stderr; where nobody listens any more, the run goes on."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
+def answer(text: str) -> None:
+    """Write a result to stdout. A reader that has left is no news; any other failure is told on stderr."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        tell(f"The result cannot be printed ({reason}); the run itself is not affected.")
+
+
+def flush_streams() -> None:
+    """Write out what is still held back, if it can be."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
