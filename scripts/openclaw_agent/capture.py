@@ -18,7 +18,7 @@ from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freeze, Freezer, FreezeUnavailable, GatewayUnknown, NothingToFreeze, frozen
 from openclaw_agent.live_databases import capture_live
 from openclaw_agent.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest, path_order
-from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, require_state_folder, walk
+from openclaw_agent.tree_walk import Found, Tree, fingerprint_of, open_state_folder, walk
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
@@ -244,9 +244,8 @@ def capture_state(
         AgentError: when the folder is missing or unreadable.
         LocalStorageError: when there is no room for the clones.
     """
-    require_state_folder(root)
     try:
-        with Folder(root) as top:
+        with open_state_folder(root) as top:
             capturing = _Capturing(top, base, exclusions, clone_dir, reread_all=reread_all)
             capture = _take(freezer, freeze_budget, capturing)
             capturing.finish(capture)

@@ -70,6 +70,19 @@ def require_state_folder(root: Path) -> None:
         raise AgentError(f"The state folder {root} is a file; move it away and restore with openclaw-s3-restore.py.")
 
 
+def open_state_folder(root: Path) -> Folder:
+    """Open the state folder; the caller closes it.
+
+    Raises:
+        AgentError: naming what is there instead, or why it cannot be read.
+    """
+    require_state_folder(root)
+    try:
+        return Folder(root)
+    except OSError as problem:
+        raise _unreadable(root, problem) from problem
+
+
 def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHING_KNOWN) -> Tree:
     """List the tree below `root` without following symlinks; what vanishes on the way is not there.
 
@@ -78,9 +91,8 @@ def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHIN
     Raises:
         AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
     """
-    require_state_folder(root)
     tree = Tree()
-    with Folder(root) as top:
+    with open_state_folder(root) as top:
         tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
         pending = [""]
         while pending:

@@ -86,7 +86,7 @@ class Boot:
         if self._has_state() and self._restorer.has_something():
             self._require_room()
             if own_disk or local_changes(self._settings):
-                self.keep_local_state_aside()
+                self._keep_local_state_aside(bucket_changed=own_disk)
         return self._restore(None, epoch)
 
     def restore_by_hand(self, snapshot: str | None, *, keep_aside: bool) -> BootOutcome:
@@ -102,7 +102,7 @@ class Boot:
         epoch = boot.epoch if boot is not None and held else self._own()
         if keep_aside:
             try:
-                self.keep_local_state_aside()
+                self._keep_local_state_aside(bucket_changed=False)
             except AgentError as problem:
                 raise Refused(
                     f"Refused to replace {self._settings.state_dir}: it could not be kept as a snapshot first. "
@@ -199,7 +199,7 @@ class Boot:
             require_nothing_put_by_hand(self._store, points)
         except AgentError:
             if own_disk:
-                self.keep_local_state_aside()
+                self._keep_local_state_aside(bucket_changed=True)
             raise
 
     def _require_room(self) -> None:
@@ -208,15 +208,14 @@ class Boot:
         entries = found.entries if found else self._restorer.with_manifest(None).manifest.entries
         require_room(self._settings.state_dir.parent, entries)
 
-    def keep_local_state_aside(self) -> None:
+    def _keep_local_state_aside(self, *, bucket_changed: bool) -> None:
         """Keep what a restore is about to replace as a quarantined snapshot, once."""
         aside = KeptAside(self._settings, self._memory)
         if aside.is_there(self._store):
             return
-        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(
-            # In full: of a bucket that others changed nothing is sure enough to be copied.
-            BackupOptions(quarantine=ASIDE_REASON, full=True)
-        )
+        # In full: of a bucket that others changed nothing is sure enough to be copied.
+        options = BackupOptions(quarantine=ASIDE_REASON, full=bucket_changed)
+        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(options)
         aside.remember(str(self._log.facts["snapshot"]))
 
     def _start_afresh(self) -> None:

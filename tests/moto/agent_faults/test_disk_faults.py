@@ -107,10 +107,12 @@ def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: Stage) ->
     stage.put_state(1)
     (stage.machine.state_dir / "big.bin").write_bytes(os.urandom(BIG_BYTES))
     stage.must(Run((BACKUP,), clock=FIRST))
-    before = image_of(stage.machine.state_dir)
-    outcome = stage.run(Run((RESTORE,), largest_file=BIG_BYTES // 2))
+    newcomer = Machine(stage.machine.root.with_name("newcomer"), "lab-b")
+    outcome = stage.run(Run((BOOT,), largest_file=BIG_BYTES // 2), newcomer)
     require_one_sentence(outcome, r"could not write '\S+' \(File too large\); the state in place is untouched\.")
-    assert image_of(stage.machine.state_dir) == before
+    assert image_of(newcomer.state_dir) == {}
+    stage.must(Run((BOOT,)), newcomer)
+    assert image_of(newcomer.state_dir) == image_of(stage.machine.state_dir)
 
 
 @needs_mounts
