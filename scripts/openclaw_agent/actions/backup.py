@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
+from openclaw_agent.actions.restored_boot import require_restored_boot
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, QUARANTINED_FILE
 from openclaw_agent.capture import Capture, capture_state
 from openclaw_agent.commit_plan import plan_latest, plan_latest_anew, plan_snapshot
@@ -19,15 +20,12 @@ from openclaw_agent.errors import AgentError, ObjectMissing, Refused
 from openclaw_agent.exclusions import Exclusions
 from openclaw_agent.freezer import Freezer
 from openclaw_agent.guards import shrink_refusal
-from openclaw_agent.identity import boot_id, instance_id
 from openclaw_agent.last_backup import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.latest_guard import LatestGuard
 from openclaw_agent.local_memory import BootRecord, LatestRecord, LocalMemory, replace_file
 from openclaw_agent.manifest import Manifest
 from openclaw_agent.manifest_text import encode_manifest
 from openclaw_agent.object_store import ObjectStore
-from openclaw_agent.owner_record_store import claim_ownership, read_ownership
-from openclaw_agent.ownership import OWNER_KEY, Liveness
 from openclaw_agent.restore_workspace import remove_previous_states
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
@@ -73,7 +71,6 @@ class Backup:
         self._log = log
         self._clock = clock
         self._memory = LocalMemory(settings.agent_dir)
-        self._me = instance_id(settings)
         self._files_before: int | None = None
 
     def run(self, options: BackupOptions) -> str:
@@ -85,7 +82,9 @@ class Backup:
             AgentError: failed; the restore points that were there are untouched.
         """
         # What is kept aside is so before the restore that is required of every other backup.
-        boot = (self._memory.boot() if options.quarantine else None) or self._require_restored()
+        boot = (self._memory.boot() if options.quarantine else None) or require_restored_boot(
+            self._settings, self._store, self._log
+        )
         try:
             return self._run_with_what_is_left(boot, options)
         finally:
@@ -118,37 +117,6 @@ class Backup:
             latest_holds_it=here and not self._memory.latest_may_be_torn,
         )
         return known if known.snapshot_holds_it or known.latest_holds_it else NOTHING_KNOWN
-
-    def _require_restored(self) -> BootRecord:
-        boot = self._memory.boot()
-        mine = boot is not None and boot.bucket == self._settings.bucket and boot.instance_id == self._me
-        if boot is not None and mine and boot.boot_id == boot_id() and boot.restored:
-            return boot
-        if self._memory.base() is None and self._bucket_is_unused():
-            return self._adopt_unused_bucket()
-        raise Refused(
-            f"No backup before a restore: since this machine booted, nothing was restored from "
-            f"{self._settings.bucket}; run openclaw-s3-restore.py --boot first."
-        )
-
-    def _bucket_is_unused(self) -> bool:
-        keys = [row.key for row in self._store.list("", most=2)]
-        if keys == [OWNER_KEY]:
-            # This machine's own first backup may have been cut off right after its claim.
-            owner = read_ownership(self._store)
-            return owner is not None and owner.record.instance_id == self._me
-        return not keys
-
-    def _adopt_unused_bucket(self) -> BootRecord:
-        if not self._settings.state_dir.is_dir() or not any(self._settings.state_dir.iterdir()):
-            raise Refused(
-                f"The state folder {self._settings.state_dir} is empty or missing, and so is the bucket: "
-                "there is nothing to back up yet."
-            )
-        owner = claim_ownership(self._store, self._me, lambda _id: Liveness.UNKNOWN, self._log.say)
-        record = BootRecord(boot_id(), self._me, self._settings.bucket, owner.epoch, restored=True)
-        self._memory.write_boot(record)
-        return record
 
     def _run_against(self, last: LastBackup, boot: BootRecord, options: BackupOptions) -> str:
         now = self._clock()
