@@ -17,7 +17,7 @@ from openclaw_agent.manifest import STATE_PREFIX, Entry, EntryKind, Fingerprint,
 from openclaw_agent.manifest_text import decode_manifest
 from openclaw_agent.plain_objects import GATEWAY_UID
 from openclaw_agent.rebuild import FolderContent, rebuild, require_room
-from openclaw_agent.restore_workspace import fresh_building_folder, put_in_place
+from openclaw_agent.restore_workspace import building_beside, put_in_place
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot_names import MANIFEST_FILE
@@ -38,16 +38,16 @@ def mend_nested_restore(settings: Settings, memory: LocalMemory, log: RunLog) ->
         return
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
-    building = fresh_building_folder(folder)
-    require_room(building.parent, entries)
-    try:
-        built = rebuild(entries, FolderContent(folder), building)
-    except CorruptObject as problem:
-        raise AgentError(
-            f"The snapshot synced into {folder} is not whole ({problem}); sync it again, or use "
-            "openclaw-s3-restore.py --snapshot NAME."
-        ) from problem
-    kept = put_in_place(building, folder)
+    require_room(folder.parent, entries)
+    with building_beside(folder) as building:
+        try:
+            built = rebuild(entries, FolderContent(folder), building)
+        except CorruptObject as problem:
+            raise AgentError(
+                f"The snapshot synced into {folder} is not whole ({problem}); sync it again, or use "
+                "openclaw-s3-restore.py --snapshot NAME."
+            ) from problem
+        kept = put_in_place(building, folder)
     known = memory.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
         memory.latest_is_being_written()

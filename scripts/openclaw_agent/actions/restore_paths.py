@@ -3,12 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent.actions.restore import OpenPoint, Restorer
+from openclaw_agent.databases import COMPANION_SUFFIXES, LOG_SUFFIXES
 from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
 from openclaw_agent.manifest import Entry, EntryKind, path_order
 from openclaw_agent.rebuild import rebuild, require_room
@@ -18,8 +19,6 @@ from openclaw_agent.settings import Settings
 from openclaw_agent.state_parents import opened_parent, require_real_parents
 from openclaw_agent.tree_walk import require_state_folder
 
-DATABASE_COMPANIONS = ("-wal", "-shm", "-journal")
-
 
 def restore_paths_to(restorer: Restorer, snapshot: str | None, paths: Sequence[str], target: Path) -> None:
     """Build `paths` (relative to the state folder) in a folder (see `resolve_target`); the state is not looked at.
@@ -28,7 +27,7 @@ def restore_paths_to(restorer: Restorer, snapshot: str | None, paths: Sequence[s
         UsageError: when a path is absolute or climbs out of the state folder.
         AgentError: when the restore point does not hold it.
     """
-    point, chosen = _chosen(restorer, snapshot, _cleaned(paths))
+    point, _, chosen = _chosen(restorer, snapshot, _cleaned(paths))
     with building_at(target) as building:
         _build(restorer, point, chosen, building)
 
@@ -43,7 +42,7 @@ def restore_paths(settings: Settings, restorer: Restorer, snapshot: str | None, 
     """
     wanted = _cleaned(paths)
     require_state_folder(settings.state_dir)
-    point, chosen = _chosen(restorer, snapshot, wanted)
+    point, wanted, chosen = _chosen(restorer, snapshot, wanted)
     for path in wanted:
         require_real_parents(settings.state_dir, path)
     known = {entry.path: entry for entry in chosen}
@@ -72,9 +71,11 @@ def _clean(path: str) -> str:
     return "/".join(parts)
 
 
-def _chosen(restorer: Restorer, snapshot: str | None, wanted: Sequence[str]) -> tuple[OpenPoint, list[Entry]]:
+def _chosen(restorer: Restorer, snapshot: str | None, paths: Sequence[str]) -> tuple[OpenPoint, list[str], list[Entry]]:
+    """The restore point, what is wanted of it, and the entries with the folders they are in."""
     point = restorer.with_manifest(snapshot)
     known = point.manifest.by_path()
+    wanted = [name for path in paths for name in (path, *_logs_of(path, known))]
     chosen: dict[str, Entry] = {"": replace(known[""], mode=0o700)}
     for path in wanted:
         if path not in known:
@@ -86,7 +87,14 @@ def _chosen(restorer: Restorer, snapshot: str | None, wanted: Sequence[str]) -> 
         chosen[path] = known[path]
         if known[path].kind is EntryKind.DIR:
             chosen.update((name, entry) for name, entry in known.items() if name.startswith(path + "/"))
-    return point, sorted(chosen.values(), key=lambda entry: path_order(entry.path))
+    return point, wanted, sorted(chosen.values(), key=lambda entry: path_order(entry.path))
+
+
+def _logs_of(path: str, known: Mapping[str, Entry]) -> list[str]:
+    # Of a database that could not be folded, a part is in its log.
+    if path not in known or not known[path].database:
+        return []
+    return [path + suffix for suffix in LOG_SUFFIXES if path + suffix in known]
 
 
 def _build(restorer: Restorer, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
@@ -99,7 +107,7 @@ def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
     """Put one path in place of what is there, which is put there again if that fails."""
     folder, _, name = entry.path.rpartition("/")
     # A log that stays beside a restored database would corrupt it.
-    names = [name, *(name + suffix for suffix in DATABASE_COMPANIONS if entry.database)]
+    names = [name, *(name + suffix for suffix in COMPANION_SUFFIXES if entry.database)]
     moved: list[str] = []
     try:
         with opened_parent(state_dir, entry.path, building) as parent:

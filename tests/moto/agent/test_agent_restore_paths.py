@@ -1,5 +1,6 @@
 """Single files and folders: what they replace is kept, whatever was asked for and whatever lies on the way."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -73,6 +74,30 @@ def test_a_file_that_is_called_like_the_log_of_another_is_no_log(writer: Machine
         run = writer.restore(*(flag for path in order for flag in ("--path", path)))
         assert run.code == 0, run.err
         assert contents(writer.state)["a.txt-wal"] == "old companion"
+
+
+def test_a_database_that_could_not_be_folded_comes_back_with_its_log(writer: Machine) -> None:
+    """Its last rows are in there; the log that is beside it now must go, as always."""
+    database = writer.state / "db.sqlite"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
+        rows.execute("PRAGMA journal_mode=WAL")
+        rows.execute("PRAGMA wal_autocheckpoint=0")
+        rows.execute("CREATE TABLE t (a)")
+        rows.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(500)])
+        rows.execute("PRAGMA wal_checkpoint(FULL)")
+        rows.execute("INSERT INTO t VALUES (500)")
+        damaged = bytearray(database.read_bytes())
+        damaged[4096:8192] = b"\xff" * 4096
+        log = Path(f"{database}-wal").read_bytes()
+    database.write_bytes(damaged)
+    Path(f"{database}-wal").write_bytes(log)
+    assert writer.backup().code == 1
+    database.write_bytes(b"something else")
+    Path(f"{database}-wal").write_bytes(b"")
+    run = writer.restore("--path", "db.sqlite")
+    assert run.code == 0, run.err
+    assert database.read_bytes() == damaged
+    assert Path(f"{database}-wal").read_bytes() == log
 
 
 @pytest.mark.parametrize("what", ["symlink to a folder", "dangling symlink", "file"])
