@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.errors import CorruptObject, ObjectMissing, PreconditionFailed, StoreError
 
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -85,6 +85,8 @@ def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
     if code in ("PreconditionFailed", "412", "AlreadyExistsError", "PreconditionError"):
         return PreconditionFailed(f"Somebody else wrote {key!r} first.")
     target = f"s3://{bucket}/{key}"
+    if code == "FlexibleChecksumError":
+        return CorruptObject(f"The object {target} is corrupt: it is not what its own checksum promises.")
     for row in ERROR_ROWS:
         if code in row.codes:
             return StoreError(row.sentence.format(bucket=bucket, target=target, code=code))

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
+from openclaw_agent.errors import CorruptObject, ManifestInvalid, ManifestTooNew
 from openclaw_agent.manifest import Manifest
 from openclaw_agent.manifest_text import MANIFEST_FORMAT, decode_header, decode_manifest
 from openclaw_agent.object_store import ObjectStore
@@ -29,7 +29,10 @@ def read_manifest(store: ObjectStore, key: str) -> StoredManifest | None:
         ManifestInvalid: when there is one that cannot be trusted.
         ManifestTooNew: when there is one that only a newer agent can read.
     """
-    fetched = store.get(key)
+    try:
+        fetched = store.get(key)
+    except CorruptObject as problem:
+        raise ManifestInvalid(str(problem)) from problem
     if fetched is None:
         return None
     _require_known_format(key, fetched.body)

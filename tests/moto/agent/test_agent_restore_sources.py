@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.errors import CorruptObject
 from openclaw_agent.manifest_text import encode_manifest
+from openclaw_agent.object_store import ObjectStore
+from openclaw_agent.transfers import Fetched
 from tests.moto.agent_world import LATEST_MANIFEST, Machine, World, contents, let_clock_tick
 
 OLD, NEW = {"a": "old", "b": "same"}, {"a": "new", "b": "same", "c": "added"}
@@ -183,6 +186,25 @@ def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the
     assert world.get("latest/.openclaw/a") == good
     checked = second.restore("--verify")
     assert (checked.code, checked.line["broken"]) == (0, [])
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ObjectStore.get
+
+    def get(store: ObjectStore, key: str) -> Fetched | None:
+        if key == LATEST_MANIFEST:
+            raise CorruptObject(f"The object {key} is corrupt.")
+        return real(store, key)
+
+    monkeypatch.setattr(ObjectStore, "get", get)
+    second = world.machine("second")
+    run = second.boot()
+    assert run.code == 0, run.err
+    assert contents(second.state) == NEW
+    assert run.line["source"] == "snapshot"
 
 
 def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(world: World, writer: Machine) -> None:

@@ -1,8 +1,14 @@
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    FlexibleChecksumError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from obstore.exceptions import GenericError, NotFoundError, PermissionDeniedError
 
-from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.errors import CorruptObject, ObjectMissing, PreconditionFailed, StoreError
 from openclaw_agent.exit_codes import ExitCode
 from openclaw_agent.s3_errors import ERROR_ROWS, error_code, store_error
 
@@ -50,6 +56,11 @@ def test_a_missing_object_is_known_by_its_key(problem: Exception) -> None:
     missing = store_error(problem, "b", "k")
     assert isinstance(missing, ObjectMissing)
     assert missing.key == "k"
+
+
+def test_a_body_that_is_not_what_its_checksum_promises_is_corrupt() -> None:
+    problem = FlexibleChecksumError(error_msg="Expected checksum a did not match calculated checksum: b")
+    assert isinstance(store_error(problem, "b", "k"), CorruptObject)
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
