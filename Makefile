@@ -31,8 +31,9 @@ test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
 	$(PY) -m pytest -q -m booted $(LAB_TESTS)
 
 .PHONY: coverage
-coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach
+coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach (Python 3.12 or newer)
 	@mkdir -p .cache
+	@$(PY) -c 'import sys; sys.version_info < (3, 12) and print("Python 3.11 loses track of coroutines: what follows is a lower bound (docs/agent-coverage.md).")'
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest -q -n 2 --dist loadgroup $(AGENT_TESTS)
 	$(VENV)/bin/coverage combine -q

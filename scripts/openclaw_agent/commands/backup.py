@@ -1,7 +1,6 @@
 """`openclaw-s3-backup.py`: back the state folder up."""
 
 import argparse
-import contextlib
 import signal
 import subprocess
 
@@ -9,7 +8,7 @@ from openclaw_agent.actions.backup import Backup, BackupOptions
 from openclaw_agent.actions.watch import GATEWAY_UNIT
 from openclaw_agent.commands.frame import Result, parser_for, run_command
 from openclaw_agent.errors import AgentError, DatabaseDamaged, LocalStorageError, NotOwner, Refused
-from openclaw_agent.freezer import Freezer, GatewayUnknown, freezer_for, thaw
+from openclaw_agent.freezer import Freezer, GatewayUnknown, UnitFreezer, freezer_for, thaw
 from openclaw_agent.identity import instance_id
 from openclaw_agent.local_memory import LocalMemory
 from openclaw_agent.object_store import ObjectStore
@@ -80,9 +79,13 @@ def _thaw(memory: LocalMemory, freezer: Freezer) -> Result:
 
 
 def _ask_and_thaw(freezer: Freezer) -> None:
-    # Asked first, because a freezer of containers learns by it which they are.
-    with contextlib.suppress(GatewayUnknown):
+    try:
+        # Asked first, because a freezer of containers learns by it which they are.
         freezer.is_running()
+    except GatewayUnknown:
+        # A unit is thawed by its name, whatever is known of it.
+        if not isinstance(freezer, UnitFreezer):
+            raise
     thaw(freezer)
 
 

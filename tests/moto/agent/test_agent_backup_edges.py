@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_agent import local_memory
 from openclaw_agent.commands import backup as backup_command
-from openclaw_agent.freezer import Freezer
+from openclaw_agent.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.restore_workspace import previous_states
 from tests.moto.agent_world import Machine, World, contents, let_clock_tick
 
@@ -40,6 +40,20 @@ def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
 def test_a_thaw_by_hand_thaws(machine: Machine, thawed: list[Freezer]) -> None:
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
+
+
+@pytest.mark.parametrize(("kind", "code"), [("systemd:gateway.service", 0), ("compose:gateway", 1)])
+def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name(
+    machine: Machine, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+) -> None:
+    def unknown(_self: object) -> bool:
+        raise GatewayUnknown("nobody answers.")
+
+    monkeypatch.setattr(UnitFreezer, "is_running", unknown)
+    monkeypatch.setattr(ComposeFreezer, "is_running", unknown)
+    machine.environment["OPENCLAW_FREEZER"] = kind
+    assert machine.backup("--thaw").code == code
+    assert len(thawed) == 1 - code
 
 
 def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
