@@ -26,9 +26,10 @@ THAW_PAUSE_SECONDS = 0.3
 LATE_FREEZE_SECONDS = 2
 STANDS_STILL = "since "
 LONGEST_REPORT = 4096
-# What docker and systemctl say of a gateway that needs no thaw.
+# What docker and systemctl say of a gateway that needs no thaw: a unit with a pending job is about to be stopped, and
+# systemd thaws what it stops (unit.c, unit_stop).
 _NEEDS_NO_THAW = re.compile(
-    r"is not paused|is not running|[Nn]o such container|is inactive|not loaded|not be found|not found"
+    r"is not paused|is not running|[Nn]o such container|is inactive|has a pending job|not loaded|not be found|not found"
 )
 _STATES_OF_A_RUNNING_UNIT = frozenset({"active", "activating", "deactivating", "reloading", "refreshing"})
 

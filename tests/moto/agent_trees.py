@@ -112,12 +112,12 @@ edits = st.lists(
 def plant(root: Path, node: Node) -> None:
     """Create a node below `root`; where its name is taken, or the disk refuses, nothing happens."""
     place = os.fsencode(root)
-    for part in node.parts[:-1]:
-        place += b"/" + part
-        if not os.path.lexists(place):
-            os.mkdir(place, 0o700)  # noqa: PTH102 - a name of any bytes
-    place += b"/" + node.parts[-1]
     with contextlib.suppress(OSError):
+        for part in node.parts[:-1]:
+            place += b"/" + part
+            if not os.path.lexists(place):
+                os.mkdir(place, 0o700)  # noqa: PTH102 - a name of any bytes
+        place += b"/" + node.parts[-1]
         if not os.path.lexists(place):
             _create(root, place, node)
 

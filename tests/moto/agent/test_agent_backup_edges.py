@@ -1,17 +1,22 @@
 """What a backup does at its edges: another run's freeze, a full disk at the last moment, damage, what it tidies up."""
 
+import contextlib
 import errno
 import hashlib
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openclaw_agent import local_memory
+from openclaw_agent.actions import backup as backup_module
+from openclaw_agent.capture import Capture, capture_state
 from openclaw_agent.commands import backup as backup_command
 from openclaw_agent.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.restore_workspace import previous_states
+from openclaw_agent.snapshot_names import format_snapshot_name
 from tests.moto.agent_world import Machine, World, contents, let_clock_tick
 
 
@@ -123,3 +128,62 @@ def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machin
     (machine.state / "db.sqlite").unlink()
     assert machine.backup().code == 0
     assert previous_states(machine.state) == []
+
+
+def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_backed_up(
+    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("notes", "one")
+
+    def with_a_problem(*arguments: Any, **options: Any) -> Capture:
+        capture = capture_state(*arguments, **options)
+        capture.thaw_problem = "The gateway may still be frozen."
+        return capture
+
+    with monkeypatch.context() as patching:
+        patching.setattr(backup_module, "capture_state", with_a_problem)
+        run = machine.backup()
+    assert run.code == 1
+    assert "Everything is backed up, but the gateway may still stand still" in run.err
+    assert "openclaw-s3-backup.py --thaw" in run.err
+    assert contents(world.booted("second").state) == {"notes": "one"}
+
+
+def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(world: World, machine: Machine) -> None:
+    """A view in a syntax of SQLite 3.44, as the gateway may write it, read by 3.40 or by whatever runs this test."""
+    place = machine.state / "db.sqlite"
+    make_database(place)
+    with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as database:
+        database.execute("CREATE VIEW newer AS SELECT group_concat(text) FROM rows")
+        database.execute("PRAGMA writable_schema=ON")
+        newer = "CREATE VIEW newer AS SELECT group_concat(text ORDER NEWLY BY text) FROM rows"
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'newer'", (newer,))
+    run = machine.backup()
+    assert run.code == 0, run.err
+    assert "Warning: nobody here can tell whether the database 'db.sqlite' is whole" in run.err
+    assert run.line["unjudged"] == ["db.sqlite"]
+    restored = world.booted("second").state / "db.sqlite"
+    with contextlib.closing(sqlite3.connect(restored)) as database:
+        database.execute("PRAGMA writable_schema=ON")
+        assert database.execute("SELECT sql FROM sqlite_master WHERE name = 'newer'").fetchone() == (newer,)
+        assert database.execute("SELECT count(*) FROM rows").fetchone() == (20,)
+
+
+def test_a_name_that_another_run_has_taken_gets_its_seconds(world: World, machine: Machine) -> None:
+    machine.write("notes", "one")
+    taken = format_snapshot_name(world.clock.now)
+    world.put(f"snapshots/{taken}/reserved", "another instance\n")
+    world.clock.now = world.clock.now.replace(second=7)
+    assert machine.backup().line["snapshot"] == f"{taken}-07"
+
+
+def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(world: World, machine: Machine) -> None:
+    machine.write("notes", "one")
+    taken = format_snapshot_name(world.clock.now)
+    world.put(f"snapshots/{taken}/reserved", "another instance\n")
+    world.put(f"snapshots/{taken}-59/reserved", "another instance\n")
+    world.clock.now = world.clock.now.replace(second=59)
+    run = machine.backup()
+    assert run.code == 1
+    assert "No snapshot name is free" in run.err
+    assert machine.backup().code == 0

@@ -147,10 +147,10 @@ def test_a_state_that_cannot_be_kept_is_not_replaced(
 ) -> None:
     writer.write("notes.md", "unsaved work")
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
         raise problem
 
-    monkeypatch.setattr(boot.Boot, "keep_local_state_aside", fail)
+    monkeypatch.setattr(boot.Boot, "_keep_local_state_aside", fail)
     run = writer.restore("--force")
     assert run.code == 3
     assert f"it could not be kept as a snapshot first. {problem}" in run.err

@@ -1,5 +1,6 @@
 """What a person asks of the restore command by hand."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -217,6 +218,32 @@ def test_another_machine_may_look_without_owning(world: World, writer: Machine) 
     for flags in (("--list",), ("--verify",), ("--to", str(looker.disk / "copy")), ("--diff", "latest")):
         assert looker.restore(*flags).code == 0
     assert world.get("owner.json") == owner
+
+
+def test_the_difference_tells_a_database_by_its_rows_and_a_file_by_kind_size_and_owner(
+    world: World, writer: Machine
+) -> None:
+    database = writer.state / "db.sqlite"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
+        rows.execute("PRAGMA journal_mode=WAL")
+        assert writer.backup().code == 0
+        # A database that is open, and whose rows are as in the snapshot, does not differ.
+        assert "db.sqlite" not in writer.restore("--diff", "latest").out
+        rows.execute("CREATE TABLE since (row)")
+        writer.write("notes.md", "of another size")
+        deep = writer.state / "workspace/deep/link"
+        deep.unlink()
+        deep.write_text("a file now")
+        lines = writer.restore("--diff", "latest").out.splitlines()
+    assert "change  'db.sqlite'  (content)" in lines
+    assert "change  'notes.md'  (content)" in lines
+    assert "change  'workspace/deep/link'  (file becomes symlink)" in lines
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_difference_tells_owners(writer: Machine) -> None:
+    os.chown(writer.state / "notes.md", 1234, 1234)
+    assert f"(owner 1234:1234 becomes 0:{os.getegid()})" in writer.restore("--diff", "latest").out
 
 
 def test_the_difference_to_the_present_state(world: World, writer: Machine) -> None:

@@ -303,6 +303,7 @@ NEEDS_NO_THAW = [
     "Error response from daemon: Container aaa is not running",
     "Error response from daemon: No such container: aaa",
     "Failed to thaw unit: Unit 'openclaw.service' is inactive.",
+    "Failed to thaw unit: Unit 'openclaw.service' has a pending job.",
     "Failed to thaw unit: Unit openclaw.service not loaded.",
     "Error response from daemon: Container aaa is not paused\nError response from daemon: No such container: bbb",
 ]
