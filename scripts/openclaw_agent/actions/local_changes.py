@@ -17,8 +17,8 @@ def local_changes(settings: Settings) -> list[str]:
     """
     if not settings.state_dir.is_dir():
         return []
-    tree = walk(settings.state_dir, Exclusions(settings.excludes))
     known = _known_in_s3(settings)
+    tree = walk(settings.state_dir, Exclusions(settings.excludes), known)
     logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
     return [
         row.path
