@@ -133,8 +133,13 @@ def main() -> int:
         run("nothing changed", backup, flags, log, 2)
         change(state, chosen.changed)
         run(f"{chosen.changed} files changed", backup, flags, log, chosen.files + chosen.changed + 6)
-        restore_log = agent / "log" / "restore.log"
-        run("restore", "openclaw-s3-restore.py", [*flags, "--force"], restore_log, chosen.files + 8)
+        restore = "openclaw-s3-restore.py"
+        run("restore by hand", restore, [*flags, "--force"], agent / "log" / "restore.log", chosen.files + 9)
+        environment |= {"OPENCLAW_AGENT_DIR": str(folder / "another"), "OPENCLAW_INSTANCE_ID": "another"}
+        boot = ["--bucket", BUCKET, "--state-dir", str(folder / "restored"), "--boot", "--owner-wait", "0"]
+        # A boot also lists what lies in latest/, a thousand objects a request.
+        at_most = chosen.files + chosen.files // 1000 + 12
+        run("boot of a new machine", restore, boot, folder / "another" / "log" / "restore.log", at_most)
     worst = max(run.peak_mib for run in runs)
     print(f"{chosen.files:,} files: worst peak {worst:.1f} MiB of {LIMIT_MIB} MiB allowed")
     print(f"peak of the bench itself: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f} MiB")
