@@ -7,25 +7,32 @@ a backup that was cut short after its snapshot: the newest snapshots tell which.
 from collections.abc import Iterable, Iterator, Sequence
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, latest_key
+from openclaw_agent.manifest import STATE_PREFIX
 from openclaw_agent.object_store import ObjectStore
 from openclaw_agent.ownership import OWNER_KEY
-from openclaw_agent.plain_objects import ROOT, FoundObjects, arrange, choose_state, place_of
+from openclaw_agent.plain_objects import CONFIG_FILE, ROOT, FoundObjects, arrange, choose_state, place_of
 from openclaw_agent.snapshot_names import LATEST_PREFIX, SNAPSHOTS_PREFIX, snapshot_prefix
 from openclaw_agent.stored_manifests import StoredManifest
 from openclaw_agent.transfers import ListedObject
 
 # Whose copies may lie in latest/ unfinished: the last writer's, and that of one that stalled while it lost the bucket.
 NEWEST_SNAPSHOTS = 3
+LATEST_CONFIG_KEY = LATEST_PREFIX + STATE_PREFIX + CONFIG_FILE
 _PAST_SNAPSHOTS = SNAPSHOTS_PREFIX + "\U0010ffff"
 
 
 def put_by_hand(store: ObjectStore, reference: StoredManifest, names: Sequence[str]) -> list[str]:
     """Keys of objects younger than the manifest `reference` that no backup of ours explains.
 
-    At the bucket's root anything may lie; there only what looks like a state counts.
+    At the bucket's root anything may lie; there only what looks like a state counts. Objects that the manifest promises
+    and that have other bytes now are damage, for which the snapshot stands in, unless the configuration changed too.
     """
     young = [row for row in list_outside_snapshots(store) if row.modified > reference.modified]
     strange = _not_ours(store, young, reference, names)
+    promised = {latest_key(entry) for entry in reference.manifest.files()}
+    altered = {row.key for row in strange if row.key in promised}
+    if LATEST_CONFIG_KEY not in altered or len(altered) < 2:
+        strange = [row for row in strange if row.key not in altered]
     at_root = arrange(ROOT, (row for row in strange if place_of(row.key) == ROOT))
     in_latest = [row.key for row in strange if place_of(row.key) == LATEST_PREFIX]
     return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.marks else [])

@@ -204,7 +204,8 @@ def require_nothing_put_by_hand(store: ObjectStore, points: RestorePoints) -> No
         AgentError: when there are some, with what to do.
     """
     reference = points.latest or points.newest
-    if reference is None or points.found is not None:
+    # A latest/ whose manifest is damaged is damaged: what else lies there cannot be told from it.
+    if reference is None or points.found is not None or points.latest_problem:
         return
     strange = put_by_hand(store, reference, points.names)
     if strange:

@@ -49,6 +49,13 @@ def torn_latest(world: World) -> None:
     world.put(f"snapshots/{newer(world)}/manifest.json", newest)
 
 
+def overwritten_object_and_manifest_of_latest(world: World) -> None:
+    """What the drill does: damage of another size, younger than every manifest."""
+    let_clock_tick()
+    world.put(LATEST_MANIFEST, "not what it was")
+    world.put("latest/.openclaw/a", "not what it was")
+
+
 def older_state_put_into_latest(world: World) -> None:
     for key in world.keys("latest/"):
         world.delete(key)
@@ -126,6 +133,7 @@ ROWS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
     (older_state_put_into_latest, OLD, "latest/ is complete"),
     (corrupt_object_in_latest, NEW, "latest/ is complete"),
     (lost_object_in_latest, NEW, "latest/ is complete"),
+    (overwritten_object_and_manifest_of_latest, NEW, "latest/ has no readable manifest"),
     (corrupt_object_everywhere, OLD, "nothing newer could be used"),
     (lost_object_everywhere, OLD, "nothing newer could be used"),
     (corrupt_latest_manifest, NEW, "latest/ has no readable manifest"),
