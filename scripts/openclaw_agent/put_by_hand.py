@@ -4,7 +4,7 @@ A backup writes a manifest last, so an object outside `snapshots/` that is young
 a backup that was cut short after its snapshot: the newest snapshots tell which.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from openclaw_agent.bucket_layout import LATEST_MANIFEST_KEY, latest_key
 from openclaw_agent.manifest import STATE_PREFIX
@@ -28,8 +28,8 @@ def put_by_hand(store: ObjectStore, reference: StoredManifest, names: Sequence[s
     and that have other bytes now are damage, for which the snapshot stands in, unless the configuration changed too.
     """
     young = [row for row in list_outside_snapshots(store) if row.modified > reference.modified]
-    strange = _not_ours(store, young, reference, names)
-    promised = {latest_key(entry) for entry in reference.manifest.files()}
+    promised = _promised_sizes(reference)
+    strange = _not_ours(store, young, promised, names)
     altered = {row.key for row in strange if row.key in promised}
     if LATEST_CONFIG_KEY not in altered or len(altered) < 2:
         strange = [row for row in strange if row.key not in altered]
@@ -45,7 +45,7 @@ def found_later_than(store: ObjectStore, newest: StoredManifest, names: Sequence
     if found is None or not found.marks or found.oldest_ns <= int(newest.modified.timestamp()) * 1_000_000_000:
         return None
     taken = set(found.keys.values())
-    strange = _not_ours(store, [row for row in listed if row.key in taken], newest, names)
+    strange = _not_ours(store, [row for row in listed if row.key in taken], _promised_sizes(newest), names)
     return found if strange else None
 
 
@@ -60,10 +60,14 @@ def list_outside_snapshots(store: ObjectStore) -> Iterator[ListedObject]:
     yield from store.list("", start_after=_PAST_SNAPSHOTS)
 
 
+def _promised_sizes(reference: StoredManifest) -> Mapping[str, int]:
+    """What `latest/` holds by a manifest: the size in bytes of each key's object."""
+    return {latest_key(entry): entry.size for entry in reference.manifest.files()}
+
+
 def _not_ours(
-    store: ObjectStore, listed: Iterable[ListedObject], reference: StoredManifest, names: Sequence[str]
+    store: ObjectStore, listed: Iterable[ListedObject], promised: Mapping[str, int], names: Sequence[str]
 ) -> list[ListedObject]:
-    promised = {latest_key(entry): entry.size for entry in reference.manifest.files()}
     strange = [
         row
         for row in listed
