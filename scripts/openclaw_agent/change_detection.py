@@ -19,11 +19,6 @@ class Pending:
     database: bool
     companions: tuple[Found, ...] = NO_COMPANIONS
 
-    @property
-    def wal(self) -> Fingerprint | None:
-        """The fingerprint of its write-ahead log, for a database that has one."""
-        return _log(self.found.path, self.companions)
-
 
 def split_tree(top: Folder, tree: Tree, known: Mapping[str, Entry]) -> tuple[list[Pending], list[Entry], set[str]]:
     """Split the tree into files to read, entries that are known, and companions of a database.

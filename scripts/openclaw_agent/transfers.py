@@ -62,8 +62,3 @@ class Traffic:
     uploaded_bytes: int = 0
     copied_bytes: int = 0
     downloaded_bytes: int = 0
-
-    @property
-    def total_requests(self) -> int:
-        """All requests (a retried one counts once)."""
-        return sum(self.requests.values())
