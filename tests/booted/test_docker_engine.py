@@ -117,7 +117,11 @@ def begin_backup_and_catch_the_pause(machine: Machine, ids: list[str]) -> list[i
 
 def backup_processes(machine: Machine) -> list[int]:
     group = machine.path(f"/sys/fs/cgroup/system.slice/{BACKUP_UNIT}/cgroup.procs")
-    return sorted(map(int, group.read_text().split())) if group.exists() else []
+    try:
+        return sorted(map(int, group.read_text().split()))
+    except OSError:
+        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
+        return []
 
 
 def settle(machine: Machine) -> None:

@@ -52,7 +52,11 @@ def begin_backup_and_catch_the_freeze(machine: Machine) -> list[int]:
 
 def backup_processes(machine: Machine) -> list[int]:
     group = machine.path(f"{CGROUPS}/{BACKUP_UNIT}/cgroup.procs")
-    return sorted(map(int, group.read_text().split())) if group.exists() else []
+    try:
+        return sorted(map(int, group.read_text().split()))
+    except OSError:
+        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
+        return []
 
 
 def settle(machine: Machine) -> None:

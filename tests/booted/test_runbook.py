@@ -64,8 +64,11 @@ def state_before_the_gateway_touches_it(machine: Machine) -> dict[str, Account]:
 def _waits_for_the_hold(machine: Machine) -> bool:
     # Right after a boot nobody answers yet; systemctl then prints nothing.
     step = machine.run(["systemctl", "show", "--property=ControlPID", "--value", GATEWAY_UNIT]).stdout.strip()
-    command = machine.path(f"/proc/{step or 0}/cmdline")
-    return command.exists() and HOLD.encode() in command.read_bytes()
+    try:
+        return HOLD.encode() in machine.path(f"/proc/{step or 0}/cmdline").read_bytes()
+    except OSError:
+        # Not begun, or ended since.
+        return False
 
 
 def go_on(machine: Machine) -> None:
