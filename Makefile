@@ -30,6 +30,13 @@ test: $(READY) ## Run the fast tests: no root, no network but package installs
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
 	$(PY) -m pytest -q -m booted $(LAB_TESTS)
 
+# What `make test` covers in samples, in full.
+FULL_SIZE := OPENCLAW_CRASH_EVERY_POINT=1 OPENCLAW_NETWORK_EVERY_PHASE=1 OPENCLAW_RACE_ROUNDS=1000 \
+	OPENCLAW_LIVE_BACKUPS=100 OPENCLAW_MODEL_EXAMPLES=100 OPENCLAW_TREE_EXAMPLES=300 OPENCLAW_TEST_SNAPSHOTS=5000
+.PHONY: test-agent
+test-agent: $(READY) ## Run the agent's tests at full size: every crash judged, 1,000 races, 100 backups of a live database
+	$(FULL_SIZE) $(PY) -m pytest -q -n 2 --dist loadgroup $(AGENT_TESTS)
+
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach (Python 3.12 or newer)
 	@mkdir -p .cache

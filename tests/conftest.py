@@ -1,7 +1,11 @@
 """Rules for every test: no socket but loopback, no other program unless a marker asks for it, and no clock decides."""
 
+import os
+import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,7 +14,35 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
+COVERED = "covered: "
 _LOOPBACK = ("127.", "::1", "localhost")
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 3 * 1024**3
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the fast tests write in memory where that is possible: a quarter of their time is spent on syncing."""
+    chosen = config.option.basetemp or "TMPDIR" in os.environ or config.option.markexpr == "booted"
+    if not chosen and _has_room_for_programs(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests say that they covered, also from xdist's workers, whose output is captured."""
+    reports = terminalreporter.getreports("passed")
+    lines = [line for report in reports for line in report.capstdout.splitlines() if line.startswith(COVERED)]
+    if lines:
+        terminalreporter.section("covered")
+        terminalreporter.write_line("\n".join(line.removeprefix(COVERED) for line in sorted(lines)))
+
+
+def _has_room_for_programs(folder: Path) -> bool:
+    return (
+        os.access(folder, os.W_OK)
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        and shutil.disk_usage(folder).free > _ROOM_BYTES
+    )
 
 
 class Forbidden(BaseException):

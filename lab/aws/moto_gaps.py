@@ -6,6 +6,7 @@ Each function closes one gap and says why. Where moto is merely too permissive, 
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import threading
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def close_gaps() -> None:
     launch_from_the_whole_template()
     keep_user_data_of_later_versions()
     parse_managed_policies_once()
+    list_own_services_once()
+    parse_timestamps_once()
 
 
 def without_satisfied_denies(policy: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +204,28 @@ def parse_managed_policies_once() -> None:
         return [copy.copy(policy) for policy in parsed[key]]
 
     IAMBackend._init_aws_policies = init_aws_policies  # type: ignore[method-assign]
+
+
+def list_own_services_once() -> None:
+    """Every service: moto lists its own folder twice for each request, which takes a quarter of a small one."""
+    from moto import backends
+
+    services = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: services
+
+
+def parse_timestamps_once() -> None:
+    """S3: moto keeps times as text and parses each for every listing, which takes a third of it."""
+    from botocore.utils import parse_to_aware_datetime
+    from moto.core.serialize import TimestampSerializer
+
+    convert = TimestampSerializer._convert_timestamp_to_str
+    parse = functools.lru_cache(maxsize=16_384)(parse_to_aware_datetime)
+
+    def convert_timestamp_to_str(self: TimestampSerializer, value: Any, timestamp_format: str) -> str:
+        return convert(self, parse(value) if isinstance(value, str) else value, timestamp_format)
+
+    TimestampSerializer._convert_timestamp_to_str = convert_timestamp_to_str  # type: ignore[method-assign]
 
 
 def _is_spot(policy: dict[str, Any] | None, template: dict[str, Any]) -> bool:

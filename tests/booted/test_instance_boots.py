@@ -133,7 +133,7 @@ def test_the_gateway_runs_as_uid_1000_with_the_containers_environment_and_raw_se
     group = machine.run(["cat", "/sys/fs/cgroup/system.slice/openclaw.service/cgroup.procs"]).stdout.split()
     # The gateway starts and ends short-lived programs: one that is gone by now has no owner to tell.
     looks = [machine.run(["awk", "/^Uid:/ { print $2 }", f"/proc/{pid}/status"]) for pid in group]
-    assert {look.stdout.strip() for look in looks if look.returncode == 0} == {"1000"}
+    assert {look.stdout.strip() for look in looks if look.exit_code == 0} == {"1000"}
     printed = machine.run(["/usr/local/libexec/openclaw-as-gateway", "env"]).stdout.splitlines()
     assert f"OPENCLAW_GATEWAY_TOKEN={SECRET}" in printed
     assert not [line for line in printed if line.startswith("AWS_")]

@@ -13,11 +13,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import boto3
+from botocore.config import Config
 from botocore.loaders import create_loader
 
 from lab.aws.server import EmbeddedAws
@@ -136,6 +139,7 @@ class Machine:
             mock.patch.dict(os.environ, self.variables()),
             # Half of a small run's time would go into reading botocore's service descriptions again.
             mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
+            mock.patch("openclaw_agent.object_store.boto3", SimpleNamespace(Session=shared_session)),
             mock.patch("openclaw_agent.commands.backup.Backup", timed_backup),
             mock.patch("openclaw_agent.actions.boot.Backup", timed_backup),
             contextlib.redirect_stdout(out),
@@ -153,6 +157,30 @@ class Machine:
             return {}
         line: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
         return line
+
+
+class SharedSession(boto3.Session):
+    """A session for all runs in the same AWS environment: making one and its client takes as long as ten requests."""
+
+    def __init__(self, **options: str) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, *, config: Config) -> Any:  # type: ignore[override]
+        wanted = (service, repr(vars(config)))
+        if wanted not in self._made:
+            self._made[wanted] = super().client(service, config=config)  # type: ignore[call-overload]
+        return self._made[wanted]
+
+
+def shared_session(*, region_name: str) -> SharedSession:
+    aws = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+    return _session(aws, region_name)
+
+
+@cache
+def _session(_environment: tuple[tuple[str, str], ...], region_name: str) -> SharedSession:
+    return SharedSession(region_name=region_name)
 
 
 class World:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -77,7 +76,7 @@ def test_of_many_racers_exactly_one_owns_each_round(world: World) -> None:
     assert last is not None
     assert last.record.epoch == ROUNDS
     winners = [sum(epoch is not None for epoch in mine) for mine in won]
-    print(f"{ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}", file=sys.stderr)
+    print(f"\ncovered: ownership, {ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}")
 
 
 def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.moto.agent_world import Machine, World
 NOW = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
 AT_NOW = ("--now", NOW.isoformat())
 # 10,000 take about a minute in moto.
-MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "2500"))
+MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1200"))
 
 
 @pytest.fixture

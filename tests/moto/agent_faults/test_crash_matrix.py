@@ -28,7 +28,7 @@ pytestmark = pytest.mark.subprocess
 def cover(stage: Stage, scenario: Scenario, name: str) -> None:
     crashes = CrashMatrix(scenario, stage.launcher, stage.proxy, stage.keeper, stage.scratch)
     covered = crashes.cover()
-    print(f"\ncrash matrix, {name}: {covered}")
+    print(f"\ncovered: crash matrix, {name}: {covered}")
     assert covered.requests
     assert covered.steps
 

@@ -171,7 +171,7 @@ def test_an_agent_folder_that_runs_full_at_any_name_loses_nothing(stage: Stage, 
         require_one_sentence(outcome, r"No space left on device|no room for a clone")
         require_restorable(stage, 1, 2)
         require_backup_of_what_is_there(stage)
-    print(f"\nthe agent folder ran full at {ends.count(1)} points")
+    print(f"\ncovered: full disk, the agent's folder ran full at {ends.count(1)} points")
     assert ends[-1] == 0
     assert 1 in ends
     require_restorable(stage, 2)

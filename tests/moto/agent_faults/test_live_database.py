@@ -20,7 +20,7 @@ from tests.moto.agent_faults.live_writer import FIRST, LINES, SECOND
 from tests.moto.agent_faults.stage import BACKUP, Stage
 
 pytestmark = pytest.mark.subprocess
-BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "100"))
+BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "40"))
 CLOCK = "2026-03-01T00:00:00+00:00"
 CLONE_BYTES = 32 * 1024 * 1024
 MKFS_XFS = shutil.which("mkfs.xfs")
@@ -106,8 +106,9 @@ def tell(kind: str, found: list[History], runs: list[dict[str, object]]) -> None
     freezes = sorted(float(str(run["freeze_ms"])) for run in runs)
     torn = sum(not history.is_consistent for history in found)
     print(
-        f"\nlive database, {kind}: {len(found)} backups, rows {found[0].first:,} to {found[-1].first:,}, {torn} of "
-        f"more than one instant, freeze median {freezes[len(freezes) // 2]:.0f} ms, longest {freezes[-1]:.0f} ms"
+        f"\ncovered: live database, {kind}: {len(found)} backups, rows {found[0].first:,} to {found[-1].first:,}, "
+        f"{torn} of more than one instant, freeze median {freezes[len(freezes) // 2]:.0f} ms, "
+        f"longest {freezes[-1]:.0f} ms"
     )
 
 
