@@ -5,7 +5,7 @@ Paths are relative to the state folder, with `/` between parts; bytes that are n
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -132,7 +132,7 @@ class Manifest:
     stack: str
     method: CaptureMethod
     freeze_ms: float
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     quarantined: str = ""
     excluded: tuple[LeftOut, ...] = ()
     skipped: tuple[LeftOut, ...] = ()
@@ -143,8 +143,11 @@ class Manifest:
 
     def counted(self) -> Self:
         """The same manifest with its totals taken from its entries."""
-        files = [entry for entry in self.entries if entry.kind is EntryKind.FILE]
-        return replace(self, file_count=len(files), total_bytes=sum(entry.size for entry in files))
+        file_count = total_bytes = 0
+        for entry in self.files():
+            file_count += 1
+            total_bytes += entry.size
+        return replace(self, file_count=file_count, total_bytes=total_bytes)
 
     def files(self) -> Iterator[Entry]:
         """The entries that have an object in S3."""
