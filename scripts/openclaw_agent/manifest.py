@@ -122,7 +122,8 @@ class Manifest:
     """One snapshot: who took it, when, how, and everything it holds.
 
     `created` is ISO 8601 in UTC; `freeze_ms` is how long the gateway stood still; `quarantined` is the reason why this
-    snapshot is no restore point of the main line ("" for those that are).
+    snapshot is no restore point of the main line ("" for those that are). `left_behind` are keys of an upload by hand
+    that no restore could bring back: no backup of any machine may delete them.
     """
 
     snapshot: str
@@ -137,6 +138,7 @@ class Manifest:
     excluded: tuple[LeftOut, ...] = ()
     skipped: tuple[LeftOut, ...] = ()
     damaged: tuple[DamagedDatabase, ...] = ()
+    left_behind: tuple[str, ...] = ()
     agent_version: str = ""
     file_count: int = field(default=-1)
     total_bytes: int = field(default=-1)

@@ -67,6 +67,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     left_out = {
         "excluded": [{"path": row.path, "reason": row.reason} for row in counted.excluded],
         "skipped": [{"path": row.path, "reason": row.reason} for row in counted.skipped],
+        "left_behind": list(counted.left_behind),
     }
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
@@ -239,6 +240,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
                 )
                 for row in header["damaged"]
             ),
+            left_behind=tuple(str(key) for key in header.get("left_behind", ())),
             agent_version=str(header["agent_version"]),
             file_count=int(header["files"]),
             total_bytes=int(header["bytes"]),

@@ -229,6 +229,7 @@ class Backup:
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
             damaged=described(capture.damaged, last.manifest),
+            left_behind=tuple(sorted(self._memory.left_behind())),
             agent_version=AGENT_VERSION,
         )
 

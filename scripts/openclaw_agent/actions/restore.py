@@ -240,6 +240,10 @@ class Restorer:
             self._memory.remember_latest(record)
             self._memory.latest_is_being_written()
             return
+        # Of latest/ too, whichever snapshot was restored: the next backup writes there.
+        latest = self.points.latest.manifest.left_behind if self.points.latest else ()
+        if left_behind := self._memory.left_behind().union(built.left_behind, latest):
+            self._memory.remember_left_behind(sorted(left_behind))
         # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew. So it
         # does with a latest/ of which not every object could be used.
         latest_is_whole = choice.source is Source.LATEST and not self._passed_over

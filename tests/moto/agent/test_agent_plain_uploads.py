@@ -54,6 +54,13 @@ def test_what_cannot_be_restored_is_named_and_never_deleted_by_a_backup(
         first.write("later", text)
         assert first.backup().code == 0
     assert {key: world.get(key).decode() for key in left} == {key: uploaded[key] for key in left}
+    # Nor by one of another machine, which was not there when they were left.
+    assert first.backup("--final").code == 0
+    second = world.machine("second")
+    assert second.boot().code == 0
+    second.write("later", "three")
+    assert second.backup("--full").code == 0
+    assert {key: world.get(key).decode() for key in left} == {key: uploaded[key] for key in left}
 
 
 @pytest.mark.parametrize("command", [("--boot", "--owner-wait", "0"), ("--force",), ("--verify",)])

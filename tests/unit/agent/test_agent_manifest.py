@@ -82,6 +82,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         quarantined=draw(st.text(max_size=20)),
         excluded=draw(left_out),
         skipped=draw(left_out),
+        left_behind=draw(st.lists(st.text()).map(tuple)),
         damaged=tuple(
             DamagedDatabase(path, "malformed", ".damaged/x", "", digest)
             for path in draw(st.lists(PATHS, max_size=2))
@@ -108,7 +109,9 @@ def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(s
     text = encoded(source)
     document = json.loads(text)
     assert len(document["entries"]) == len(source.entries)
-    assert decode_header(text.split(b"\n", 1)[0]) == replace(source.counted(), entries=(), excluded=(), skipped=())
+    assert decode_header(text.split(b"\n", 1)[0]) == replace(
+        source.counted(), entries=(), excluded=(), skipped=(), left_behind=()
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_a_manifest_with_one_other_byte_is_refused_or_says_the_same(position: in
     assert read == decoded(SAMPLE)
 
 
-NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[]'
+NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[],"left_behind":[]'
 
 
 def with_lines(*entries: object) -> bytes:
