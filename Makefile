@@ -9,7 +9,8 @@ READY := $(VENV)/.ready
 TESTS ?= tests
 # Also there: test_docker_engine.py, which needs a mirror of Debian sid for the compose plugin (docs/lab-docker.md).
 LAB_TESTS ?= $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
-AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent tests/moto/agent_edges tests/moto/agent_faults
+AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent tests/moto/agent_edges tests/moto/agent_faults \
+	tests/unit/docs
 
 ##@ Try it (no AWS account)
 .PHONY: lab

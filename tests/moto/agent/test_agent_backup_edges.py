@@ -47,6 +47,12 @@ def test_a_thaw_by_hand_thaws(machine: Machine, thawed: list[Freezer]) -> None:
     assert len(thawed) == 1
 
 
+def test_a_thaw_needs_no_folder_of_the_agent(machine: Machine, thawed: list[Freezer]) -> None:
+    machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.write("a-file-is-in-the-way"))
+    assert machine.backup("--thaw").code == 0
+    assert len(thawed) == 1
+
+
 @pytest.mark.parametrize(("kind", "code"), [("systemd:gateway.service", 0), ("compose:gateway", 1)])
 def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name(
     machine: Machine, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int

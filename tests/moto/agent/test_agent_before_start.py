@@ -81,6 +81,24 @@ def test_a_folder_of_that_name_that_the_state_has_of_its_own_is_left_alone_after
     assert contents(writer.state) == before
 
 
+def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: World, writer: Machine) -> None:
+    text = world.get("latest/manifest.json")
+    put_nested(writer, notes="by hand")
+    (writer.state / "manifest.json").write_bytes(text[:-20])
+    run = writer.restore("--before-start")
+    assert run.code == 1
+    assert f"The manifest {writer.state / 'manifest.json'} that was synced with the snapshot cannot be used" in run.err
+    assert "sync it again" in run.err
+    assert contents(writer.state)[".openclaw/notes.json"] == "by hand"
+
+
+def test_an_empty_folder_of_that_name_is_no_restore(writer: Machine) -> None:
+    (writer.state / ".openclaw").mkdir()
+    before = contents(writer.state)
+    assert writer.restore("--before-start").code == 0
+    assert contents(writer.state) == before
+
+
 def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
     world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,3 +99,21 @@ def test_the_list_shows_what_has_no_manifest_and_what_cannot_be_read(world: Worl
     world.put("latest/manifest.json", "<html>")
     listed = looker.restore("--list").out
     assert "unreadable" in listed
+
+
+@pytest.mark.parametrize("flags", [("--diff", "latest"), ("--path", "notes.md")])
+def test_what_needs_a_manifest_says_that_there_is_none(world: World, flags: tuple[str, ...]) -> None:
+    world.put("latest/.openclaw/notes.md", "hello")
+    run = world.machine().restore(*flags)
+    assert run.code == 1
+    assert "holds no restore point with a manifest" in run.err
+
+
+def test_a_database_that_was_damaged_before_its_upload_is_restored_with_a_warning(world: World) -> None:
+    body = b"SQLite format 3\0" + b"\x10\x00\x01\x01" + b"\xff" * 8172
+    world.put("latest/.openclaw/db.sqlite", body)
+    first = world.machine()
+    run = first.boot()
+    assert run.code == 0, run.err
+    assert "Warning: the database 'db.sqlite' fails its check as found" in run.err
+    assert (first.state / "db.sqlite").read_bytes() == body

@@ -1,6 +1,7 @@
 """A restore by hand takes no bucket and replaces no state without being told to."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from unittest import mock
@@ -106,7 +107,14 @@ def new_file(state: Path) -> None:
     (state / "new.md").write_text("new")
 
 
-CHANGES = [new_file, new_symlink, new_folder, changed_target, changed_mode, changed_folder_mode, changed_kind]
+def changed_owner(state: Path) -> None:
+    os.chown(state / "notes.md", 1234, 1234)
+
+
+CHANGES = [
+    *(new_file, new_symlink, new_folder, changed_target, changed_mode, changed_folder_mode, changed_kind),
+    pytest.param(changed_owner, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")),
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -170,6 +178,24 @@ def test_looking_needs_no_stopped_gateway_and_waits_for_no_lock(writer: Machine)
             run = writer.restore(*flags)
             assert run.code == 3
             assert "The gateway is running on this state" in run.err
+
+
+def test_on_an_instance_a_stopped_gateway_is_no_hindrance(writer: Machine) -> None:
+    settings = {"backup_bucket": writer.world.bucket, "region": "us-east-1"}
+    (writer.disk / "instance.json").write_text(json.dumps(settings))
+    (writer.state / "notes.md").unlink()
+    # What systemctl answers for a unit that is inactive.
+    with mock.patch(RUNNING, return_value=mock.Mock(returncode=3)) as asked:
+        assert writer.restore("--force").code == 0
+    assert asked.call_count == 1
+    assert contents(writer.state)["notes.md"] == "saved"
+
+
+def test_that_latest_cannot_be_used_is_told_once(world: World, writer: Machine) -> None:
+    world.put("latest/manifest.json", world.get("latest/manifest.json")[:-20])
+    run = writer.restore("--force")
+    assert run.code == 0, run.err
+    assert run.err.count("latest/ cannot be used") == 1
 
 
 def test_a_failed_restore_leaves_nothing_beside_the_state(world: World, writer: Machine) -> None:

@@ -240,6 +240,14 @@ def test_the_difference_tells_a_database_by_its_rows_and_a_file_by_kind_size_and
     assert "change  'workspace/deep/link'  (file becomes symlink)" in lines
 
 
+def test_a_database_that_is_damaged_here_differs(writer: Machine) -> None:
+    database = writer.state / "db.sqlite"
+    body = bytearray(database.read_bytes())
+    body[100:4096] = b"\xff" * 3996
+    database.write_bytes(body)
+    assert "change  'db.sqlite'  (content)" in writer.restore("--diff", "latest").out.splitlines()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_the_difference_tells_owners(writer: Machine) -> None:
     os.chown(writer.state / "notes.md", 1234, 1234)

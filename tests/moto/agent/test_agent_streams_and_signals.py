@@ -111,6 +111,28 @@ def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(world: World, 
     assert second.restore().code == 0
 
 
+def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(machine: Machine) -> None:
+    (machine.state / "big").write_bytes(os.urandom(96 * MIB))
+    clone = machine.agent / "clone"
+    run = start(machine, "backup")
+    wait_until(run, lambda: clone.exists() and any(clone.iterdir()))
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert said.splitlines() == ["openclaw-s3-backup.py: Interrupted; nothing that was complete before is lost."]
+    assert not clone.exists()
+
+
+def test_verbose_shows_where_a_failure_comes_from(world: World, machine: Machine) -> None:
+    world.put("owner.json", "no record")
+    machine.write("notes.md")
+    assert "Traceback" not in machine.backup().err
+    run = machine.backup("--verbose")
+    assert run.code == 1
+    assert run.err.startswith("Traceback (most recent call last):")
+    assert run.err.splitlines()[-1].startswith("openclaw-s3-backup.py: ")
+
+
 def start(machine: Machine, name: str) -> subprocess.Popen[str]:
     environment = {**os.environ, **machine.variables()}
     return subprocess.Popen(command(machine, name), env=environment, stderr=subprocess.PIPE, text=True)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 
 from openclaw_agent.actions.verify import MOST_NAMED
+from openclaw_agent.errors import StoreError
 from tests.moto.agent_world import LATEST_MANIFEST, Machine, World, contents
 
 
@@ -40,6 +42,10 @@ def lost_in_latest_and_its_snapshot(world: World) -> None:
     world.delete("latest/.openclaw/f0", f"snapshots/{newer(world)}/.openclaw/f0")
 
 
+def lost_in_the_newest_alone(world: World) -> None:
+    world.delete(*world.keys("latest/"), f"snapshots/{newer(world)}/.openclaw/f0")
+
+
 def lost_everywhere(world: World) -> None:
     lost_in_latest_and_its_snapshot(world)
     world.delete(f"snapshots/{older(world)}/.openclaw/f0")
@@ -61,6 +67,7 @@ def unreadable_newest_alone(world: World) -> None:
         (lost_in_latest, "f0", "latest {newer} and the snapshot it was made of"),
         (corrupt_in_latest, "f0", "latest {newer} and the snapshot it was made of"),
         (lost_in_latest_and_its_snapshot, "f0", "snapshot {older}"),
+        (lost_in_the_newest_alone, "f0", "snapshot {older}"),
         (lost_everywhere, "f0", ""),
         (unreadable_latest, "manifest.json", "snapshot {newer}"),
         (unreadable_newest_alone, "manifest.json", "snapshot {older}"),
@@ -81,6 +88,15 @@ def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_
     assert "Restored" not in run.err
     boot = world.machine("second").boot()
     assert (boot.code == 0) == bool(expected), boot.err
+
+
+def test_a_check_that_cannot_look_further_says_why(world: World, writer: Machine) -> None:
+    lost_in_latest_and_its_snapshot(world)
+    denied = StoreError("Access was denied.")
+    with mock.patch("openclaw_agent.actions.restore.read_manifest", side_effect=denied):
+        run = writer.restore("--verify")
+    assert run.code == 1
+    assert "Access was denied." in run.err
 
 
 def test_a_named_snapshot_is_checked_without_any_other(world: World, writer: Machine) -> None:

@@ -57,9 +57,10 @@ def test_latest_foreign_names_and_the_only_restore_point_stay(world: World, oper
     complete(world, "2025-12-01-00-00")
     world.put("latest/.openclaw/a", "a")
     world.put("snapshots/by-hand/.openclaw/a", "a")
+    world.put("snapshots/README.txt", "in no snapshot's folder")
     world.put("snapshots/2027-01-01-00-00/manifest.json", "{}")
     assert operator.lifecycle(*AT_NOW).code == 0
-    assert names_left(world) == {"2025-12-01-00-00", "by-hand", "2027-01-01-00-00"}
+    assert names_left(world) == {"2025-12-01-00-00", "by-hand", "README.txt", "2027-01-01-00-00"}
     assert world.get("latest/.openclaw/a") == b"a"
 
 
@@ -158,6 +159,13 @@ def test_many_thousand_snapshots_are_pruned_in_batches(world: World, operator: M
     assert len(left) < 100
     assert run.requests["DELETE"] <= 2 + 2 * MANY_SNAPSHOTS // 1000
     assert run.line["deleted_snapshots"] == MANY_SNAPSHOTS - len(left)
+
+
+def test_without_an_instant_it_is_now(world: World, operator: Machine) -> None:
+    complete(world, format_snapshot_name(datetime.now(UTC) - timedelta(hours=1)), "2026-01-01-00-00")
+    rows = {line.split()[0]: line for line in operator.lifecycle("--dry-run").out.splitlines()[1:]}
+    assert "delete" in rows["2026-01-01-00-00"]
+    assert sum("keep all" in line for line in rows.values()) == 1
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "14:00"])

@@ -117,6 +117,16 @@ def test_metrics_carry_the_stack_and_a_failure_to_send_them_is_only_told(
     assert "could not be sent" in (count_metrics(settings, ["BackupFailed"]) or "")
 
 
+def test_a_backup_whose_metrics_cannot_be_sent_is_done_and_says_so(world: World) -> None:
+    writer = world.booted("writer")
+    writer.write("notes.md")
+    (writer.disk / "instance.json").write_text(json.dumps({"metric_namespace": "OpenClawLab", "stack": "dev"}))
+    writer.environment |= {"AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1", "OPENCLAW_FREEZER": "none"}
+    run = writer.backup()
+    assert run.code == 0, run.err
+    assert "The metrics BackupSucceeded could not be sent (EndpointConnectionError)." in run.err
+
+
 def test_a_log_that_cannot_be_written_costs_the_line_and_not_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
