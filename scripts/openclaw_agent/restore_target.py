@@ -25,12 +25,20 @@ def resolve_target(text: str, state_dir: Path) -> Path:
             "neither in the other."
         )
     try:
-        usable = not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir()))
+        usable = _is_new(target) or (target.is_dir() and not any(target.iterdir()))
     except OSError as problem:
         raise UsageError(f"The folder {target} cannot be looked into ({problem.strerror}).") from problem
     if not usable:
         raise UsageError(f"The folder {target} is not empty; --to needs an empty or new folder.")
     return target
+
+
+def _is_new(target: Path) -> bool:
+    try:
+        target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,34 @@ def test_what_has_taken_the_name_meanwhile_is_not_replaced(tmp_path: Path) -> No
         build_and_raise(target, None)
     assert [place.name for place in tmp_path.iterdir()] == ["look"]
     assert (target / "mine").is_dir()
+
+
+def test_a_name_that_no_folder_can_have_is_refused_before_anything_is_fetched(tmp_path: Path, state: Path) -> None:
+    target = tmp_path / ("x" * 300)
+    with pytest.raises(UsageError) as told:
+        resolve_target(str(target), state)
+    assert str(told.value) == f"The folder {target} cannot be looked into (File name too long)."
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize("name", ["", "new"])
+def test_a_folder_that_the_user_may_not_enter_is_refused_before_anything_is_fetched(state: Path, name: str) -> None:
+    # Not in tmp_path, whose own parents are closed too.
+    with tempfile.TemporaryDirectory() as closed:
+        target = Path(closed, name)
+        os.seteuid(1000)
+        try:
+            with pytest.raises(UsageError) as told:
+                resolve_target(str(target), state)
+        finally:
+            os.seteuid(0)
+    assert str(told.value) == f"The folder {target} cannot be looked into (Permission denied)."
+
+
+def test_a_target_below_a_file_is_told(tmp_path: Path, state: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    target = resolve_target(str(tmp_path / "file" / "look"), state)
+    with pytest.raises(LocalStorageError) as told:
+        build_and_raise(target, None)
+    assert str(told.value) == f"No folder can be created beside {target} (File exists)."
+    assert (tmp_path / "file").read_text() == "x"
