@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 
 import boto3
 import obstore
+from botocore.exceptions import NoCredentialsError
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
@@ -65,6 +66,8 @@ class BulkTransfer:
         # Built on first use: an idle run transfers nothing.
         if self._opened is None:
             try:
+                if self._session.get_credentials() is None:
+                    raise NoCredentialsError
                 credentials = Boto3CredentialProvider(self._session)
             except Exception as problem:
                 raise self._error(problem, "") from problem

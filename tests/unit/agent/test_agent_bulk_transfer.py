@@ -1,11 +1,13 @@
 import asyncio
+import contextlib
 from pathlib import Path
 from unittest import mock
 
 import boto3
 import pytest
-from obstore.exceptions import PermissionDeniedError
+from obstore.exceptions import GenericError, PermissionDeniedError
 
+from openclaw_agent import bulk_transfer
 from openclaw_agent.bulk_transfer import (
     MIB,
     PARALLEL_PARTS,
@@ -81,3 +83,42 @@ def test_what_is_on_its_way_up_at_once_fits_into_memory_and_a_slow_line(
 @pytest.mark.parametrize("size", [0, 1, UPLOADING_BYTES, 8 * MIB, 79_000 * MIB])
 def test_the_parts_of_one_file_that_are_under_way_fit_too(size: int) -> None:
     assert min(size, PARALLEL_PARTS * _part_bytes(size)) <= UPLOADING_BYTES
+
+
+def test_a_session_without_credentials_is_told_once_and_begins_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    session = boto3.Session(region_name="me-central-1")
+    without = BulkTransfer(session, "bucket", Traffic(), endpoint="http://127.0.0.1:1", attempts=2, stall_seconds=1.0)
+    begun = mock.AsyncMock()
+    with (
+        mock.patch("openclaw_agent.bulk_transfer.obstore.put_async", begun),
+        pytest.raises(StoreError, match="No AWS credentials were found"),
+    ):
+        without.upload(Upload(tmp_path, str(number), 1) for number in range(3))
+    begun.assert_not_called()
+
+
+BROKE_OFF = GenericError("error sending request")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ([BROKE_OFF, None], None),
+        ([BROKE_OFF, BROKE_OFF], "S3 cannot be reached for s3://bucket/key"),
+        ([BROKE_OFF, PermissionDeniedError("status code: 403")], "Access to s3://bucket/key was denied"),
+    ],
+    ids=["it passes", "it does not", "something else"],
+)
+def test_of_several_tries_the_last_one_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[Exception | None], sentence: str | None
+) -> None:
+    monkeypatch.setattr(bulk_transfer, "FIRST_PAUSE_SECONDS", 0)
+    tries = mock.AsyncMock(side_effect=answers)
+    told = contextlib.nullcontext() if sentence is None else pytest.raises(StoreError, match=sentence)
+    with mock.patch("openclaw_agent.bulk_transfer.obstore.put_async", tries), told:
+        transfer().upload([Upload(tmp_path, "key", 1)])
+    assert tries.await_count == len(answers)
