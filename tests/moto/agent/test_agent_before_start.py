@@ -129,3 +129,12 @@ def test_a_bucket_that_another_instance_takes_at_that_moment_is_left_to_it(
     run = writer.restore("--before-start")
     assert run.code == 75
     assert "another instance owns the bucket now" in run.err
+
+
+def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_told(machine: Machine) -> None:
+    (machine.disk / "instance.json").write_text('{"stack": "dev"}')
+    machine.lose_state()
+    run = machine.restore("--before-start")
+    assert run.code == 1
+    assert f"The folder {machine.state}/.config cannot be made (No such file or directory)." in run.err
+    assert not machine.state.exists()

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from openclaw_agent.actions import backup as backup_module
-from openclaw_agent.actions import boot as boot_module
 from openclaw_agent.actions.backup import Backup
 from openclaw_agent.actions.boot import Boot
 from openclaw_agent.actions.restore import Restorer
@@ -215,20 +214,6 @@ def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
     writer.write("later", "x")
     assert writer.backup().code == 0, writer.backup().err
     assert set(contents(world.booted("second").state)) == {"notes.md", "later"}
-
-
-def test_the_minimal_configuration_is_written_on_a_first_start(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    minimal = tmp_path / "openclaw.minimal.json"
-    minimal.write_text("{}")
-    monkeypatch.setattr(boot_module, "MINIMAL_CONFIG", minimal)
-    first = world.machine()
-    shutil.rmtree(first.state)
-    assert first.boot().code == 0
-    assert contents(first.state) == {"openclaw.json": "{}"}
-    assert (first.state / "openclaw.json").stat().st_mode & 0o7777 == 0o600
-    assert first.state.stat().st_mode & 0o7777 == 0o700
 
 
 def sync_down(world: World, machine: Machine, prefix: str) -> None:

@@ -7,7 +7,7 @@ from lab.instance.imds import ImdsServer, listen_on_loopback
 from lab.instance.imds_answers import InstanceIdentity
 from openclaw_agent import identity
 from openclaw_agent.errors import AgentError
-from openclaw_agent.identity import boot_id, instance_id
+from openclaw_agent.identity import UNKNOWN_BOOT, boot_id, instance_id
 from openclaw_agent.instance_metadata import InstanceMetadata, MetadataUnavailable
 from openclaw_agent.local_memory import BootRecord, LocalMemory
 from openclaw_agent.settings import Settings
@@ -84,3 +84,12 @@ def test_a_given_id_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_kernel_gives_the_boot_id() -> None:
     assert len(boot_id()) == 36
+
+
+def test_a_boot_that_nothing_tells_from_others_does_not_vouch_for_what_another_knew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "BOOT_ID_FILE", tmp_path / "missing")
+    assert boot_id() == UNKNOWN_BOOT
+    LocalMemory(tmp_path).write_boot(BootRecord(boot_id(), "i-another", "bucket", 1, restored=True))
+    assert instance_id(settings(tmp_path, on_instance=False)) == "laptop"

@@ -1,11 +1,14 @@
+import grp
 import json
+import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
 
-from openclaw_agent.actions.fetch_secrets import TOKEN_NAME
+from openclaw_agent.actions.fetch_secrets import TOKEN_NAME, Secret, write_secrets
 from openclaw_agent.commands import fetch_secrets
 from openclaw_agent.owner_record_store import ec2_liveness
 from openclaw_agent.ownership import Liveness
@@ -82,6 +85,42 @@ def test_an_unreachable_ssm_is_one_sentence(
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     assert fetch_secrets.main(["--to", str(tmp_path / ".env")]) == 1
     assert f"The secrets below {path} cannot be fetched (EndpointConnectionError)" in capsys.readouterr().err
+
+
+def test_without_a_secrets_path_nothing_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "instance.json").write_text('{"stack": "dev"}')
+    monkeypatch.setenv("OPENCLAW_AGENT_SETTINGS", str(tmp_path / "instance.json"))
+    monkeypatch.setenv("OPENCLAW_LOG_DIR", str(tmp_path / "log"))
+    assert fetch_secrets.main(["--to", str(tmp_path / ".env")]) == 2
+    assert "No secrets path: the settings file has no secrets_path." in capsys.readouterr().err
+    assert not (tmp_path / ".env").exists()
+
+
+def test_a_folder_that_the_secrets_cannot_have_is_named(
+    world: World, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_secret(world, path + TOKEN_NAME, "t0ken")
+    (tmp_path / "file").write_text("x")
+    assert fetch_secrets.main(["--to", f"{tmp_path}/file/run/.env"]) == 1
+    told = capsys.readouterr().err
+    assert f"The folder {tmp_path}/file/run cannot be created (Not a directory)." in told
+    assert "t0ken" not in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("docker", "group", "mode"), [(4242, 4242, 0o640), (None, 0, 0o600)], ids=["docker", "none"])
+def test_the_docker_group_may_read_the_secrets_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: int | None, group: int, mode: int
+) -> None:
+    groups = {} if docker is None else {"docker": SimpleNamespace(gr_gid=docker)}
+    monkeypatch.setattr(grp, "getgrnam", groups.__getitem__)
+    target = tmp_path / ".env"
+    write_secrets([Secret("A", "a"), Secret("B", "b")], target)
+    status = target.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, group, mode)
+    assert target.read_text() == "A=a\nB=b\n"
 
 
 def test_what_ec2_says_of_an_instance_is_its_liveness(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

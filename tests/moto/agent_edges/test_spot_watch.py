@@ -1,17 +1,20 @@
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from lab.instance.imds import ImdsServer, listen_on_loopback
 from lab.instance.imds_answers import InstanceIdentity, SpotAction
-from openclaw_agent.actions.watch import EventKind, look, watch
+from openclaw_agent.actions.watch import RESPONSES, EventKind, look, watch
 from openclaw_agent.commands import watch as watch_command
-from openclaw_agent.instance_metadata import InstanceMetadata, MetadataUnavailable
+from openclaw_agent.instance_metadata import INTERRUPTION_PATH, InstanceMetadata, MetadataUnavailable
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 
@@ -165,3 +168,75 @@ def test_an_expired_token_is_renewed() -> None:
 def test_no_service_at_all_is_said_so() -> None:
     with pytest.raises(MetadataUnavailable, match="does not answer"):
         InstanceMetadata("http://127.0.0.1:1").get("/latest/meta-data/instance-id")
+
+
+@contextmanager
+def answering(token_status: int, status: int, body: str = "") -> Iterator[InstanceMetadata]:
+    """A metadata service that gives every path the same answer."""
+
+    class Exchange(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.reply(token_status, "token")
+
+        def do_GET(self) -> None:
+            self.reply(status, body)
+
+        def reply(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            """Stays silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Exchange) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            yield InstanceMetadata(f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@pytest.mark.parametrize(
+    ("token_status", "status", "sentence"),
+    [
+        (200, 500, f"The metadata service answered 500 for {INTERRUPTION_PATH}."),
+        # A token that is refused is renewed once, not for ever.
+        (200, 401, f"The metadata service answered 401 for {INTERRUPTION_PATH}."),
+        (403, 200, "The metadata service gave no token (status 403)."),
+    ],
+    ids=["out of order", "no token is good enough", "no token"],
+)
+def test_a_service_that_answers_but_says_nothing_is_not_taken_for_a_quiet_one(
+    token_status: int, status: int, sentence: str
+) -> None:
+    with answering(token_status, status) as metadata, pytest.raises(MetadataUnavailable) as told:
+        look(metadata)
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "body", ["", "<html>not found</html>", "null", "[]", '"terminate"', "{}", '{"action": null}', '{"action": 3}']
+)
+def test_what_names_no_action_is_no_interruption(body: str) -> None:
+    with answering(200, 200, body) as metadata:
+        assert EventKind.INTERRUPTION not in {event.kind for event in look(metadata)}
+
+
+@pytest.mark.subprocess
+def test_the_responses_are_run_one_after_another_and_what_fails_is_told(
+    imds: ImdsServer,
+    metadata: InstanceMetadata,
+    log: RunLog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands = (("sh", "-c", f"echo stop > '{tmp_path}/ran'; exit 7"), ("sh", "-c", f"echo save >> '{tmp_path}/ran'"))
+    monkeypatch.setitem(RESPONSES, EventKind.INTERRUPTION, commands)
+    imds.interrupt(AT)
+    watch(metadata, log, sleep=Turns())
+    assert (tmp_path / "ran").read_text() == "stop\nsave\n"
+    assert capsys.readouterr().err.count("ended with exit code 7; going on.") == 1

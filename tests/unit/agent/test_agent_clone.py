@@ -117,6 +117,20 @@ def test_an_error_of_the_clone_that_is_no_missing_ability_is_raised(
         clone_file(tmp_path / "source", tmp_path / "target")
 
 
+def test_a_disk_that_cannot_say_where_a_file_has_bytes_gives_no_clone_of_zeros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").write_text("text")
+
+    def seek(*_arguments: int) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(fcntl, "ioctl", lambda *_arguments: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "")))
+    monkeypatch.setattr(os, "lseek", seek)
+    with pytest.raises(OSError, match="broken"):
+        clone_file(tmp_path / "source", tmp_path / "target")
+
+
 def test_a_file_that_shrinks_while_it_is_copied_ends_where_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

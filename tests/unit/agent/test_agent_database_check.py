@@ -101,6 +101,13 @@ def test_a_schema_that_is_no_statement_is_damage(tmp_path: Path, statement: str 
     assert check(tmp_path / "db").outcome is Outcome.DAMAGED
 
 
+def test_a_schema_that_is_no_text_is_damage_behind_one_in_a_newer_syntax_too(tmp_path: Path) -> None:
+    with contextlib.closing(of_a_newer_syntax(tmp_path / "db")) as writer:
+        writer.execute("CREATE TABLE later(a)")
+        rewrite_schema(writer, "later", b"CREATE TABLE later(\xff\xfe)")
+    assert check(tmp_path / "db").outcome is Outcome.DAMAGED
+
+
 def test_a_schema_that_leads_to_a_page_that_is_not_there_is_damage(tmp_path: Path) -> None:
     with contextlib.closing(wal_database(tmp_path / "db")) as writer:
         writer.execute("PRAGMA writable_schema=ON")

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.database_check import Outcome
 from openclaw_agent.databases import (
     HEADER,
     clone_database,
     companion_base,
     fold,
     is_database,
+    settle,
 )
 from openclaw_agent.live_databases import capture_live
 
@@ -89,6 +91,11 @@ def test_what_cannot_be_opened_is_no_database(tmp_path: Path, kind: str) -> None
         (tmp_path / "y").write_bytes(HEADER)
         path.symlink_to("y")
     assert not is_database(path)
+
+
+def test_what_can_be_opened_but_not_read_is_no_database() -> None:
+    # A process's memory: nothing lies at address 0.
+    assert not is_database(Path("/proc/self/mem"))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +192,20 @@ def test_damage_is_found_in_what_only_a_newer_sqlite_can_evaluate(of_a_newer_sql
         pages.seek(size // 2)
         pages.write(b"\xff" * 8192)
     assert fold(of_a_newer_sqlite) is not None
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(40, Outcome.WHOLE), (60, Outcome.UNKNOWN)])
+def test_a_database_that_calls_very_many_unknown_functions_is_not_judged(
+    tmp_path: Path, count: int, outcome: Outcome
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "db")) as writer, writer:
+        for number in range(count):
+            writer.create_function(f"newer_{number}", 1, len, deterministic=True)
+        calls = (f"c{number} AS (newer_{number}(a)) NOT NULL" for number in range(count))
+        writer.execute(f"CREATE TABLE t(a TEXT, {', '.join(calls)})")
+        writer.execute("INSERT INTO t VALUES ('x')")
+    assert settle(tmp_path / "db").outcome is outcome
+    assert fold(tmp_path / "db") is None
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

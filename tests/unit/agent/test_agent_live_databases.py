@@ -10,7 +10,7 @@ import pytest
 from openclaw_agent import live_databases
 from openclaw_agent.beneath import Folder, Within
 from openclaw_agent.child_process import open_descriptors
-from openclaw_agent.databases import clone_database
+from openclaw_agent.databases import clone_database, fold
 from openclaw_agent.freezer import NothingToFreeze
 from openclaw_agent.live_databases import capture_live
 from tests.unit.agent.test_agent_capture import Captures, by_path, rows_of, state, wal_database
@@ -101,6 +101,31 @@ def test_files_that_are_written_while_they_are_copied_are_copied_again(
     assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
 
 
+def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold_still(
+    state: Captures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal_database(state.root / "db").close()
+    waits: list[float] = []
+    copies: list[Path] = []
+
+    def written_meanwhile(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 1:
+            with contextlib.closing(sqlite3.connect(state.root / "db")) as writer, writer:
+                writer.execute("INSERT INTO t VALUES (1)")
+
+    def counted(source: Within, target: Path) -> os.stat_result:
+        copies.append(target)
+        return clone_database(source, target)
+
+    monkeypatch.setattr(time, "sleep", written_meanwhile)
+    monkeypatch.setattr(live_databases, "clone_database", counted)
+    captured = state.take(by=NothingToFreeze())
+    assert (len(waits), len(copies)) == (2, 1)
+    assert rows_of(captured.clones["db"]) == 11
+    assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
+
+
 @pytest.mark.parametrize("good_before", [False, True])
 def test_files_that_never_hold_still_are_taken_and_that_is_said(
     state: Captures, monkeypatch: pytest.MonkeyPatch, good_before: bool
@@ -156,3 +181,24 @@ def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp
         os.close(handle)
     assert str(tmp_path / "kept") in seen
     assert str(tmp_path / "lock") not in seen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    root.mkdir(mode=0o700)
+    with contextlib.closing(wal_database(root / "db")):
+        before = {}
+        for place in sorted(root.iterdir()):
+            os.chown(place, 1000, 1000)
+            before[place.name] = (place.stat().st_uid, place.stat().st_ino, place.stat().st_size)
+        assert before.keys() == {"db", "db-shm", "db-wal"}
+        with pytest.raises(OSError, match=r"the owner of the database \(uid 1000\) could not back it up"):
+            live_databases._back_up(root / "db", tmp_path / "refused", (root / "db").stat())
+        copy = capture_live(root / "db", tmp_path / "clone")
+        assert {
+            place.name: (place.stat().st_uid, place.stat().st_ino, place.stat().st_size) for place in root.iterdir()
+        } == before
+    assert (copy.torn, copy.status.st_uid) == (False, 1000)
+    assert fold(tmp_path / "clone") is None
+    assert rows_of(tmp_path / "clone") == 10

@@ -5,7 +5,7 @@ import string
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openclaw_agent.errors import ManifestInvalid
@@ -99,6 +99,7 @@ def decoded(text: bytes) -> Manifest:
     return decode_manifest(io.BytesIO(text))
 
 
+@example(manifest())
 @given(manifests())
 def test_what_is_encoded_is_decoded_again(source: Manifest) -> None:
     assert decoded(encoded(source)) == source.counted()

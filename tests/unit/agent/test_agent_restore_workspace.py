@@ -1,6 +1,8 @@
+import ctypes
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,15 +50,21 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path, problem: type[BaseExcepti
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("exchanges", [True, False])
-def test_a_swap_that_fails_halfway_leaves_the_old_state_in_place_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
-) -> None:
-    state, rename = tmp_path / "state", Path.rename
+def state_and_building(tmp_path: Path) -> tuple[Path, Path]:
+    state = tmp_path / "state"
     state.mkdir()
     (state / "old").write_text("old")
     building = fresh_building_folder(state)
     (building / "new").write_text("new")
+    return state, building
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_swap_that_fails_halfway_leaves_the_old_state_in_place_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    rename = Path.rename
+    state, building = state_and_building(tmp_path)
 
     def refuse(self: Path, target: Path) -> Path:
         if self.name.endswith(".restoring"):
@@ -68,4 +76,38 @@ def test_a_swap_that_fails_halfway_leaves_the_old_state_in_place_and_nothing_els
         monkeypatch.setattr(restore_workspace, "_exchange", lambda _one, _other: False)
     with pytest.raises(LocalStorageError, match="the old state is in place"):
         put_in_place(building, state)
+    assert [place.name for place in tmp_path.rglob("*")] == ["state", "old"]
+
+
+def c_library(code: int | None) -> SimpleNamespace:
+    """A C library whose renameat2 fails with this code, or that has none."""
+
+    def renameat2(*_arguments: object) -> int:
+        ctypes.set_errno(code or 0)
+        return -1
+
+    return SimpleNamespace() if code is None else SimpleNamespace(renameat2=renameat2)
+
+
+@pytest.mark.parametrize("code", [None, errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP])
+def test_where_two_names_cannot_be_exchanged_in_one_step_they_are_in_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    state, building = state_and_building(tmp_path)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: c_library(code))
+    previous = put_in_place(building, state)
+    assert previous is not None
+    assert {str(place.relative_to(tmp_path)) for place in tmp_path.glob("*/*")} == {"state/new", f"{previous.name}/old"}
+
+
+def test_an_exchange_that_fails_is_told_and_leaves_the_old_state_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, building = state_and_building(tmp_path)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: c_library(errno.EIO))
+    with pytest.raises(LocalStorageError) as told:
+        put_in_place(building, state)
+    assert str(told.value) == (
+        f"The restored state cannot be moved to {state} ({os.strerror(errno.EIO)}); the old state is in place."
+    )
     assert [place.name for place in tmp_path.rglob("*")] == ["state", "old"]

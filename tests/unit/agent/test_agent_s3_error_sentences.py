@@ -37,6 +37,10 @@ def client_error(code: str) -> ClientError:
         (GenericError("error sending request for url"), "cannot be reached"),
         (GenericError("... <Code>SlowDown</Code> ..."), r"kept answering with errors for s3://b/k \(SlowDown\)"),
         (GenericError("response: status code: 503"), r"kept answering with errors for s3://b/k \(503\)"),
+        (
+            ClientError({"Error": {}}, "GetObject"),
+            r"S3 failed for s3://b/k \(ClientError: An error occurred \(Unknown\)",
+        ),
         (ValueError("something\n  else"), r"S3 failed for s3://b/k \(ValueError: something else\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

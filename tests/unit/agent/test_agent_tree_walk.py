@@ -1,5 +1,8 @@
+import contextlib
+import errno
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -151,3 +154,61 @@ def test_a_folder_that_becomes_a_symlink_is_not_entered(root: Path, monkeypatch:
 
     monkeypatch.setattr(Folder, "open", swapping)
     assert [row.path for row in walked(root).found] == ["", "a"]
+
+
+def test_a_state_folder_that_may_not_be_opened_is_told_with_its_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_self: Folder, place: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    monkeypatch.setattr(Folder, "__init__", closed)
+    with pytest.raises(AgentError) as told:
+        walked(root)
+    assert str(told.value) == f"The folder '{root}' cannot be read (Permission denied); run as root or mend its mode."
+
+
+def test_a_file_that_vanishes_after_its_folder_was_listed_is_not_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "gone").write_text("")
+    (root / "kept").write_text("")
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def vanishing(handle: int) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(handle) as listing:
+            listed = list(listing)
+        (root / "gone").unlink()
+        yield listed
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert [row.path for row in walked(root).found] == ["", "kept"]
+
+
+def test_a_symlink_that_becomes_a_file_when_it_is_to_be_read_is_left_to_the_next_backup(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "link").symlink_to("elsewhere")
+    readlink = os.readlink
+
+    def replaced(name: str, *, dir_fd: int) -> str:
+        (root / "link").unlink()
+        (root / "link").write_text("")
+        return readlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", replaced)
+    assert [row.path for row in walked(root).found] == [""]
+
+
+def test_what_cannot_be_looked_at_ends_the_walk_with_its_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaving it out would look like its deletion."""
+    (root / "d").mkdir()
+    (root / "d/link").symlink_to("elsewhere")
+
+    def broken(name: str, **_options: int) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    monkeypatch.setattr(os, "readlink", broken)
+    with pytest.raises(AgentError, match=r"The folder '.*/d' cannot be read \(Input/output error\)"):
+        walked(root)
