@@ -1,5 +1,6 @@
 """What the bucket offers to restore from: `latest/`, complete snapshots, and objects that have no manifest."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ from openclaw_agent.stored_manifests import StoredManifest, open_header, read_ma
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
+# Where latest/ does not tell the present epoch: a stale writer commits one snapshot, perhaps two, before it knows.
+MOST_WITHOUT_LATEST = 5
 
 
 @dataclass(slots=True)
@@ -136,11 +139,12 @@ def _read_latest(store: ObjectStore, points: RestorePoints) -> None:
 
 
 def _find_newest(store: ObjectStore, points: RestorePoints) -> None:
-    present_epoch = points.latest.manifest.epoch if points.latest else 0
-    for looked, (_name, stored) in enumerate(complete_snapshots(store, points.names)):
+    present_epoch = points.latest.manifest.epoch if points.latest else None
+    most = MOST_STALE_SNAPSHOTS if points.latest else MOST_WITHOUT_LATEST
+    for _name, stored in itertools.islice(complete_snapshots(store, points.names), most):
         if points.newest is None or age_order(stored.manifest) > age_order(points.newest.manifest):
             points.newest = stored
-        if stored.manifest.epoch >= present_epoch or looked >= MOST_STALE_SNAPSHOTS:
+        if present_epoch is not None and stored.manifest.epoch >= present_epoch:
             break
 
 
