@@ -41,8 +41,16 @@ def _has_room_for_programs(folder: Path) -> bool:
     return (
         os.access(folder, os.W_OK)
         and not os.statvfs(folder).f_flag & os.ST_NOEXEC
-        and shutil.disk_usage(folder).free > _ROOM_BYTES
+        # The file system's size is a limit; that the machine has as much is another question.
+        and min(shutil.disk_usage(folder).free, _available_memory()) > _ROOM_BYTES
     )
+
+
+def _available_memory() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 class Forbidden(BaseException):
