@@ -141,11 +141,16 @@ def _read_latest(store: ObjectStore, points: RestorePoints) -> None:
 def _find_newest(store: ObjectStore, points: RestorePoints) -> None:
     present_epoch = points.latest.manifest.epoch if points.latest else None
     most = MOST_STALE_SNAPSHOTS if points.latest else MOST_WITHOUT_LATEST
-    for _name, stored in itertools.islice(complete_snapshots(store, points.names), most):
-        if points.newest is None or age_order(stored.manifest) > age_order(points.newest.manifest):
-            points.newest = stored
-        if present_epoch is not None and stored.manifest.epoch >= present_epoch:
-            break
+    try:
+        for _name, stored in itertools.islice(complete_snapshots(store, points.names), most):
+            if points.newest is None or age_order(stored.manifest) > age_order(points.newest.manifest):
+                points.newest = stored
+            if present_epoch is not None and stored.manifest.epoch >= present_epoch:
+                break
+    except ManifestTooNew:
+        # Nothing says that the newest one is stale: what a newer agent wrote before it does not stand in its way.
+        if present_epoch is not None or points.newest is None:
+            raise
 
 
 def _is_on_purpose(latest: StoredManifest, newest: StoredManifest) -> bool:

@@ -49,3 +49,13 @@ def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_ta
     assert second.restore("--snapshot", older).code == 0
     assert contents(second.state) == {"notes.md": "one"}
     assert contents(writer.state) == {"notes.md": "two"}
+
+
+def test_what_a_newer_agent_wrote_before_the_newest_snapshot_does_not_stand_in_its_way(
+    world: World, writer: Machine
+) -> None:
+    older = world.snapshots()[0]
+    newer_format(world, f"snapshots/{older}/manifest.json")
+    world.delete(LATEST_MANIFEST)
+    second = world.booted("second")
+    assert contents(second.state) == contents(writer.state) == {"notes.md": "two"}
