@@ -215,6 +215,15 @@ def is_frozen(machine: Machine) -> bool:
     return "frozen 1" in machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.events").read_text()
 
 
+def backup_processes(machine: Machine) -> list[int]:
+    """The processes of the backup unit, as the host numbers them; none when it has ended."""
+    try:
+        return sorted(map(int, machine.path(f"{CGROUPS}/{BACKUP_UNIT}/cgroup.procs").read_text().split()))
+    except OSError:
+        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
+        return []
+
+
 def write_note(machine: Machine, path: str, text: str) -> None:
     """Write a small file of the state as the gateway's user does."""
     target = machine.path(f"{STATE}/{path}")

@@ -6,7 +6,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -99,7 +99,8 @@ class Rebuilt(Sequence[Entry]):
         for place, entry in enumerate(entries):
             if entry.kind is EntryKind.FILE:
                 seen = fingerprint_of((target / entry.path).lstat())
-                _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *astuple(seen))
+                packed = (seen.size, seen.mtime_ns, seen.ctime_ns, seen.inode)
+                _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *packed)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -27,6 +27,7 @@ from lab.story.deployed_world import (
     STATE,
     World,
     back_up,
+    backup_processes,
     deployed_world,
     last_run,
     sh,
@@ -113,15 +114,6 @@ def begin_backup_and_catch_the_pause(machine: Machine, ids: list[str]) -> list[i
     processes = backup_processes(machine)
     assert processes
     return processes
-
-
-def backup_processes(machine: Machine) -> list[int]:
-    group = machine.path(f"/sys/fs/cgroup/system.slice/{BACKUP_UNIT}/cgroup.procs")
-    try:
-        return sorted(map(int, group.read_text().split()))
-    except OSError:
-        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
-        return []
 
 
 def settle(machine: Machine) -> None:

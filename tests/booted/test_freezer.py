@@ -12,12 +12,12 @@ import pytest
 from lab.instance.machine import Machine
 from lab.story.deployed_world import (
     BACKUP_PROGRAM,
-    CGROUPS,
     OWNER_KEY,
     RESTORE_PROGRAM,
     STATE,
     World,
     back_up,
+    backup_processes,
     is_active,
     is_frozen,
     journal_lines,
@@ -48,15 +48,6 @@ def begin_backup_and_catch_the_freeze(machine: Machine) -> list[int]:
     processes = backup_processes(machine)
     assert processes
     return processes
-
-
-def backup_processes(machine: Machine) -> list[int]:
-    group = machine.path(f"{CGROUPS}/{BACKUP_UNIT}/cgroup.procs")
-    try:
-        return sorted(map(int, group.read_text().split()))
-    except OSError:
-        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
-        return []
 
 
 def settle(machine: Machine) -> None:
