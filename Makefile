@@ -9,13 +9,12 @@ READY := $(VENV)/.ready
 TESTS ?= tests
 # Also there: test_docker_engine.py, which needs a mirror of Debian sid for the compose plugin (docs/lab-docker.md).
 LAB_TESTS ?= $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
-AGENT_TESTS := tests/unit/agent tests/unit/retention tests/moto/agent tests/moto/agent_edges tests/moto/agent_faults \
-	tests/unit/docs
+AGENT_TESTS := tests/agent tests/docs
 
 ##@ Try it (no AWS account)
 .PHONY: lab
 lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
-	@$(if $(ENGINE),OPENCLAW_LAB_ENGINE=$(ENGINE)) $(PY) -m lab.story $(if $(KEEP),--keep)
+	@$(if $(ENGINE),OPENCLAW_LAB_ENGINE=$(ENGINE)) $(PY) -m lab.demo $(if $(KEEP),--keep)
 .PHONY: drill drills
 drills: $(READY) ## Rehearse every way in which an instance ends, and report it in one HTML file (root, Linux)
 	@$(PY) -m lab.drills
@@ -51,18 +50,18 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 lint: $(READY) ## Lint (ruff) and check types (mypy --strict)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy scripts/openclaw_agent scripts/spot_prices scripts/spot_power scripts/aws_account platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
+	$(VENV)/bin/mypy scripts/openclaw_agent scripts/operator_tools platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
 
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
 .PHONY: preview up destroy outputs
 preview: $(READY) ## Show what `make up` would change
-	@scripts/stacks.sh preview $(STACK)
+	@scripts/make/stacks.sh preview $(STACK)
 up: $(READY) ## Deploy platform, then ec2_spot
-	@scripts/stacks.sh up $(STACK)
+	@scripts/make/stacks.sh up $(STACK)
 destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data)
-	@scripts/stacks.sh destroy $(STACK)
+	@scripts/make/stacks.sh destroy $(STACK)
 outputs: $(READY) ## Show both stacks' outputs
-	@scripts/stacks.sh outputs $(STACK)
+	@scripts/make/stacks.sh outputs $(STACK)
 
 ##@ Operate it
 .PHONY: ec2-spot-prices pause resume
@@ -79,8 +78,8 @@ setup: $(READY) ## Create .venv with everything in it
 clean: ## Remove .venv and caches (the lab's cached root too)
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 help: ## This index
-	@awk -f scripts/make-help.awk $(MAKEFILE_LIST)
+	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
 
 $(READY): requirements.txt requirements-dev.txt
-	@PYTHON=$(PYTHON) scripts/make-venv.sh $(VENV)
+	@PYTHON=$(PYTHON) scripts/make/venv.sh $(VENV)
 	@touch $@

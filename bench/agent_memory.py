@@ -81,7 +81,7 @@ def server(rclone: str | None, folder: Path) -> Iterator[dict[str, str]]:
         with rclone_server(rclone, folder, BUCKET) as environment:
             yield environment
         return
-    from lab.aws.server import EmbeddedAws
+    from lab.moto.server import EmbeddedAws
 
     with EmbeddedAws() as aws:
         aws.client("s3").create_bucket(Bucket=BUCKET)

@@ -24,9 +24,9 @@ from child_run import ChildRun, run_child  # noqa: E402
 from planted_state import change, plant  # noqa: E402
 from rclone_server import rclone_server  # noqa: E402
 
-from lab.aws.server import EmbeddedAws  # noqa: E402
 from lab.faults.proxy import FaultProxy  # noqa: E402
-from openclaw_agent.cost import REQUEST_PRICES  # noqa: E402
+from lab.moto.server import EmbeddedAws  # noqa: E402
+from openclaw_agent.store.cost import REQUEST_PRICES  # noqa: E402
 
 AGENT = "the agent"
 RESTORE = "restore"

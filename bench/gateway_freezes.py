@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "scripts")]
 
 from lab.drills.gateway_probe import ask_readyz  # noqa: E402
-from lab.instance.machine import Machine  # noqa: E402
-from lab.instance.network import enter_namespace  # noqa: E402
-from lab.story.deployed_world import back_up, deployed_world, write_note  # noqa: E402
-from lab.story.narration import Narrator  # noqa: E402
+from lab.machine.machine import Machine  # noqa: E402
+from lab.machine.network import enter_namespace  # noqa: E402
+from lab.world.narration import Narrator  # noqa: E402
+from lab.world.world import back_up, deployed_world, write_note  # noqa: E402
 
 QUIET_SECONDS = 30.0
 # The gateway itself sums its event loop up over about a second.

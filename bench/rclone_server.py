@@ -1,6 +1,6 @@
 """`rclone serve s3` as a measuring server: many times faster than the embedded AWS, but deaf to conditions.
 
-Conditional writes are therefore no matter for it: tests/moto/agent/test_agent_large_manifests.py proves those.
+Conditional writes are therefore no matter for it: tests/agent/backup/test_large_manifests.py proves those.
 """
 
 import contextlib

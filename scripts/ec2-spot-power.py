@@ -9,7 +9,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "platform"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "ec2_spot"))
 
-from spot_power.command import main
+from operator_tools.power.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

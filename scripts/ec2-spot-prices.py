@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
-from spot_prices.command import main
+from operator_tools.prices.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

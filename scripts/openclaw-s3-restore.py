@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run openclaw_agent.commands.restore, installed or from the repository."""
+"""Run openclaw_agent.cli.restore, installed or from the repository."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,8 @@ _HERE = Path(__file__).resolve().parent
 sys.path.append(str(_HERE if (_HERE / "openclaw_agent").is_dir() else _INSTALLED))
 
 try:
-    from openclaw_agent.commands.frame import leave
-    from openclaw_agent.commands.restore import main
+    from openclaw_agent.cli.frame import leave
+    from openclaw_agent.cli.restore import main
 except ModuleNotFoundError as missing:
     sys.exit(f"{Path(__file__).name}: the Python package {missing.name!r} is not installed; run: make setup")
 

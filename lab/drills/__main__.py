@@ -11,17 +11,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab.aws.errors import EngineError
 from lab.drills.catalogue import DRILLS, Drill, chosen
-from lab.drills.record import DrillRecord, encode_records
-from lab.drills.report import write_report
-from lab.drills.stage import on_stage
-from lab.drills.stake import Stake
-from lab.instance.abilities import Piece, judge, look_around
-from lab.instance.errors import InstanceError
-from lab.story.deployed_world import World, deployed_world
-from lab.story.narration import Narrator
-from lab.story.world import REPOSITORY, temporary_state_dir
+from lab.drills.scenario import on_stage
+from lab.drills.seed_data import Stake
+from lab.engine.errors import EngineError
+from lab.host.capabilities import Piece, judge, look_around
+from lab.host.errors import InstanceError
+from lab.report.record import DrillRecord, encode_records
+from lab.report.render import write_report
+from lab.world.deployment import REPOSITORY, temporary_state_dir
+from lab.world.narration import Narrator
+from lab.world.world import World, deployed_world
 
 REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
 SECONDS_IN_THE_TABLE = "{:.0f} s"

@@ -8,7 +8,7 @@ from lab.drills.endings import no_notice, rebalance, reboot, spot_notice
 from lab.drills.limits import disk_full, out_of_memory
 from lab.drills.outages import at_boot, while_running
 from lab.drills.replacements import new_release, pause_and_resume, two_instances
-from lab.drills.stage import Stage
+from lab.drills.scenario import Stage
 
 
 @dataclass(frozen=True, slots=True)

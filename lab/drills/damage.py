@@ -2,11 +2,12 @@
 
 import time
 
-from lab.drills.record import Lane, Mood
-from lab.drills.stage import Stage
-from lab.drills.work import begin_work
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.drills.scenario import Stage
+from lab.drills.workload import begin_work
+from lab.machine.machine import Machine
+from lab.report.record import Lane, Mood
+from lab.world.gateway_life import GATEWAY_UNIT, RESTORE_UNIT
+from lab.world.world import (
     BACKUP_PROGRAM,
     OWNER_KEY,
     STATE,
@@ -17,7 +18,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import GATEWAY_UNIT, RESTORE_UNIT
 
 LATEST_MANIFEST = "latest/manifest.json"
 NOTE = "workspace/notes.md"

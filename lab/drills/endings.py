@@ -3,10 +3,11 @@
 import time
 from datetime import UTC, datetime
 
-from lab.drills.record import Lane, Mood
-from lab.drills.stage import Stage
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.drills.scenario import Stage
+from lab.machine.machine import Machine
+from lab.report.record import Lane, Mood
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT
+from lab.world.world import (
     BACKUP_PROGRAM,
     STATE,
     JournalLine,
@@ -18,7 +19,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT
 
 FINAL_UNIT = "openclaw-s3-final.service"
 WATCH_UNIT = "openclaw-spot-watch.service"

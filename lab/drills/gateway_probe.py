@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.instance.network import enter_namespace
+from lab.machine.network import enter_namespace
 
 GATEWAY_PORT = 18789
 SECONDS_BETWEEN_LOOKS = 0.2

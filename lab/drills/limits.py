@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 from lab.drills.memory_shortage import memory_shortage, oom_kills
-from lab.drills.record import Lane, Mood
-from lab.drills.stage import Stage
-from lab.drills.work import begin_work
-from lab.instance.machine import Machine
-from lab.story.deployed_world import is_active, last_restore, last_run, sh, unit_properties, until, write_note
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.drills.scenario import Stage
+from lab.drills.workload import begin_work
+from lab.machine.machine import Machine
+from lab.report.record import Lane, Mood
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.world import is_active, last_restore, last_run, sh, unit_properties, until, write_note
 
 SMALL_DISK = Path(__file__).with_name("small_disk.sh")
 SMALL_DISK_SIZE = "160M"

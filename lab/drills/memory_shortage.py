@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import CGROUPS, sh
-from lab.story.life import GATEWAY_UNIT
+from lab.machine.machine import Machine
+from lab.world.gateway_life import GATEWAY_UNIT
+from lab.world.world import CGROUPS, sh
 
 V1_MEMORY = Path("/sys/fs/cgroup/memory")
 BYTES_LEFT = 4 * 1024 * 1024

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lab.drills.record import Lane, Mood
-from lab.drills.stage import Stage
-from lab.story.deployed_world import STATE, is_active, last_restore, last_run, sh, until, write_note
-from lab.story.life import BACKUP_UNIT
+from lab.drills.scenario import Stage
+from lab.report.record import Lane, Mood
+from lab.world.gateway_life import BACKUP_UNIT
+from lab.world.world import STATE, is_active, last_restore, last_run, sh, until, write_note
 
 QUICK_TRIES = Path(__file__).with_name("quick-tries.conf")
 RUNTIME_DROP_IN = f"/run/systemd/system/{BACKUP_UNIT}.d"

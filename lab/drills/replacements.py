@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 
 from lab.drills.endings import power_off
-from lab.drills.record import Lane, Mood
-from lab.drills.stage import Stage
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.drills.scenario import Stage
+from lab.machine.machine import Machine
+from lab.report.record import Lane, Mood
+from lab.world.deployment import REPOSITORY, STACK, ZONE_SUFFIX
+from lab.world.gateway_life import BACKUP_UNIT
+from lab.world.narration import ProofFailed
+from lab.world.world import (
     BACKUP_PROGRAM,
     RESTORE_UNIT,
     STATE,
@@ -23,9 +26,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import BACKUP_UNIT
-from lab.story.narration import ProofFailed
-from lab.story.world import REPOSITORY, STACK, ZONE_SUFFIX
 
 SHORT_OWNER_WAIT = Path(__file__).with_name("short-owner-wait.conf")
 POWER_COMMAND = REPOSITORY / "scripts" / "ec2-spot-power.py"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.drills.record import DrillRecord, Event, Lane, Mood, Span
+from lab.report.record import DrillRecord, Event, Lane, Mood, Span
 
 AGENT_LOGS = "var/log/openclaw"
 SHORTEST_OUTAGE = 0.5

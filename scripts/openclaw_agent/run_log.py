@@ -10,10 +10,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from openclaw_agent.cost import request_cost
-from openclaw_agent.output_streams import tell
 from openclaw_agent.settings import Settings
-from openclaw_agent.transfers import Traffic
+from openclaw_agent.store.cost import request_cost
+from openclaw_agent.store.transfers import Traffic
+from openclaw_agent.streams import tell
 
 
 @dataclass(slots=True)

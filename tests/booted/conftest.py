@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import World, deployed_world
-from lab.story.narration import Narrator
+from lab.machine.machine import Machine
+from lab.world.narration import Narrator
+from lab.world.world import World, deployed_world
 
 
 @pytest.fixture(scope="session")

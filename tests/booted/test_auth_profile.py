@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.instance.root_image import Gateway
-from lab.story.deployed_world import STATE, World, back_up, is_active, sh, until
-from lab.story.life import AS_GATEWAY, GATEWAY_UNIT, HOLD, RESTORE_UNIT, hold_gateway
+from lab.image.root_image import Gateway
+from lab.machine.machine import Machine
+from lab.world.gateway_life import AS_GATEWAY, GATEWAY_UNIT, HOLD, RESTORE_UNIT, hold_gateway
+from lab.world.world import STATE, World, back_up, is_active, sh, until
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

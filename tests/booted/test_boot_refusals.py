@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.machine.machine import Machine
+from lab.world.gateway_life import GATEWAY_UNIT
+from lab.world.world import (
     OWNER_KEY,
     RESTORE_UNIT,
     STATE,
@@ -19,7 +20,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import GATEWAY_UNIT
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

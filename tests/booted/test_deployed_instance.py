@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.machine.machine import Machine
+from lab.world.deployment import REPOSITORY
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.world import (
     RESTORE_UNIT,
     World,
     back_up,
@@ -22,8 +24,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.story.world import REPOSITORY
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
-from lab.instance.compose_file import COMPOSE_FILE, read_compose_file
-from lab.instance.docker_layers import IMAGE
-from lab.instance.engine import Engine
-from lab.instance.layers import OPENCLAW_VERSION
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.host.gateway_engine import Engine
+from lab.image.compose_file import COMPOSE_FILE, read_compose_file
+from lab.image.docker_layers import IMAGE
+from lab.image.layers import OPENCLAW_VERSION
+from lab.machine.machine import Machine
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.narration import Narrator
+from lab.world.world import (
     BACKUP_PROGRAM,
     RESTORE_PROGRAM,
     STATE,
@@ -35,8 +37,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.story.narration import Narrator
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

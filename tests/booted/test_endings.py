@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.machine.machine import Machine
+from lab.world.evidence import account_of, differences
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
+from lab.world.world import (
     RESTORE_UNIT,
     STATE,
     JournalLine,
@@ -23,8 +25,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.evidence import account_of, differences
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

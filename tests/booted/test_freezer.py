@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.machine.machine import Machine
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.world import (
     BACKUP_PROGRAM,
     OWNER_KEY,
     RESTORE_PROGRAM,
@@ -28,7 +29,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.life import BACKUP_UNIT, GATEWAY_UNIT
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.aws.server import EmbeddedAws
-from lab.instance.cgroups import cgroup_folders
-from lab.instance.compose_file import read_compose_file
-from lab.instance.machine import Machine
-from lab.instance.machine_host import MachineHost, MachinePlan
-from lab.instance.network import NAMESPACES
-from lab.instance.root_image import REPOSITORY, Gateway
+from lab.host.cgroups import cgroup_folders
+from lab.image.compose_file import read_compose_file
+from lab.image.root_image import REPOSITORY, Gateway
+from lab.machine.fleet import MachineHost, MachinePlan
+from lab.machine.machine import Machine
+from lab.machine.network import NAMESPACES
+from lab.moto.server import EmbeddedAws
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
@@ -29,7 +29,7 @@ import signal
 import time
 # A shell's background jobs, such as some CI's, are born deaf to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lab.instance.machine_host import MachineHost, MachinePlan
+from lab.machine.fleet import MachineHost, MachinePlan
 with MachineHost() as host:
     machine = host.add_machine(MachinePlan("i-0ddddddddddddddd1", "#cloud-config\\n{}\\n"), "http://127.0.0.1:1")
     machine.start()

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from lab.instance.machine import Machine
-from lab.story.deployed_world import (
+from lab.machine.machine import Machine
+from lab.world.evidence import Account, account_of, differences
+from lab.world.gateway_life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
+from lab.world.world import (
     OWNER_KEY,
     RESTORE_PROGRAM,
     STATE,
@@ -16,8 +18,6 @@ from lab.story.deployed_world import (
     until,
     write_note,
 )
-from lab.story.evidence import Account, account_of, differences
-from lab.story.life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

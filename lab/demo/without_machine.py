@@ -1,0 +1,60 @@
+"""The part of the story that needs no root: the same backup and restore commands on a scratch state folder."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from lab.world.deployment import REPOSITORY, Cloud
+from lab.world.evidence import account_of, differences
+from lab.world.narration import Narrator, ProofFailed
+
+
+def show_backup_and_restore(cloud: Cloud, say: Narrator) -> None:
+    """Back a scratch state up, lose it, restore it, and compare."""
+    with tempfile.TemporaryDirectory(prefix="openclaw-lab-") as folder:
+        state = Path(folder) / "state"
+        _make_state(state)
+        before = account_of(state, frozenset())
+        _run("openclaw-s3-backup.py", cloud, Path(folder), state)
+        state.rename(Path(folder) / "lost")
+        _run("openclaw-s3-restore.py", cloud, Path(folder), state)
+        rows = differences(before, account_of(state, frozenset()))
+        say.prove(f"a scratch state of {len(before)} paths is back bit for bit", not rows, "; ".join(rows))
+
+
+def _make_state(state: Path) -> None:
+    (state / "workspace").mkdir(parents=True)
+    (state / "workspace" / "notes.md").write_text("remember me\n")
+    (state / "empty").mkdir()
+    (state / "workspace" / "latest").symlink_to("notes.md")
+    with closing(sqlite3.connect(state / "openclaw.sqlite")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE facts (fact TEXT)")
+        database.execute("INSERT INTO facts VALUES ('remember me')")
+        database.commit()
+
+
+def _run(command: str, cloud: Cloud, folder: Path, state: Path) -> None:
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": cloud.aws.endpoint_url,
+        "OPENCLAW_AGENT_DIR": str(folder / "agent"),
+        # No metadata service is asked: the host name is the instance.
+        "OPENCLAW_INSTANCE_ID": "laptop",
+    }
+    done = subprocess.run(  # noqa: S603 - our own command
+        [
+            *(sys.executable, str(REPOSITORY / "scripts" / command)),
+            *("--bucket", cloud.bucket, "--region", cloud.aws.region, "--state-dir", str(state)),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ProofFailed(f"{command} failed: {done.stderr}")

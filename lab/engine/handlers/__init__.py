@@ -1,0 +1,31 @@
+"""The resource types that the embedded AWS serves: one handler each, grouped by service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.engine.handlers import (
+    autoscaling,
+    cloudwatch,
+    ec2_firewall,
+    ec2_launch,
+    ec2_network,
+    ec2_routing,
+    ecr,
+    iam,
+    logs,
+    s3,
+    s3_objects,
+    s3_settings,
+    sns,
+)
+from lab.engine.handlers.base import Handler
+
+HANDLERS: Mapping[str, Handler] = {
+    handler.type: handler
+    for group in (
+        s3, s3_settings, s3_objects, ec2_network, ec2_routing, ec2_firewall, ec2_launch, autoscaling, iam, ecr, sns,
+        logs, cloudwatch,
+    )
+    for handler in group.HANDLERS
+}  # fmt: skip

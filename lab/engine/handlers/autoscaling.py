@@ -1,0 +1,234 @@
+"""Auto Scaling groups, and the rolling refresh that moto does not do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.engine.errors import InvalidInput
+from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.engine.region import Cloud
+from lab.engine.shapes import INTEGER, SWITCH, TEXT, TEXTS, an_object, list_of, to_aws
+from lab.engine.state import Resource
+from lab.engine.values import Inputs, known_objects, known_text, known_texts
+
+NEWEST, DEFAULT = "$Latest", "$Default"
+SPECIFICATION = an_object(launchTemplateId=TEXT, launchTemplateName=TEXT, version=TEXT)
+OVERRIDE = an_object(instanceType=TEXT, launchTemplateSpecification=SPECIFICATION, weightedCapacity=TEXT)
+DISTRIBUTION = an_object(
+    onDemandAllocationStrategy=TEXT, onDemandBaseCapacity=INTEGER, onDemandPercentageAboveBaseCapacity=INTEGER,
+    spotAllocationStrategy=TEXT, spotInstancePools=INTEGER, spotMaxPrice=TEXT,
+)  # fmt: skip
+MIXED = an_object(
+    "launchTemplate",
+    launchTemplate=an_object(
+        "launchTemplateSpecification", launchTemplateSpecification=SPECIFICATION, overrides=list_of(OVERRIDE)
+    ),
+    instancesDistribution=DISTRIBUTION,
+)
+SPOT_STRATEGIES = ("lowest-price", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized")
+REFRESH = an_object(
+    "strategy",
+    strategy=TEXT,
+    preferences=an_object(
+        autoRollback=SWITCH, instanceWarmup=TEXT, maxHealthyPercentage=INTEGER, minHealthyPercentage=INTEGER,
+        scaleInProtectedInstances=TEXT, skipMatching=SWITCH, standbyInstances=TEXT,
+    ),
+    triggers=TEXTS,
+)  # fmt: skip
+OPTIONAL_CAPACITY = {
+    "capacityRebalance": "CapacityRebalance",
+    "defaultCooldown": "DefaultCooldown",
+    "healthCheckGracePeriod": "HealthCheckGracePeriod",
+    "healthCheckType": "HealthCheckType",
+    "terminationPolicies": "TerminationPolicies",
+    "protectFromScaleIn": "NewInstancesProtectedFromScaleIn",
+    "maxInstanceLifetime": "MaxInstanceLifetime",
+    "defaultInstanceWarmup": "DefaultInstanceWarmup",
+    "desiredCapacity": "DesiredCapacity",
+}
+NEVER_UPDATED = ("defaultCooldown", "terminationPolicies", "maxInstanceLifetime", "defaultInstanceWarmup")
+"""moto's UpdateAutoScalingGroup takes these without keeping them; they stay in the state."""
+
+
+class Group(Handler):
+    """An Auto Scaling group."""
+
+    type = "aws:autoscaling/group:Group"
+    shape = resource_inputs(
+        "maxSize minSize",
+        name=TEXT, namePrefix=TEXT, maxSize=INTEGER, minSize=INTEGER, desiredCapacity=INTEGER, availabilityZones=TEXTS,
+        vpcZoneIdentifiers=TEXTS, launchTemplate=an_object(id=TEXT, name=TEXT, version=TEXT),
+        mixedInstancesPolicy=MIXED, capacityRebalance=SWITCH, defaultCooldown=INTEGER, defaultInstanceWarmup=INTEGER,
+        forceDelete=SWITCH, healthCheckGracePeriod=INTEGER, healthCheckType=TEXT, instanceRefresh=REFRESH,
+        instanceMaintenancePolicy=an_object(
+            "maxHealthyPercentage minHealthyPercentage", maxHealthyPercentage=INTEGER, minHealthyPercentage=INTEGER
+        ),
+        ignoreFailedScalingActivities=SWITCH, maxInstanceLifetime=INTEGER, protectFromScaleIn=SWITCH,
+        suspendedProcesses=TEXTS, terminationPolicies=TEXTS, waitForCapacityTimeout=TEXT,
+        tags=list_of(an_object("key value propagateAtLaunch", key=TEXT, value=TEXT, propagateAtLaunch=SWITCH)),
+    )  # fmt: skip
+    replace_on = frozenset({"name", "namePrefix"})
+    name_key = "name"
+
+    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+        """Refuse sizes out of order, unknown types, mixed architectures, and types that the zones do not offer."""
+        _check_sizes(inputs)
+        if "launchTemplate" in inputs and "mixedInstancesPolicy" in inputs:
+            raise InvalidInput("a group has either launchTemplate or mixedInstancesPolicy")
+        policy = inputs.get("mixedInstancesPolicy")
+        if isinstance(policy, dict):
+            _check_strategy(policy.get("instancesDistribution"))
+        _check_types(cloud, inputs)
+
+    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+        """Create the group, which launches its instances."""
+        group = physical_name(name, inputs)
+        optional = {aws: inputs[key] for key, aws in OPTIONAL_CAPACITY.items() if key in inputs}
+        cloud.client("autoscaling").create_auto_scaling_group(
+            AutoScalingGroupName=group, Tags=_tags(group, inputs), **_launching(inputs), **_sizes(inputs), **optional
+        )
+        self._suspend(cloud, group, [], inputs)
+        return Created(group, self.read(cloud, group) or {})
+
+    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+        """Change the group; a new launch template version rolls its instances if a refresh is configured."""
+        autoscaling = cloud.client("autoscaling")
+        optional = {
+            aws: inputs[key] for key, aws in OPTIONAL_CAPACITY.items() if key in inputs and key not in NEVER_UPDATED
+        }
+        # As the provider does: what somebody else has scaled is left alone by an update of something else.
+        if inputs.get("desiredCapacity") == current.inputs.get("desiredCapacity"):
+            optional.pop("DesiredCapacity", None)
+        autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName=current.id, **_launching(inputs), **_sizes(inputs), **optional
+        )
+        kept = {tag["key"] for tag in inputs.get("tags") or []}
+        stale = [tag for tag in _tags(current.id, current.inputs) if tag["Key"] not in kept]
+        if stale:
+            autoscaling.delete_tags(Tags=stale)
+        if inputs.get("tags"):
+            autoscaling.create_or_update_tags(Tags=_tags(current.id, inputs))
+        self._suspend(cloud, current.id, current.inputs.get("suspendedProcesses") or [], inputs)
+        if "instanceRefresh" in inputs and _refresh_triggered(current.inputs, inputs):
+            roll_instances(cloud, current.id)
+        return self.read(cloud, current.id) or {}
+
+    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+        """Return an existing group's names and sizes."""
+        answer = cloud.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[identifier])
+        if not answer["AutoScalingGroups"]:
+            return None
+        found = answer["AutoScalingGroups"][0]
+        return {
+            "arn": found["AutoScalingGroupARN"],
+            "name": identifier,
+            "availabilityZones": found["AvailabilityZones"],
+            "desiredCapacity": found["DesiredCapacity"],
+            "healthCheckType": found.get("HealthCheckType", "EC2"),
+            "vpcZoneIdentifiers": [each for each in found.get("VPCZoneIdentifier", "").split(",") if each],
+            "region": cloud.region,
+        }
+
+    def delete(self, cloud: Cloud, current: Resource) -> None:
+        """Delete the group and its instances."""
+        with ignoring_gone():
+            cloud.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=current.id, ForceDelete=True)
+
+    def _suspend(self, cloud: Cloud, group: str, old: list[str], inputs: Inputs) -> None:
+        new = inputs.get("suspendedProcesses") or []
+        if set(old) - set(new):
+            cloud.client("autoscaling").resume_processes(
+                AutoScalingGroupName=group, ScalingProcesses=sorted(set(old) - set(new))
+            )
+        if new:
+            cloud.client("autoscaling").suspend_processes(AutoScalingGroupName=group, ScalingProcesses=new)
+
+
+def roll_instances(cloud: Cloud, group: str) -> None:
+    """Emulate StartInstanceRefresh, which moto does not know: one after the other, old instances end.
+
+    The group itself launches each successor, from the template version that it names by now.
+    """
+    answer = cloud.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])
+    for instance in answer["AutoScalingGroups"][0]["Instances"]:
+        cloud.client("ec2").terminate_instances(InstanceIds=[instance["InstanceId"]])
+
+
+def _refresh_triggered(old: Inputs, new: Inputs) -> bool:
+    """A refresh starts at a change of the launch template or mixed instances policy, and of what `triggers` names."""
+    triggers = new["instanceRefresh"].get("triggers") or []
+    watched = ("launchTemplate", "mixedInstancesPolicy", *("tags" if each == "tag" else each for each in triggers))
+    return any(old.get(key) != new.get(key) for key in watched)
+
+
+def _launching(inputs: Inputs) -> dict[str, Any]:
+    request: dict[str, Any] = {}
+    if "mixedInstancesPolicy" in inputs:
+        request["MixedInstancesPolicy"] = to_aws(MIXED, inputs["mixedInstancesPolicy"])
+    if "launchTemplate" in inputs:
+        template = inputs["launchTemplate"]
+        names = {"id": "LaunchTemplateId", "name": "LaunchTemplateName", "version": "Version"}
+        request["LaunchTemplate"] = {aws: str(template[key]) for key, aws in names.items() if template.get(key)}
+    if inputs.get("vpcZoneIdentifiers"):
+        request["VPCZoneIdentifier"] = ",".join(inputs["vpcZoneIdentifiers"])
+    if inputs.get("availabilityZones"):
+        request["AvailabilityZones"] = inputs["availabilityZones"]
+    return request
+
+
+def _sizes(inputs: Inputs) -> dict[str, int]:
+    return {"MinSize": inputs["minSize"], "MaxSize": inputs["maxSize"]}
+
+
+def _tags(group: str, inputs: Inputs) -> list[dict[str, Any]]:
+    return [
+        {
+            "ResourceId": group,
+            "ResourceType": "auto-scaling-group",
+            "Key": tag["key"],
+            "Value": tag["value"],
+            "PropagateAtLaunch": tag["propagateAtLaunch"] in (True, "true"),
+        }
+        for tag in inputs.get("tags") or []
+    ]
+
+
+def _check_sizes(inputs: Inputs) -> None:
+    least, most = inputs.get("minSize"), inputs.get("maxSize")
+    wanted = inputs.get("desiredCapacity", least)
+    if (
+        isinstance(least, int)
+        and isinstance(most, int)
+        and isinstance(wanted, int)
+        and not 0 <= least <= wanted <= most
+    ):
+        raise InvalidInput(f"sizes must rise from 0: min {least}, desired {wanted}, max {most}")
+
+
+def _check_strategy(distribution: Any) -> None:
+    strategy = known_text(distribution.get("spotAllocationStrategy")) if isinstance(distribution, dict) else None
+    if strategy is not None and strategy not in SPOT_STRATEGIES:
+        raise InvalidInput(f"the spot allocation strategy is one of {', '.join(SPOT_STRATEGIES)}, not '{strategy}'")
+
+
+def _check_types(cloud: Cloud, inputs: Inputs) -> None:
+    policy = inputs.get("mixedInstancesPolicy")
+    launch = policy.get("launchTemplate") if isinstance(policy, dict) else None
+    overrides = known_objects(launch.get("overrides")) if isinstance(launch, dict) else []
+    types = [name for name in (known_text(each.get("instanceType")) for each in overrides) if name is not None]
+    families = {name: tuple(cloud.instance_type(name)["ProcessorInfo"]["SupportedArchitectures"]) for name in types}
+    if families and not set.intersection(*(set(each) for each in families.values())):
+        listed = ", ".join(f"{name} ({'/'.join(each)})" for name, each in families.items())
+        raise InvalidInput(f"the instance types have no architecture in common: {listed}")
+    subnets = known_texts(inputs.get("vpcZoneIdentifiers"))
+    zones = set(known_texts(inputs.get("availabilityZones")))
+    if subnets and types:
+        found = cloud.client("ec2").describe_subnets(SubnetIds=subnets)["Subnets"]
+        zones |= {subnet["AvailabilityZone"] for subnet in found}
+    for zone in sorted(zones):
+        cloud.check_zone(zone)
+        if types and not any(zone in cloud.zones_with_type(name) for name in types):
+            raise InvalidInput(f"the zone {zone} offers none of {', '.join(types)}")
+
+
+HANDLERS = (Group(),)

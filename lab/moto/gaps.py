@@ -1,0 +1,237 @@
+"""What moto leaves out of AWS and the lab leans on; applied inside the server's process by `close_gaps()`.
+
+Each function closes one gap and says why. Where moto is merely too permissive, the handlers check instead.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+DELETE_OBJECTS_LIMIT = 1000
+CONNECTION_FACTS = {"aws:securetransport": "true", "s3:tlsversion": "1.3"}
+
+
+def close_gaps() -> None:
+    """Close all of them; call once, before the server starts."""
+    honour_connection_conditions()
+    decide_conditional_writes_one_at_a_time()
+    limit_delete_objects()
+    hide_folders_of_deleted_keys()
+    launch_from_the_whole_template()
+    keep_user_data_of_later_versions()
+    parse_managed_policies_once()
+    list_own_services_once()
+    parse_timestamps_once()
+
+
+def without_satisfied_denies(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a bucket policy without the statements whose conditions on the connection do not hold here.
+
+    The lab's loopback or bridge counts as TLS 1.3, since its bytes never leave the machine.
+    """
+    statements = policy.get("Statement", [])
+    if isinstance(statements, dict):
+        statements = [statements]
+    kept = []
+    for statement in statements:
+        conditions = {operator: dict(block) for operator, block in (statement.get("Condition") or {}).items()}
+        holds = True
+        for operator, block in conditions.items():
+            for key in [key for key in block if key.lower() in CONNECTION_FACTS]:
+                holds = holds and _holds(operator, CONNECTION_FACTS[key.lower()], block.pop(key))
+        if holds:
+            remaining = {operator: block for operator, block in conditions.items() if block}
+            rest = {key: value for key, value in statement.items() if key != "Condition"}
+            kept.append(rest | ({"Condition": remaining} if remaining else {}))
+    return policy | {"Statement": kept}
+
+
+def _holds(operator: str, fact: str, wanted: object) -> bool:
+    values = [str(value).lower() for value in (wanted if isinstance(wanted, list) else [wanted])]
+    comparisons: dict[str, Callable[[str], bool]] = {
+        "Bool": lambda value: value == fact,
+        "BoolIfExists": lambda value: value == fact,
+        "StringEquals": lambda value: value == fact,
+        "NumericLessThan": lambda value: float(fact) < float(value),
+        "NumericLessThanEquals": lambda value: float(fact) <= float(value),
+        "NumericGreaterThanEquals": lambda value: float(fact) >= float(value),
+    }
+    comparison = comparisons.get(operator)
+    # An operator that is not known here counts as satisfied, so that a Deny stays a Deny.
+    return comparison is None or any(comparison(value) for value in values)
+
+
+def honour_connection_conditions() -> None:
+    """Bucket policies: moto ignores `Condition`, so a TLS-only Deny would block every object call."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+    from moto.s3.models import FakeBucket
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = without_satisfied_denies(json.loads(self.policy))
+        evaluated = IAMPolicy(json.dumps(policy))
+        return evaluated.is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def decide_conditional_writes_one_at_a_time() -> None:
+    """PutObject with If-Match or If-None-Match: moto's threads check first and write later, so two racers could win."""
+    from moto.s3.responses import S3Response
+
+    original = S3Response.put_object
+    lock = threading.Lock()
+
+    def put_object(self: S3Response) -> Any:
+        if self.headers.get("If-Match") or self.headers.get("If-None-Match"):
+            with lock:
+                return original(self)
+        return original(self)
+
+    S3Response.put_object = put_object  # type: ignore[method-assign]
+
+
+def limit_delete_objects() -> None:
+    """DeleteObjects: AWS refuses more than 1,000 keys in one request, moto takes any number."""
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response_delete_keys
+
+    def delete_keys(self: S3Response, bucket_name: str, authenticated: bool = True) -> Any:
+        if self.body.count(b"<Object>") > DELETE_OBJECTS_LIMIT:
+            raise MalformedXML
+        return original(self, bucket_name, authenticated)
+
+    S3Response._bucket_response_delete_keys = delete_keys  # type: ignore[method-assign]
+
+
+def hide_folders_of_deleted_keys() -> None:
+    """In a versioned bucket moto still lists a prefix whose every key is deleted; S3 does not."""
+    from moto.s3.models import FakeDeleteMarker, S3Backend
+
+    original = S3Backend.list_objects
+
+    def list_objects(self: Any, bucket: Any, *rest: Any, **options: Any) -> Any:
+        shown = copy.copy(bucket)
+        shown.keys = {name: key for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)}
+        return original(self, shown, *rest, **options)
+
+    S3Backend.list_objects = list_objects  # type: ignore[method-assign]
+
+
+def launch_from_the_whole_template() -> None:
+    """Auto Scaling: moto's instances take only image, type, user-data and tags from their launch template.
+
+    Metadata options, instance profile, security groups, the public address and the spot lifecycle are added, so that
+    what the lab reads back from an instance is what AWS would show. An instance type comes from the first override.
+    """
+    from moto.autoscaling.models import FakeAutoScalingGroup
+    from moto.ec2.models.instances import MetadataOptions
+
+    original_launch = FakeAutoScalingGroup.replace_autoscaling_group_instances
+    original_type = FakeAutoScalingGroup.instance_type
+
+    def instance_type(self: FakeAutoScalingGroup) -> str:
+        overrides = (self.mixed_instances_policy or {}).get("LaunchTemplate", {}).get("Overrides") or [{}]
+        return str(overrides[0].get("InstanceType") or original_type.fget(self))  # type: ignore[attr-defined]
+
+    def launch(self: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]) -> None:
+        before = len(self.instance_states)
+        original_launch(self, count_needed, propagated_tags)
+        if self.ec2_launch_template is None:
+            return
+        version = self.ec2_launch_template.get_version(self.launch_template_version)
+        template = version.data
+        interface = (template.get("NetworkInterfaces") or [{}])[0]
+        for state in self.instance_states[before:]:
+            instance: Any = state.instance
+            instance.add_tags({"aws:ec2launchtemplate:version": str(version.number)})
+            if template.get("MetadataOptions"):
+                instance.metadata_options = MetadataOptions(template["MetadataOptions"])
+            groups = template.get("SecurityGroupIds") or interface.get("Groups") or interface.get("SecurityGroupId")
+            if groups and instance.nics:
+                found = [self.ec2_backend.get_security_group_from_id(group) for group in groups]
+                instance.security_groups = [group for group in found if group is not None]
+                instance.nics[0]._group_set = []
+            profile = template.get("IamInstanceProfile")
+            if profile:
+                self.ec2_backend.associate_iam_instance_profile(
+                    instance.id,
+                    iam_instance_profile_name=profile.get("Name"),
+                    iam_instance_profile_arn=profile.get("Arn"),
+                )
+            if _is_spot(self.mixed_instances_policy, template):
+                instance.lifecycle = "spot"
+
+    FakeAutoScalingGroup.replace_autoscaling_group_instances = launch  # type: ignore[method-assign]
+    FakeAutoScalingGroup.instance_type = property(instance_type)  # type: ignore[assignment]
+
+
+def keep_user_data_of_later_versions() -> None:
+    """Launch templates: moto keeps user-data of versions after the first in a type that its own launch rejects."""
+    from moto.core.types import Base64EncodedString
+    from moto.ec2.models.launch_templates import LaunchTemplate
+
+    original = LaunchTemplate.create_version
+
+    def create_version(self: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
+        if isinstance(data.get("UserData"), str):
+            data = data | {"UserData": Base64EncodedString(data["UserData"])}
+        return original(self, data, description)
+
+    LaunchTemplate.create_version = create_version  # type: ignore[method-assign]
+
+
+def parse_managed_policies_once() -> None:
+    """IAM: moto parses AWS's 1,200 managed policies again after every reset, which takes most of a second."""
+    from moto.iam.models import IAMBackend
+
+    original = IAMBackend._init_aws_policies
+    parsed: dict[tuple[str, str], list[Any]] = {}
+
+    def init_aws_policies(self: IAMBackend) -> list[Any]:
+        key = (self.account_id, self.region_name)
+        if key not in parsed:
+            parsed[key] = original(self)
+        # Copies, because an attachment is counted in the policy itself.
+        return [copy.copy(policy) for policy in parsed[key]]
+
+    IAMBackend._init_aws_policies = init_aws_policies  # type: ignore[method-assign]
+
+
+def list_own_services_once() -> None:
+    """Every service: moto lists its own folder twice for each request, which takes a quarter of a small one."""
+    from moto import backends
+
+    services = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: services
+
+
+def parse_timestamps_once() -> None:
+    """S3: moto keeps times as text and parses each for every listing, which takes a third of it."""
+    from botocore.utils import parse_to_aware_datetime
+
+    from moto.core.serialize import TimestampSerializer
+
+    convert = TimestampSerializer._convert_timestamp_to_str
+    parse = functools.lru_cache(maxsize=16_384)(parse_to_aware_datetime)
+
+    def convert_timestamp_to_str(self: TimestampSerializer, value: Any, timestamp_format: str) -> str:
+        return convert(self, parse(value) if isinstance(value, str) else value, timestamp_format)
+
+    TimestampSerializer._convert_timestamp_to_str = convert_timestamp_to_str  # type: ignore[method-assign]
+
+
+def _is_spot(policy: dict[str, Any] | None, template: dict[str, Any]) -> bool:
+    if (template.get("InstanceMarketOptions") or {}).get("MarketType") == "spot":
+        return True
+    distribution = (policy or {}).get("InstancesDistribution") or {}
+    share = distribution.get("OnDemandPercentageAboveBaseCapacity", 100)
+    return int(share) == 0 and int(distribution.get("OnDemandBaseCapacity") or 0) == 0

@@ -1,0 +1,4 @@
+"""The HTML report of the drills: records, layout, rendering.
+
+It imports nothing of the lab; a record is all it needs.
+"""

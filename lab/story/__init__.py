@@ -1,7 +1,0 @@
-"""`make lab`: the whole life of an instance on this machine, told while it happens."""
-
-import sys
-from pathlib import Path
-
-# Appended, never put first: the repository has a folder named like the standard library's `platform`.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))

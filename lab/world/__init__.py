@@ -1,0 +1,4 @@
+"""Both stacks deployed in the embedded AWS, with their instances booted.
+
+Demo, drills and booted tests share it.
+"""

@@ -1,0 +1,233 @@
+"""What drills and booted tests share: both stacks in one embedded AWS, and the machine that runs the group's instance.
+
+Whatever does not come about raises ProofFailed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.host.commands import require_success
+from lab.host.gateway_engine import Engine
+from lab.machine.fleet import MachineHost
+from lab.machine.hypervisor import Hypervisor
+from lab.machine.machine import Machine
+from lab.moto.server import EmbeddedAws
+from lab.world.deployment import Cloud, deploy, group_name, wait_for
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
+from lab.world.gateway_life import is_active as is_active
+from lab.world.gateway_life import last_run as last_run
+from lab.world.narration import Narrator, ProofFailed
+
+OWNER_KEY = "owner.json"
+STATE = "/opt/openclaw/.openclaw"
+BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
+RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
+RESTORE_UNIT = "openclaw-s3-restore.service"
+SECONDS_FOR_EACH_BACKUP = 1.1
+GATEWAY_SECONDS = 120
+CGROUPS = "/sys/fs/cgroup/system.slice"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One line of a journal: microseconds on the kernel's monotonic clock, the unit it is about, and what it says."""
+
+    at: int
+    unit: str
+    text: str
+
+
+@dataclass(slots=True)
+class World:
+    """One embedded AWS with both stacks, and the group's instance on this host."""
+
+    host: MachineHost
+    aws: EmbeddedAws
+    cloud: Cloud
+    hypervisor: Hypervisor
+    scratch: Path
+
+    @property
+    def s3(self) -> Any:
+        """A boto3 S3 client."""
+        return self.aws.client("s3")
+
+    @property
+    def bucket(self) -> str:
+        """The backup bucket."""
+        return self.cloud.bucket
+
+    def ready_machine(self) -> Machine:
+        """The group's instance with its gateway ready, booted if need be."""
+        if not self.host.machines or not _may_get_ready(self.host.only_machine()):
+            self.lose_machine()
+            self.boot_replacement()
+        machine = self.host.only_machine()
+        if not machine.is_running:
+            machine.start()
+        require(machine.wait_for_cloud_init().succeeded, machine.console_end())
+        machine.path(HOLD).unlink(missing_ok=True)
+        machine.wait_for_gateway(GATEWAY_SECONDS)
+        return machine
+
+    def boot_replacement(self) -> Machine:
+        """Boot what the group has put in the place of an instance that is gone; returns once its init runs."""
+        until("a replacement", lambda: bool(self.hypervisor.reconcile().booted))
+        return self.host.only_machine()
+
+    def lose_machine(self) -> None:
+        """Let the instance vanish without a warning."""
+        for instance_id in self.host.machines:
+            self.hypervisor.power_cut(instance_id)
+
+    def resize_group(self, size: int) -> None:
+        """Let the stack's group hold this many instances (two is what its template never would)."""
+        self.aws.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=group_name(self.cloud), MaxSize=max(size, 1), DesiredCapacity=size
+        )
+
+    def keys(self, prefix: str = "") -> set[str]:
+        """The keys of the backup bucket below a prefix."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {row["Key"] for page in pages for row in page.get("Contents", [])}
+
+    def history(self, prefix: str = "") -> set[tuple[str, str, str]]:
+        """Every write and every deletion there has been: key, version and ETag (the bucket keeps them for days)."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {
+            (row["Key"], row["VersionId"], row.get("ETag", "deleted"))
+            for page in pages
+            for row in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        }
+
+    def body(self, key: str) -> bytes:
+        """An object's bytes."""
+        body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def owner(self) -> dict[str, Any]:
+        """The owner record."""
+        record: dict[str, Any] = json.loads(self.body(OWNER_KEY))
+        return record
+
+    def complete_snapshots(self) -> list[str]:
+        """Names of the snapshots that have a manifest, from old to new."""
+        return sorted(key.split("/")[1] for key in self.keys("snapshots/") if key.endswith("/manifest.json"))
+
+
+@contextmanager
+def deployed_world(say: Narrator, scratch: Path, *, engine: Engine | None = None) -> Iterator[World]:
+    """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
+    with MachineHost(say.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
+        cloud = deploy(aws, scratch / "engine", say)
+        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
+        yield World(host, aws, cloud, hypervisor, scratch)
+
+
+def _may_get_ready(machine: Machine) -> bool:
+    # A test that failed half-way may have left the gateway stopped.
+    if not machine.is_running:
+        return True
+    state = machine.run(["systemctl", "is-active", GATEWAY_UNIT]).stdout.strip()
+    return state in ("active", "activating") or not machine.path("/run/cloud-init/result.json").exists()
+
+
+def require(holds: bool, otherwise: str) -> None:
+    """Go on only if something holds; `otherwise` says what is the matter if it does not."""
+    if not holds:
+        raise ProofFailed(otherwise)
+
+
+def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:
+    """Poll until `check()` is true; fail after `seconds`."""
+    wait_for(what, check, seconds, every)
+
+
+def sh(machine: Machine, script: str, *, seconds: float = 120) -> str:
+    """Run a line of shell inside as a person at a root prompt would; it must succeed; returns what it printed."""
+    done = machine.run(["bash", "-c", script], timeout_seconds=seconds)
+    require(done.exit_code == 0, f"{script!r} ended with {done.exit_code}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def back_up(machine: Machine) -> dict[str, Any]:
+    """Run the backup unit as its timer does; it must succeed; returns the line it logged."""
+    began = time.monotonic()
+    done = machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=180)
+    require(done.exit_code == 0, machine.journal(BACKUP_UNIT, lines=20))
+    # Snapshots are named by the second: more than one in each would run out of names before the minute's end.
+    time.sleep(max(0.0, SECONDS_FOR_EACH_BACKUP - (time.monotonic() - began)))
+    return last_run(machine, "backup")
+
+
+def last_restore(machine: Machine) -> dict[str, Any]:
+    """The log line of the last run that restored or verified something (each start of the gateway logs one too)."""
+    lines = machine.path("/var/log/openclaw/restore.log").read_text().splitlines()
+    found: list[dict[str, Any]] = [line for line in map(json.loads, lines) if "source" in line]
+    require(bool(found), f"{machine.instance_id} has restored nothing: {lines[-3:]}")
+    return found[-1]
+
+
+def unit_properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit as `systemctl show` has them."""
+    shown = sh(machine, f"systemctl show --property={','.join(names)} {unit}")
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def journal_lines(machine: Machine, *arguments: str) -> list[JournalLine]:
+    """The journal of a running machine, parsed; the arguments choose a part of it."""
+    done = machine.run(["journalctl", "--no-pager", "--output=json", *arguments], timeout_seconds=120)
+    return parsed_journal(done.stdout)
+
+
+def parsed_journal(json_lines: str) -> list[JournalLine]:
+    """The lines of `journalctl --output=json`; those of systemd about a unit count as the unit's."""
+    rows = [json.loads(line) for line in json_lines.splitlines() if line.startswith("{")]
+    return [
+        JournalLine(
+            int(row["__MONOTONIC_TIMESTAMP"]), str(row.get("UNIT") or row.get("_SYSTEMD_UNIT")), str(row["MESSAGE"])
+        )
+        for row in rows
+        if "MESSAGE" in row
+    ]
+
+
+def journal_of_a_disk(disk: Path) -> list[JournalLine]:
+    """The journal that a machine which is off has left on its disk."""
+    read = ["journalctl", f"--directory={disk / 'var/log/journal'}", "--no-pager", "--output=json"]
+    return parsed_journal(require_success(read))
+
+
+def moment(lines: list[JournalLine], unit: str, text: str) -> int:
+    """When a unit's journal first said something."""
+    found = [line.at for line in lines if line.unit == unit and text in line.text]
+    require(bool(found), f"{unit} never said {text!r}: {[line.text for line in lines if line.unit == unit]}")
+    return found[0]
+
+
+def is_frozen(machine: Machine) -> bool:
+    """Whether the gateway stands still."""
+    return "frozen 1" in machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.events").read_text()
+
+
+def backup_processes(machine: Machine) -> list[int]:
+    """The processes of the backup unit, as the host numbers them; none when it has ended."""
+    try:
+        return sorted(map(int, machine.path(f"{CGROUPS}/{BACKUP_UNIT}/cgroup.procs").read_text().split()))
+    except OSError:
+        # The unit ended, and its group with it: "no such file" before the look, "no such device" during it.
+        return []
+
+
+def write_note(machine: Machine, path: str, text: str) -> None:
+    """Write a small file of the state as the gateway's user does."""
+    target = machine.path(f"{STATE}/{path}")
+    folder = f"{STATE}/{path}".rsplit("/", 1)[0]
+    sh(machine, f"install -d -o 1000 -g 1000 -m 0755 '{folder}'")
+    target.write_text(text)
+    sh(machine, f"chown 1000:1000 '{STATE}/{path}'")

@@ -1,1 +1,0 @@
-"""What the commands do: back up, restore, prune, watch."""

@@ -1,0 +1,264 @@
+"""What an agent remembers on its machine: this boot's ownership, the last manifest, and work that was cut short.
+
+Every file is replaced whole (write, sync, rename), so that a crash leaves the old one or the new one.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from openclaw_agent.errors import LocalStorageError, ManifestInvalid, Refused
+from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
+from openclaw_agent.snapshot.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class BootRecord:
+    """The ownership that this boot claimed, and whether its restore has finished.
+
+    `boot_id` is "" until it has; `claimed_in` is the boot that made the claim.
+    """
+
+    boot_id: str
+    instance_id: str
+    bucket: str
+    epoch: int
+    restored: bool
+    claimed_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRecord:
+    """The ETag that `latest/manifest.json` had after this machine's last write or restore ("" for none)."""
+
+    bucket: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """The run whose snapshot's folder is known to hold what its manifest says."""
+
+    bucket: str
+    snapshot: str
+    created: str
+    epoch: int
+    instance_id: str
+
+    @classmethod
+    def of(cls, bucket: str, manifest: Manifest) -> Self:
+        """The run that made a manifest."""
+        return cls(bucket, manifest.snapshot, manifest.created, manifest.epoch, manifest.instance_id)
+
+
+class LocalMemory:
+    """The agent's own folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def clone_dir(self) -> Path:
+        """Where captured files wait for their upload."""
+        return self.folder / "clone"
+
+    def prepare(self) -> None:
+        """Create the folder.
+
+        Raises:
+            LocalStorageError: when it cannot be created or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as problem:
+            raise LocalStorageError(
+                f"The agent's folder {self.folder} cannot be created ({problem.strerror}); "
+                "run as root, or set OPENCLAW_AGENT_DIR to a folder of yours."
+            ) from problem
+
+    @contextlib.contextmanager
+    def locked(self, *, wait: bool) -> Iterator[None]:
+        """Hold the one lock under which backups and restores run; the kernel frees it when the process dies.
+
+        Raises:
+            Refused: when another run holds it and `wait` is false.
+        """
+        self.prepare()
+        with self._opened_lock() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as held:
+                raise Refused("Another backup or restore is running on this machine; this one did nothing.") from held
+            yield
+
+    def _opened_lock(self) -> IO[str]:
+        try:
+            return (self.folder / "lock").open("w")
+        except OSError as problem:
+            raise LocalStorageError(
+                f"The agent's folder {self.folder} cannot be written ({problem.strerror}); "
+                "run as root, or set OPENCLAW_AGENT_DIR to a folder of yours."
+            ) from problem
+
+    def boot(self) -> BootRecord | None:
+        """This machine's last boot record, if it is readable."""
+        fields = self._read_json("boot.json")
+        try:
+            return BootRecord(**fields) if fields else None
+        except TypeError:
+            return None
+
+    def write_boot(self, record: BootRecord) -> None:
+        """Replace the boot record."""
+        self._write("boot.json", [json.dumps(asdict(record)).encode()])
+
+    def latest(self) -> LatestRecord | None:
+        """What this machine last knew of `latest/`."""
+        fields = self._read_json("latest.json")
+        try:
+            return LatestRecord(**fields) if fields else None
+        except TypeError:
+            return None
+
+    def base(self) -> Manifest | None:
+        """The manifest of the last snapshot this machine committed or restored."""
+        try:
+            with (self.folder / "base-manifest.json").open("rb") as lines:
+                return decode_manifest(lines)
+        except (OSError, ManifestInvalid):
+            return None
+
+    def remember(
+        self, base: Manifest, latest: LatestRecord, *, latest_holds_base: bool, snapshot_holds_base: bool
+    ) -> None:
+        """Take `base` as what is in place, and note which folders of the bucket are known to hold it.
+
+        The note that `latest/` must be written anew comes first, and that the snapshot may be copied from comes last: a
+        crash in between must never leave a base that the next backup takes for what these folders hold.
+        """
+        if not latest_holds_base:
+            self.latest_is_being_written()
+        self.remember_base(base)
+        self.remember_latest(latest)
+        if latest_holds_base:
+            self.latest_is_whole()
+        if snapshot_holds_base:
+            self._write("copy-source.json", [json.dumps(asdict(CopySource.of(latest.bucket, base))).encode()])
+
+    def may_copy_from(self, base: Manifest, bucket: str) -> bool:
+        """Whether the snapshot's folder in `bucket` is known to hold what `base` says.
+
+        Names are minutes, and every stack backs up on the same ones: a manifest that came from elsewhere names a folder
+        that may hold something else here.
+        """
+        return self._read_json("copy-source.json") == asdict(CopySource.of(bucket, base))
+
+    def remember_base(self, base: Manifest) -> None:
+        """Take `base` as the last snapshot, with what tells its files unread."""
+        self._write("base-manifest.json", encode_manifest(base))
+
+    def remember_latest(self, latest: LatestRecord) -> None:
+        """Take what is in `latest/` now as known."""
+        self._write("latest.json", [json.dumps(asdict(latest)).encode()])
+
+    def forget_base(self) -> None:
+        """Drop what is remembered of S3, so that the next backup uploads everything."""
+        for name in ("base-manifest.json", "latest.json"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def latest_is_being_written(self, snapshot: str = "") -> None:
+        """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
+        self._write("latest-torn", [snapshot.encode()])
+
+    def latest_is_whole(self) -> None:
+        """Take the note back."""
+        (self.folder / "latest-torn").unlink(missing_ok=True)
+
+    def latest_under_way(self) -> str | None:
+        """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""
+        try:
+            return (self.folder / "latest-torn").read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return ""
+
+    @property
+    def latest_may_be_torn(self) -> bool:
+        """Whether `latest/` is not known to hold the base."""
+        return self.latest_under_way() is not None
+
+    def remember_left_behind(self, keys: Sequence[str]) -> None:
+        """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""
+        self._write("left-behind.json", [json.dumps({"keys": list(keys)}).encode()])
+
+    def left_behind(self) -> frozenset[str]:
+        """The keys that `remember_left_behind` noted."""
+        keys = self._read_json("left-behind.json").get("keys", [])
+        return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
+
+    def fresh_clone_dir(self) -> Path:
+        """An empty folder for captured files; what an earlier run left there is removed.
+
+        Raises:
+            LocalStorageError: when it cannot be created.
+        """
+        self.drop_clone()
+        try:
+            self.clone_dir.mkdir(mode=0o700)
+        except OSError as problem:
+            raise LocalStorageError(f"The folder {self.clone_dir} cannot be created ({problem.strerror}).") from problem
+        return self.clone_dir
+
+    def drop_clone(self) -> None:
+        """Remove captured files."""
+        shutil.rmtree(self.clone_dir, ignore_errors=True)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            fields = json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return fields if isinstance(fields, dict) else {}
+
+    def _write(self, name: str, chunks: Iterable[bytes]) -> None:
+        replace_file(self.folder / name, chunks)
+
+
+def replace_file(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
+    """Write a file so that a crash leaves the old content or the new, never a part.
+
+    Raises:
+        LocalStorageError: when the disk is full or read-only; the old file is untouched.
+    """
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        with unfinished.open("wb") as out:
+            os.fchmod(out.fileno(), mode)
+            for chunk in chunks:
+                out.write(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(path)
+        sync_folder(path.parent)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise LocalStorageError(
+            f"{path} cannot be written ({problem.strerror}); free some space or make the disk writable."
+        ) from problem
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,40 @@
+"""What is known of the last backup: the state it held, and which folders of this bucket are known to hold it. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from openclaw_agent.backup.plan import differs
+from openclaw_agent.capture.capture import Capture
+from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.names import parse_snapshot_name
+
+
+@dataclass(frozen=True, slots=True)
+class LastBackup:
+    """`snapshot_holds_it` and `latest_holds_it` are True only where that is known."""
+
+    manifest: Manifest | None
+    snapshot_holds_it: bool
+    latest_holds_it: bool
+
+    @property
+    def copy_source(self) -> Manifest | None:
+        """The manifest of a snapshot whose objects may be copied."""
+        return self.manifest if self.snapshot_holds_it else None
+
+
+NOTHING_KNOWN = LastBackup(None, snapshot_holds_it=False, latest_holds_it=False)
+
+
+def is_due(capture: Capture, last: LastBackup, now: datetime) -> bool:
+    """Whether a state is worth a new snapshot."""
+    base = last.manifest
+    if base is None or not last.snapshot_holds_it or not last.latest_holds_it:
+        return True
+    taken_at = parse_snapshot_name(base.snapshot)
+    if taken_at is None or taken_at.date() != now.date():
+        # The first snapshot of a UTC day stands for that day in the daily tier.
+        return True
+    if {(row.path, row.sha256) for row in capture.damaged} != {(row.path, row.sha256) for row in base.damaged}:
+        return True
+    return differs(capture.entries, base.entries)

@@ -1,0 +1,56 @@
+"""Databases that failed their check at capture: where their bytes as found lie, and what is said of them. Pure."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from openclaw_agent.capture.capture import Damage
+from openclaw_agent.errors import DatabaseDamaged
+from openclaw_agent.snapshot.keys import DAMAGED_PREFIX
+from openclaw_agent.snapshot.manifest import DamagedDatabase, Manifest
+from openclaw_agent.snapshot.names import snapshot_prefix
+from openclaw_agent.sqlite.files import JOURNAL_SUFFIX, WAL_SUFFIX
+from openclaw_agent.store.transfers import Upload
+
+
+def described(damaged: Sequence[Damage], last: Manifest | None) -> tuple[DamagedDatabase, ...]:
+    """The manifest's rows; each names the last snapshot if that has a good copy, which the new one then holds too."""
+    known = last.by_path() if last and damaged else {}
+    rows = []
+    for damage in damaged:
+        before = known.get(damage.path)
+        last_good = last.snapshot if last and before and before.is_good_database else ""
+        rows.append(DamagedDatabase(damage.path, damage.problem, _stored_as(damage.path), last_good, damage.sha256))
+    return tuple(rows)
+
+
+def uploads_as_found(damaged: Sequence[Damage], snapshot: str) -> Iterator[Upload]:
+    """The bytes as found, each with the logs it has."""
+    for damage in damaged:
+        key = snapshot_prefix(snapshot) + _stored_as(damage.path)
+        yield Upload(damage.clone, key, damage.clone.stat().st_size)
+        for suffix in (WAL_SUFFIX, JOURNAL_SUFFIX):
+            log = damage.clone.with_name(damage.clone.name + suffix)
+            if log.exists():
+                yield Upload(log, key + suffix, log.stat().st_size)
+
+
+def damage_error(damaged: Sequence[DamagedDatabase]) -> DatabaseDamaged | None:
+    """The sentence for the user, or None where nothing is damaged."""
+    if not damaged:
+        return None
+    first = damaged[0]
+    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+    return DatabaseDamaged(
+        f"The database {first.path!r}{more} fails its check: {first.problem}. Everything else is backed up, "
+        + (
+            "latest/ keeps the last good copy of it; repair it or bring it back with "
+            f"openclaw-s3-restore.py --path {first.path}."
+            if first.last_good
+            else "and it as it was found, for there is no good copy of it; repair it."
+        )
+    )
+
+
+def _stored_as(path: str) -> str:
+    # By digest: two paths must not share a key, nor may a long one pass S3's limit.
+    return DAMAGED_PREFIX + hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()

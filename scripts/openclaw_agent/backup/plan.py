@@ -1,0 +1,109 @@
+"""What a backup has to move: from the captured entries and the last snapshot to copies, uploads and deletions. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from openclaw_agent.snapshot.keys import latest_key, snapshot_key
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
+from openclaw_agent.store.transfers import Copy, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPlan:
+    """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
+
+    `rescued` are last good copies that can be had from `latest/` alone.
+    """
+
+    snapshot: str
+    base: str
+    copied: tuple[Entry, ...]
+    uploaded: tuple[Entry, ...]
+    rescued: tuple[Entry, ...]
+    clones: Mapping[str, Path]
+
+    def copies(self) -> Iterator[Copy]:
+        """What to copy."""
+        for entry in self.copied:
+            # The path alone makes the key, so that it is the same in both snapshots.
+            yield Copy(snapshot_key(self.base, entry), snapshot_key(self.snapshot, entry), entry.size)
+        for entry in self.rescued:
+            yield Copy(latest_key(entry), snapshot_key(self.snapshot, entry), entry.size)
+
+    def uploads(self) -> Iterator[Upload]:
+        """What to upload."""
+        for entry in self.uploaded:
+            yield Upload(self.clones[entry.path], snapshot_key(self.snapshot, entry), entry.size)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestPlan:
+    """What brings `latest/` to a new snapshot: the entries to copy from it, and the keys to delete."""
+
+    snapshot: str
+    copied: tuple[Entry, ...]
+    deletions: tuple[str, ...]
+
+    def copies(self) -> Iterator[Copy]:
+        """What to copy."""
+        for entry in self.copied:
+            yield Copy(snapshot_key(self.snapshot, entry), latest_key(entry), entry.size)
+
+
+def plan_snapshot(
+    manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path], *, send_all: bool = False
+) -> SnapshotPlan:
+    """Copy what the snapshot `base` is known to hold with the same content, upload the rest.
+
+    With `send_all` only that is copied which was not read.
+    """
+    known = base.by_path() if base else {}
+    copied: list[Entry] = []
+    uploaded: list[Entry] = []
+    rescued: list[Entry] = []
+    for entry in manifest.files():
+        before = known.get(entry.path)
+        same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
+        if same and not (send_all and entry.path in clones):
+            copied.append(entry)
+        else:
+            (uploaded if entry.path in clones else rescued).append(entry)
+    return SnapshotPlan(
+        manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), tuple(rescued), clones
+    )
+
+
+def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
+    """Bring a `latest/` that holds exactly `base` to `manifest`."""
+    known = base.by_path()
+    changed = (
+        entry
+        for entry in manifest.files()
+        if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256
+    )
+    kept = {entry.path for entry in manifest.files()}
+    gone = tuple(latest_key(entry) for entry in base.files() if entry.path not in kept)
+    return LatestPlan(manifest.snapshot, tuple(changed), gone)
+
+
+def plan_latest_anew(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
+    """Bring a `latest/` of which nothing is certain but the keys that are there to `manifest`."""
+    gone = {key for key in present_keys if key != manifest_key}
+    for entry in manifest.files():
+        gone.discard(latest_key(entry))
+    return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(sorted(gone)))
+
+
+def differs(now: Sequence[Entry], before: Sequence[Entry]) -> bool:
+    """Whether a state is worth a new snapshot."""
+    if len(now) != len(before):
+        return True
+    return any(not _same_for_a_backup(new, old) for new, old in zip(now, before, strict=True))
+
+
+def _same_for_a_backup(new: Entry, old: Entry) -> bool:
+    if new.kind is EntryKind.DIR and old.kind is EntryKind.DIR:
+        # A temporary file that came and went leaves nothing but its folder's new mtime: no reason for a snapshot.
+        return new.same_state(replace(old, mtime_ns=new.mtime_ns))
+    return new.same_state(old)

@@ -1,0 +1,276 @@
+"""Back up: capture, plan, put the snapshot, commit it, then bring `latest/` up to date.
+
+The order is the promise: until the snapshot's manifest is there, the old restore points stand untouched; once it is
+there, the new one stands, however torn `latest/` may be.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openclaw_agent import AGENT_VERSION
+from openclaw_agent.agent_dir.records import BootRecord, LatestRecord, LocalMemory, replace_file
+from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
+from openclaw_agent.backup.damage import damage_error, described, uploads_as_found
+from openclaw_agent.backup.latest_guard import LatestGuard
+from openclaw_agent.backup.plan import plan_latest, plan_latest_anew, plan_snapshot
+from openclaw_agent.backup.precondition import require_restored_boot
+from openclaw_agent.backup.reservation import reserve_name
+from openclaw_agent.backup.shrink_guard import shrink_refusal
+from openclaw_agent.capture.capture import Capture, capture_state
+from openclaw_agent.errors import AgentError, ObjectMissing, Refused
+from openclaw_agent.host.freezer import Freezer
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.codec import encode_manifest
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, QUARANTINED_FILE
+from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.names import LATEST_PREFIX, MANIFEST_FILE, snapshot_manifest_key, snapshot_prefix
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.staging import remove_previous_states
+from openclaw_agent.store.bucket import ObjectStore
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """What the caller asks beyond the ordinary.
+
+    `full` reads and sends every file, and writes `latest/` anew; `overwrite_latest` does the latter, whatever is there.
+    """
+
+    full: bool = False
+    accept_shrink: bool = False
+    overwrite_latest: bool = False
+    # Restore saves the local state it is about to replace; such a snapshot is never a restore point of the main line.
+    quarantine: str = ""
+
+    @property
+    def asks_for_a_snapshot(self) -> bool:
+        """Whether there must be one though nothing has changed."""
+        return self.full or self.overwrite_latest or bool(self.quarantine)
+
+
+def utc_now() -> datetime:
+    """The clock of a real run."""
+    return datetime.now(UTC)
+
+
+class Backup:
+    """One run. The lock must be held."""
+
+    def __init__(
+        self, settings: Settings, store: ObjectStore, freezer: Freezer, log: RunLog, clock: Clock = utc_now
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._freezer = freezer
+        self._log = log
+        self._clock = clock
+        self._memory = LocalMemory(settings.agent_dir)
+        self._files_before: int | None = None
+
+    def run(self, options: BackupOptions) -> str:
+        """Back up once; return "done" or "unchanged".
+
+        Raises:
+            Refused, NotOwner: by a guard; what was captured lies in a quarantined snapshot, `latest/` is untouched.
+            DatabaseDamaged: the state was backed up, but a database in it is damaged.
+            AgentError: failed; the restore points that were there are untouched.
+        """
+        # What is kept aside is so before the restore that is required of every other backup.
+        boot = (self._memory.boot() if options.quarantine else None) or require_restored_boot(
+            self._settings, self._store, self._log
+        )
+        try:
+            return self._run_with_what_is_left(boot, options)
+        finally:
+            self._memory.drop_clone()
+
+    def _run_with_what_is_left(self, boot: BootRecord, options: BackupOptions) -> str:
+        last = self._last_backup()
+        # First the last snapshot's objects are gone (deleted by hand), so that nothing can be copied from it; then the
+        # last good copy of a damaged database is gone from latest/ too.
+        without_snapshot = replace(last, snapshot_holds_it=False) if last.latest_holds_it else NOTHING_KNOWN
+        for less in (without_snapshot, NOTHING_KNOWN):
+            try:
+                return self._run_against(last, boot, options)
+            except ObjectMissing as missing:
+                self._log.say(f"{missing} Sending everything again.")
+                self._log.add(base_missing=missing.key)
+                last = less
+        return self._run_against(last, boot, options)
+
+    def _last_backup(self) -> LastBackup:
+        base = self._memory.base()
+        self._files_before = base.counted().file_count if base else None
+        if base is None:
+            return NOTHING_KNOWN
+        latest = self._memory.latest()
+        here = latest is not None and latest.bucket == self._settings.bucket
+        known = LastBackup(
+            base,
+            snapshot_holds_it=self._memory.may_copy_from(base, self._settings.bucket),
+            latest_holds_it=here and not self._memory.latest_may_be_torn,
+        )
+        return known if known.snapshot_holds_it or known.latest_holds_it else NOTHING_KNOWN
+
+    def _run_against(self, last: LastBackup, boot: BootRecord, options: BackupOptions) -> str:
+        now = self._clock()
+        capture = capture_state(
+            self._settings.state_dir,
+            last.manifest,
+            Exclusions(self._settings.excludes),
+            self._freezer,
+            self._memory.fresh_clone_dir(),
+            freeze_budget=self._settings.freeze_budget,
+            # What cannot be copied must be read, to be sent.
+            reread_all=options.full or not last.snapshot_holds_it,
+        )
+        self._log_capture(capture)
+        guard = LatestGuard(self._store, self._memory, boot)
+        if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, last, now):
+            return self._leave_as_it_is(capture, last.manifest, guard)
+        return self._commit(capture, last, boot, guard, options, now)
+
+    def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> str:
+        refusal = guard.refusal(base, overwrite=False)
+        if refusal is not None:
+            raise refusal
+        if capture.clones:
+            # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
+            self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
+        self._log.say("Nothing has changed since the last backup.")
+        _fail_where_it_must(base, capture)
+        return "unchanged"
+
+    def _log_capture(self, capture: Capture) -> None:
+        self._log.add(
+            files=capture.file_count,
+            bytes_read=capture.bytes_read,
+            capture=capture.method.value,
+            freeze_ms=round(capture.freeze_ms, 1),
+        )
+        if capture.live_because:
+            self._log.add(live_because=capture.live_because)
+        if capture.unjudged:
+            self._log.add(unjudged=[row.path for row in capture.unjudged])
+        for row in capture.unjudged:
+            self._log.say(f"Warning: nobody here can tell whether the database {row.path!r} is whole: {row.reason}.")
+
+    def _shrink_refusal(self, capture: Capture, name: str, options: BackupOptions) -> Refused | None:
+        if options.accept_shrink or options.quarantine:
+            return None
+        before = self._files_before
+        if before is None:
+            # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
+            no_files = {LATEST_MANIFEST_KEY, *self._memory.left_behind()}
+            keys = (row.key for row in self._store.list(LATEST_PREFIX))
+            before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
+        shrink = shrink_refusal(capture.file_count, before)
+        if shrink is None:
+            return None
+        return Refused(
+            f"Refused to replace latest/: {shrink}. What is there is kept as snapshot {name}; if this is meant, "
+            "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py --force."
+        )
+
+    def _commit(
+        self,
+        capture: Capture,
+        last: LastBackup,
+        boot: BootRecord,
+        guard: LatestGuard,
+        options: BackupOptions,
+        now: datetime,
+    ) -> str:
+        name = reserve_name(self._store, now, boot, last.manifest.snapshot if last.manifest else "")
+        manifest = self._manifest(capture, last, boot, name, now)
+        self._log.add(snapshot=name, epoch=boot.epoch)
+        self._put_objects(capture, last, manifest, send_all=options.full)
+        refusal: AgentError | None = None
+        if options.quarantine:
+            manifest = replace(manifest, quarantined=options.quarantine)
+        else:
+            shrink = self._shrink_refusal(capture, name, options)
+            refusal = guard.refusal(last.manifest, overwrite=options.overwrite_latest) or shrink
+            if refusal is not None:
+                manifest = replace(manifest, quarantined=str(refusal))
+        if manifest.quarantined:
+            self._store.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
+        text = self._memory.clone_dir / MANIFEST_FILE
+        replace_file(text, encode_manifest(manifest))
+        self._store.put_file(snapshot_manifest_key(name), text)
+        if refusal is not None:
+            raise refusal
+        if options.quarantine:
+            self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
+            return "done"
+        anew = options.full or options.overwrite_latest or guard.latest_is_uncertain or not last.latest_holds_it
+        self._update_latest(manifest, None if anew else last.manifest, guard, text)
+        self._log.say(f"Backed up as snapshot {name}.")
+        _fail_where_it_must(manifest, capture)
+        remove_previous_states(self._settings.state_dir)
+        return "done"
+
+    def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
+        return Manifest(
+            snapshot=name,
+            created=now.isoformat(timespec="seconds"),
+            epoch=boot.epoch,
+            instance_id=boot.instance_id,
+            stack=self._settings.stack,
+            method=capture.method,
+            freeze_ms=capture.freeze_ms,
+            entries=tuple(capture.entries),
+            excluded=tuple(capture.excluded),
+            skipped=tuple(capture.skipped),
+            damaged=described(capture.damaged, last.manifest),
+            left_behind=tuple(sorted(self._memory.left_behind())),
+            agent_version=AGENT_VERSION,
+        )
+
+    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, send_all: bool) -> None:
+        plan = plan_snapshot(manifest, last.copy_source, capture.clones, send_all=send_all)
+        self._log.add(
+            uploaded_files=len(plan.uploaded) + len(capture.damaged), copied_files=len(plan.copied) + len(plan.rescued)
+        )
+        self._store.copy(plan.copies())
+        self._store.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
+
+    def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, text: Path) -> None:
+        guard.require_ownership_again()
+        if base is None:
+            left_behind = self._memory.left_behind()
+            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in left_behind)
+            plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
+        else:
+            plan = plan_latest(manifest, base)
+        self._memory.latest_is_being_written(manifest.snapshot)
+        self._store.copy(plan.copies())
+        refused = self._store.delete(plan.deletions)
+        if refused:
+            key, reason = next(iter(refused.items()))
+            raise AgentError(
+                f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
+            )
+        etag = guard.commit(
+            manifest, lambda seen_etag: self._store.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
+        )
+        record = LatestRecord(self._settings.bucket, etag)
+        self._memory.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
+
+
+def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:
+    """What went wrong although everything is backed up."""
+    if capture.thaw_problem:
+        raise AgentError(
+            f"Everything is backed up, but the gateway may still stand still: {capture.thaw_problem} "
+            "openclaw-s3-backup.py --thaw tries again; else restart openclaw.service."
+        )
+    error = damage_error(manifest.damaged)
+    if error is not None:
+        raise error

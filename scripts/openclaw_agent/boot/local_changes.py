@@ -1,0 +1,58 @@
+"""What the state folder holds that S3 does not: the question before it is replaced."""
+
+import os
+
+from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
+from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.walk import Found, walk
+
+
+def local_changes(settings: Settings) -> list[str]:
+    """Paths that are new or differ from the last state known to be in S3 (by what lstat says, unread).
+
+    What is gone is no such change: S3 has it. Neither is the state folder itself, which the installer makes.
+    """
+    if not settings.state_dir.is_dir():
+        return []
+    known = _known_in_s3(settings)
+    tree = walk(settings.state_dir, Exclusions(settings.excludes), known)
+    logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
+    return [
+        row.path
+        for row in tree.found
+        if row.path
+        and not (row.kind is EntryKind.FILE and row.path.endswith((WAL_SUFFIX, SHM_SUFFIX)))
+        and not _is_known(row, known.get(row.path), logs.get(row.path + WAL_SUFFIX))
+    ]
+
+
+def _known_in_s3(settings: Settings) -> dict[str, Entry]:
+    memory = LocalMemory(settings.agent_dir)
+    base, latest = memory.base(), memory.latest()
+    if base is None or (latest is not None and latest.bucket != settings.bucket):
+        return {}
+    return base.by_path()
+
+
+def _is_known(row: Found, entry: Entry | None, log: Fingerprint | None) -> bool:
+    if entry is None or entry.kind is not row.kind or entry.target != row.target:
+        return False
+    # Only root restores owners; an ordinary user's state has its own from then on.
+    if os.geteuid() == 0 and (entry.uid, entry.gid) != (row.uid, row.gid):
+        return False
+    if row.kind is EntryKind.SYMLINK:
+        return True
+    if entry.mode != row.mode:
+        return False
+    return row.kind is EntryKind.DIR or _unchanged_since(entry, row.fingerprint, log)
+
+
+def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:
+    # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
+    # another size than the live file with its log; a database that is only read has an empty log.
+    if entry.database:
+        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal)
+    return entry.mtime_ns == now.mtime_ns and entry.size == now.size

@@ -1,0 +1,44 @@
+"""The note of which local state was kept aside as a quarantined snapshot, so that a retried boot does it once."""
+
+import hashlib
+import json
+
+from openclaw_agent.agent_dir.records import LocalMemory, replace_file
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.names import parse_snapshot_name, snapshot_manifest_key
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.walk import walk
+from openclaw_agent.store.bucket import ObjectStore
+
+
+class KeptAside:
+    """The note about the state folder as it is now; the gateway must not run."""
+
+    def __init__(self, settings: Settings, memory: LocalMemory) -> None:
+        self._bucket = settings.bucket
+        self._note = memory.folder / "kept-aside.json"
+        self._digest = _digest(settings)
+
+    def is_there(self, store: ObjectStore) -> bool:
+        """Whether this very state lies in a complete snapshot already."""
+        try:
+            note = json.loads(self._note.read_bytes())
+            name, known = note["snapshot"], (note["bucket"], note["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if known != (self._bucket, self._digest) or not isinstance(name, str) or parse_snapshot_name(name) is None:
+            return False
+        return store.etag(snapshot_manifest_key(name)) is not None
+
+    def remember(self, snapshot: str) -> None:
+        """Note that this state lies in `snapshot`."""
+        note = {"bucket": self._bucket, "snapshot": snapshot, "digest": self._digest}
+        replace_file(self._note, [json.dumps(note).encode()])
+
+
+def _digest(settings: Settings) -> str:
+    """A digest of all that lstat tells of the state: an inode's ctime changes with everything else."""
+    digest = hashlib.sha256()
+    for row in walk(settings.state_dir, Exclusions(settings.excludes)).found:
+        digest.update(repr(row).encode(errors="surrogateescape"))
+    return digest.hexdigest()

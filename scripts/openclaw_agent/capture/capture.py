@@ -1,0 +1,292 @@
+"""Capturing the state folder at one instant: freeze, walk, clone what changed, thaw; then hash and check the clones."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from openclaw_agent.capture.changes import Pending, entry_of, split_tree
+from openclaw_agent.capture.clones import Clones
+from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, settle_database
+from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.fs.clone import clone_file
+from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.host.freezer import Freeze, Freezer, FreezeUnavailable, GatewayUnknown, NothingToFreeze, frozen
+from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest, path_order
+from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clone
+from openclaw_agent.sqlite.online_backup import capture_live
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.walk import Found, Tree, fingerprint_of, open_state_folder, walk
+
+# A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
+RACY_NANOSECONDS = 1_000_000_000
+LIVE_ATTEMPTS = 3
+STAT_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's (stat(2))
+SMALLEST_HOLES_BYTES = 1024 * 1024
+FOLDED_REASON = "folded into its database"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A database whose captured bytes fail SQLite's check; `clone` holds them as found, with the log if any.
+
+    `sha256` is the digest (32 bytes) of all of them.
+    """
+
+    path: str
+    problem: str
+    clone: Path
+    sha256: bytes
+
+
+@dataclass(slots=True)
+class Capture:
+    """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
+
+    `unjudged` are databases of which nobody here can tell whether they are whole, and why; `thaw_problem` says why the
+    gateway may still stand still, "" when it runs.
+    """
+
+    method: CaptureMethod
+    freeze_ms: float = 0.0
+    live_because: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    clones: Mapping[str, Path] = field(default_factory=dict)
+    excluded: list[LeftOut] = field(default_factory=list)
+    skipped: list[LeftOut] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+    unjudged: list[LeftOut] = field(default_factory=list)
+    thaw_problem: str = ""
+    bytes_read: int = 0
+
+    @property
+    def file_count(self) -> int:
+        """How many regular files there are."""
+        return sum(1 for entry in self.entries if entry.kind is EntryKind.FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClonedFile:
+    found: Found
+    number: int
+    live: bool
+
+
+class _Capturing:
+    """One capture under way."""
+
+    def __init__(
+        self, top: Folder, base: Manifest | None, exclusions: Exclusions, clone_dir: Path, *, reread_all: bool
+    ) -> None:
+        self._top = top
+        self._exclusions = exclusions
+        self._clones = Clones(clone_dir)
+        self._base = {} if base is None else base.by_path()
+        self._known = {} if reread_all else self._base
+        self._cloned: list[_ClonedFile | ClonedDatabase] = []
+        self._number = 0
+        self._began_ns = 0
+        self._tree = Tree()
+        self._entries: list[Entry] = []
+        self._companions: set[str] = set()
+
+    def warm(self) -> None:
+        """Walk once for the kernel's cache, so that the walk under the freeze is short."""
+        self.forget()
+        walk(self._top.path, self._exclusions, self._known)
+
+    def forget(self) -> None:
+        """Drop what was cloned so far: the gateway ran after all."""
+        for number in range(1, self._clones.next_number()):
+            discard_clone(self._clones.place(number))
+        self._cloned.clear()
+
+    def look(self) -> list[Pending]:
+        """Walk the tree; return what must be read of it."""
+        self._began_ns = time.time_ns()
+        self._tree = walk(self._top.path, self._exclusions, self._known)
+        pending, self._entries, self._companions = split_tree(self._top, self._tree, self._known)
+        return pending
+
+    def clone_still(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
+        """Clone while nobody writes; return what the budget did not allow."""
+        deferred: list[Pending] = []
+        # Databases first: their two files must be of one instant, and live capture costs most for them.
+        ordered = sorted(pending, key=lambda row: (not row.database, row.found.fingerprint.size))
+        for row in ordered:
+            if freeze is not None and freeze.spent():
+                deferred.append(row)
+                continue
+            target = self._next_target()
+            source = Within(self._top, row.found.path)
+            try:
+                status = (clone_database if row.database else clone_file)(source, target)
+            except FileNotFoundError:
+                continue
+            if freeze is not None and freeze.spent():
+                # The watcher may have thawed the gateway before this clone was whole.
+                discard_clone(target)
+                deferred.append(row)
+                continue
+            self._note(row, status, live=False)
+        return deferred
+
+    def clone_live(self, pending: Iterable[Pending]) -> None:
+        """Clone while the gateway writes: databases through SQLite, files until they hold still or three tries."""
+        for row in pending:
+            source = Within(self._top, row.found.path)
+            try:
+                if row.database:
+                    copy = capture_live(source, self._next_target())
+                    self._note(row, copy.status, live=True, torn=copy.torn)
+                else:
+                    self._note(row, self._file_live(source), live=True)
+            except FileNotFoundError:
+                continue
+
+    def _file_live(self, source: Within) -> os.stat_result:
+        for _attempt in range(LIVE_ATTEMPTS):
+            status = clone_file(source, self._next_target())
+            if fingerprint_of(source.lstat()) == fingerprint_of(status):
+                break
+        return status
+
+    def _note(self, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False) -> None:
+        """Note the clone made last, of a file that had this status then."""
+        seen = fingerprint_of(status)
+        found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
+        if row.database:
+            self._cloned.append(ClonedDatabase(found, row.companions, self._number, live, torn))
+        else:
+            self._cloned.append(_ClonedFile(found, self._number, live))
+
+    def finish(self, capture: Capture) -> None:
+        """Fold and check the databases, hash every clone, and put the entries in order."""
+        capture.entries = self._entries
+        capture.clones = self._clones
+        # What is known of a clone is dropped as its entry is made, else a large first backup holds all of it twice.
+        self._cloned.reverse()
+        while self._cloned:
+            cloned = self._cloned.pop()
+            if isinstance(cloned, ClonedDatabase):
+                self._finish_database(cloned, capture)
+            else:
+                self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
+        capture.entries.sort(key=lambda entry: path_order(entry.path))
+        capture.excluded = self._tree.excluded
+        capture.skipped = self._tree.skipped + [LeftOut(path, FOLDED_REASON) for path in sorted(self._companions)]
+
+    def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
+        path = cloned.found.path
+        settled = settle_database(cloned, self._base.get(path), self._clones)
+        wal = next((row.fingerprint for row in cloned.companions if row.path == path + WAL_SUFFIX), None)
+        for stored in settled.files:
+            self._add(stored, wal, cloned.live, capture)
+            self._companions.discard(stored.found.path)
+        if settled.last_good is not None:
+            # Without a fingerprint the next run reads the database again.
+            capture.entries.append(replace(settled.last_good, fingerprint=None))
+        if settled.damage:
+            digest = digest_as_found(settled.as_found)
+            capture.damaged.append(Damage(path, settled.damage, settled.as_found, digest))
+        if settled.unjudged:
+            capture.unjudged.append(LeftOut(path, settled.unjudged))
+
+    def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
+        found = stored.found
+        with self._clones.place(stored.number).open("rb") as reading:
+            digest = hashlib.file_digest(reading, "sha256").digest()
+            size = reading.tell()
+            holes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES
+        capture.bytes_read += size
+        seen: Fingerprint | None = found.fingerprint
+        youngest = max(found.fingerprint.ctime_ns, wal.ctime_ns if wal else 0)
+        if not stored.trusted or youngest >= self._began_ns - RACY_NANOSECONDS:
+            seen = None
+        capture.entries.append(
+            replace(
+                entry_of(found),
+                size=size,
+                sha256=digest,
+                database=stored.database,
+                unchecked=stored.unchecked,
+                captured_live=live,
+                fingerprint=seen,
+                wal=wal if seen and stored.database else None,
+                # File systems that keep small files elsewhere than in blocks tell of holes that are none.
+                holes=holes if holes >= SMALLEST_HOLES_BYTES else 0,
+            )
+        )
+        self._clones.add(found.path, stored.number)
+
+    def _next_target(self) -> Path:
+        self._number = self._clones.next_number()
+        return self._clones.place(self._number)
+
+
+def capture_state(
+    root: Path,
+    base: Manifest | None,
+    exclusions: Exclusions,
+    freezer: Freezer,
+    clone_dir: Path,
+    *,
+    freeze_budget: float,
+    reread_all: bool = False,
+) -> Capture:
+    """Capture the state folder; files whose fingerprint is that of `base` are not read.
+
+    `freeze_budget` is in seconds; what cannot be cloned in it is captured live. The result's clones lie in `clone_dir`.
+
+    Raises:
+        AgentError: when the folder is missing or unreadable.
+        LocalStorageError: when there is no room for the clones.
+    """
+    try:
+        with open_state_folder(root) as top:
+            capturing = _Capturing(top, base, exclusions, clone_dir, reread_all=reread_all)
+            capture = _take(freezer, freeze_budget, capturing)
+            capturing.finish(capture)
+    except PermissionError as problem:
+        raise LocalStorageError(
+            f"The file {str(problem.filename)!r} cannot be read ({problem.strerror}); run as root or as its owner."
+        ) from problem
+    except OSError as problem:
+        raise LocalStorageError(
+            f"The state cannot be captured: {problem.strerror or problem} ({str(problem.filename or root)!r})."
+        ) from problem
+    return capture
+
+
+def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
+    live = Capture(CaptureMethod.LIVE, live_because="no gateway is configured to be frozen")
+    if not isinstance(freezer, NothingToFreeze):
+        try:
+            if not freezer.is_running():
+                capturing.clone_still(capturing.look(), None)
+                # It may have been started meanwhile.
+                if not freezer.is_running():
+                    return Capture(CaptureMethod.STOPPED)
+            return _take_frozen(freezer, budget, capturing)
+        except FreezeUnavailable as problem:
+            live = replace(live, live_because=str(problem), thaw_problem=problem.thaw_problem)
+        except GatewayUnknown as problem:
+            live = replace(live, live_because=str(problem))
+    capturing.forget()
+    capturing.clone_live(capturing.look())
+    return live
+
+
+def _take_frozen(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
+    capturing.warm()
+    with frozen(freezer, budget) as freeze:
+        deferred = capturing.clone_still(capturing.look(), freeze)
+    capturing.clone_live(deferred)
+    return Capture(
+        CaptureMethod.MIXED if deferred else CaptureMethod.FROZEN,
+        freeze.milliseconds,
+        f"{len(deferred)} files did not fit into the freeze of {budget:g} s" if deferred else "",
+        thaw_problem=freeze.thaw_problem,
+    )

@@ -1,0 +1,114 @@
+"""What becomes of a cloned database: the folded file, the last good copy of it, or its files as they were found."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from openclaw_agent.capture.clones import Clones
+from openclaw_agent.fs.clone import clone_file
+from openclaw_agent.snapshot.manifest import Entry
+from openclaw_agent.sqlite.check import Outcome
+from openclaw_agent.sqlite.files import LOG_SUFFIXES, beside, clone_database, discard_clone, settle
+from openclaw_agent.state_dir.walk import Found
+
+TORN = "it was written all the while it was copied, and SQLite could not take it"
+
+
+@dataclass(frozen=True, slots=True)
+class ClonedDatabase:
+    """A database whose clone has this number; `torn` when its files may be of several moments."""
+
+    found: Found
+    companions: tuple[Found, ...]
+    number: int
+    live: bool
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A clone that goes into the snapshot as the file `found`; `trusted` when it need not be read again next time."""
+
+    found: Found
+    number: int
+    database: bool
+    unchecked: bool = False
+    trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a database becomes: files of the snapshot, or the `last_good` entry in their place.
+
+    `damage` says what is wrong with it, and `as_found` holds its bytes then, with the log if any; `unjudged` says why
+    nobody can tell whether something is.
+    """
+
+    files: tuple[StoredFile, ...] = ()
+    last_good: Entry | None = None
+    damage: str = ""
+    as_found: Path = Path()
+    unjudged: str = ""
+
+
+def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: Clones) -> Settled:
+    """Fold a database and check it; `before` is the entry that the last snapshot has under its path.
+
+    Raises:
+        LocalStorageError: when the disk is full or fails.
+        OSError: when a clone cannot be made.
+    """
+    clone = clones.place(cloned.number)
+    number_as_found = clones.next_number()
+    as_found = clones.place(number_as_found)
+    clone_database(clone, as_found)
+    verdict = settle(clone)
+    was_good = before is not None and before.is_good_database
+    if verdict.outcome is Outcome.NO_DATABASE and not was_good:
+        # Somebody's own format that begins like SQLite's, an encrypted database for example.
+        discard_clone(clone)
+        return Settled(_stored_as_found(cloned, number_as_found, clones, database=False))
+    if verdict.outcome is Outcome.WHOLE:
+        discard_clone(as_found)
+        whole = StoredFile(cloned.found, cloned.number, database=True, unchecked=cloned.torn)
+        return Settled((whole,), unjudged=TORN if cloned.torn else "")
+    reason = f"{verdict.reason}; {TORN}" if cloned.torn else verdict.reason
+    if verdict.outcome is Outcome.UNKNOWN:
+        if verdict.folded:
+            discard_clone(as_found)
+            return Settled((StoredFile(cloned.found, cloned.number, database=True, unchecked=True),), unjudged=reason)
+        discard_clone(clone)
+        return Settled(_stored_as_found(cloned, number_as_found, clones, database=True), unjudged=reason)
+    discard_clone(clone)
+    if was_good:
+        return Settled(last_good=before, damage=reason, as_found=as_found)
+    clone_database(as_found, clone)
+    return Settled(_stored_as_found(cloned, cloned.number, clones, database=True), damage=reason, as_found=as_found)
+
+
+def digest_as_found(as_found: Path) -> bytes:
+    """The SHA-256 of a database's file and of its log, one after the other."""
+    digest = hashlib.sha256()
+    for suffix in ("", *LOG_SUFFIXES):
+        place = beside(as_found, suffix)
+        if place.exists():
+            with place.open("rb") as reading:
+                digest.update(hashlib.file_digest(reading, "sha256").digest())
+    return digest.digest()
+
+
+def _stored_as_found(cloned: ClonedDatabase, main: int, clones: Clones, *, database: bool) -> tuple[StoredFile, ...]:
+    """The files of the clone `main`, each with a number of its own; the log is an ordinary file then."""
+    known = {row.path: row for row in cloned.companions}
+    clone = clones.place(main)
+    logs = []
+    for suffix in LOG_SUFFIXES:
+        if beside(clone, suffix).exists():
+            number = clones.next_number()
+            clone_file(beside(clone, suffix), clones.place(number))
+            path = cloned.found.path + suffix
+            found = known.get(path, replace(cloned.found, path=path))
+            logs.append(StoredFile(found, number, database=False, trusted=False))
+    # A database that is stored with its log is read again as long as it is: the log's entry is made in no other way.
+    trusted = not (database or logs)
+    return (StoredFile(cloned.found, main, database, unchecked=database, trusted=trusted), *logs)

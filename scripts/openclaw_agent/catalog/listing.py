@@ -1,0 +1,137 @@
+"""The list of restore points, as a person reads it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from openclaw_agent.catalog.unmanaged import ROOT, arrange, place_of
+from openclaw_agent.catalog.uploads import list_outside_snapshots
+from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
+from openclaw_agent.retention.policy import Snapshot, plan_retention
+from openclaw_agent.retention.report import age_words
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
+from openclaw_agent.snapshot.manifest import EntryKind, Manifest
+from openclaw_agent.snapshot.names import (
+    LATEST_PREFIX,
+    SNAPSHOTS_PREFIX,
+    parse_snapshot_name,
+    snapshot_manifest_key,
+    snapshot_prefix,
+)
+from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.manifests import open_header
+from openclaw_agent.store.transfers import ListedObject
+
+NO_MANIFEST = "no"
+AS_FOUND = "no manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One restore point of the list; `files` and `size_bytes` are None where they are not known."""
+
+    name: str
+    age: str
+    files: int | None
+    size_bytes: int | None
+    complete: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A manifest's header, or None; and how complete its restore point is, in the words of the list."""
+
+    manifest: Manifest | None
+    complete: str
+
+
+def list_restore_points(store: ObjectStore, now: datetime) -> list[ListRow]:
+    """`latest/`, every snapshot from new to old, and what was put into the bucket without a manifest."""
+    latest = _look(store, LATEST_MANIFEST_KEY)
+    rows = []
+    if latest.complete != NO_MANIFEST:
+        taken_at = parse_snapshot_name(latest.manifest.snapshot) if latest.manifest else None
+        rows.append(_row("latest", latest, taken_at, now, LATEST_PREFIX))
+    names = sorted(store.list_folders(SNAPSHOTS_PREFIX), reverse=True)
+    looks = {name: _look(store, snapshot_manifest_key(name)) for name in names if parse_snapshot_name(name)}
+    tiers = _tiers(looks, now, latest_complete=latest.manifest is not None)
+    for name, look in looks.items():
+        found = (
+            _plain_row(name, snapshot_prefix(name), store.list(snapshot_prefix(name))) if _is_missing(look) else None
+        )
+        rows.append(found or _row(name, look, parse_snapshot_name(name), now, tiers[name]))
+    return [*rows, *_foreign_rows(store, latest, [name for name in names if name not in looks])]
+
+
+def _look(store: ObjectStore, key: str) -> _Look:
+    try:
+        stored = open_header(store, key)
+    except ManifestTooNew:
+        return _Look(None, "by a newer agent")
+    except ManifestInvalid:
+        return _Look(None, "unreadable")
+    if stored is None:
+        return _Look(None, NO_MANIFEST)
+    return _Look(stored.manifest, "quarantined" if stored.manifest.quarantined else "yes")
+
+
+def _is_missing(look: _Look) -> bool:
+    return look.complete == NO_MANIFEST
+
+
+def _tiers(looks: dict[str, _Look], now: datetime, *, latest_complete: bool) -> dict[str, str]:
+    quarantined = {name for name, look in looks.items() if look.complete == "quarantined"}
+    snapshots = [
+        Snapshot(name, complete=not _is_missing(look), quarantined=name in quarantined) for name, look in looks.items()
+    ]
+    plan = plan_retention(snapshots, now, latest_complete=latest_complete)
+    tiers = {row.snapshot.name: row.tier.value if row.tier else "" for row in plan.decisions}
+    # The same tiers keep them, but as a series of their own: they never stand for a day or a week of the main line.
+    return {name: f"{tier}, apart" if tier and name in quarantined else tier for name, tier in tiers.items()}
+
+
+def _foreign_rows(store: ObjectStore, latest: _Look, foreign_names: list[str]) -> Iterator[ListRow]:
+    outside = list(list_outside_snapshots(store))
+    if _is_missing(latest):
+        in_latest = _plain_row("latest", LATEST_PREFIX, (row for row in outside if place_of(row.key) == LATEST_PREFIX))
+        yield from [in_latest] if in_latest else []
+    at_root = _plain_row("(root)", ROOT, (row for row in outside if place_of(row.key) == ROOT))
+    yield from [at_root] if at_root else []
+    for name in foreign_names:
+        place = f"{SNAPSHOTS_PREFIX}{name}/"
+        yield _plain_row(name, place, store.list(place)) or ListRow(name, "", None, None, NO_MANIFEST, "")
+
+
+def _plain_row(name: str, place: str, listed: Iterable[ListedObject]) -> ListRow | None:
+    found = arrange(place, listed)
+    if found is None:
+        return None
+    size_bytes = sum(entry.size for entry in found.entries if entry.kind is EntryKind.FILE)
+    return ListRow(name, "", len(found.keys), size_bytes, AS_FOUND, "")
+
+
+def _row(name: str, look: _Look, taken_at: datetime | None, now: datetime, tier: str) -> ListRow:
+    age = age_words(now - taken_at) if taken_at else ""
+    if look.manifest is None:
+        return ListRow(name, age, None, None, look.complete, tier)
+    return ListRow(name, age, look.manifest.file_count, look.manifest.total_bytes, look.complete, tier)
+
+
+def list_table(rows: list[ListRow]) -> str:
+    """The list as text in columns."""
+    head = ("snapshot", "age", "files", "size", "complete", "tier")
+    cells = [
+        (
+            row.name,
+            row.age,
+            "-" if row.files is None else f"{row.files:,}",
+            "-" if row.size_bytes is None else f"{row.size_bytes:,}",
+            row.complete,
+            row.tier,
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in (head, *cells)) for column in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (head, *cells))
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,189 @@
+"""Objects without a manifest, uploaded by hand or by another tool: what state can be made of them. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from openclaw_agent.catalog.choice import Choice, Source
+from openclaw_agent.lease.record import OWNER_KEY
+from openclaw_agent.snapshot.keys import OWN_NAMES, RESERVED_FILE
+from openclaw_agent.snapshot.manifest import STATE_PREFIX, CaptureMethod, Entry, EntryKind, Manifest
+from openclaw_agent.snapshot.names import (
+    LATEST_PREFIX,
+    MANIFEST_FILE,
+    SNAPSHOTS_PREFIX,
+    parse_snapshot_name,
+    snapshot_name_in_key,
+)
+from openclaw_agent.store.transfers import ListedObject
+
+GATEWAY_UID = 1000  # the image's user `node`
+CONFIG_FILE = "openclaw.json"
+ROOT = ""
+MOST_NAME_BYTES = 255  # of one name, on the file systems of Linux
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObjects:
+    """Objects without a manifest: where they lie, and the entries made up for them with their keys.
+
+    `marks` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a folder
+    `.openclaw/`, else 0. `left_behind` are keys of which no file can be made, or that lie beside what was taken.
+    """
+
+    prefix: str
+    entries: tuple[Entry, ...]
+    keys: dict[str, str]
+    marks: int
+    oldest_ns: int
+    left_behind: tuple[str, ...] = ()
+
+    @property
+    def choice(self) -> Choice:
+        """The choice these objects stand for."""
+        place = self.prefix or "the bucket's root"
+        return Choice(Source.AS_FOUND, self.prefix, f"there is no manifest; the objects under {place} are as found")
+
+    @property
+    def manifest(self) -> Manifest:
+        """A manifest that promises nothing but the objects' sizes."""
+        return Manifest("", "", 0, "", "", CaptureMethod.LIVE, 0.0, self.entries)
+
+    @property
+    def warning(self) -> str:
+        """What the person must know before relying on this state."""
+        text = f"Warning: {self.choice.because}, without checksums, modes or owners."
+        if self.left_behind:
+            text += (
+                f" {len(self.left_behind)} objects are not part of it and stay where they are: "
+                f"{named(self.left_behind)}."
+            )
+        return text
+
+
+def named(keys: Sequence[str]) -> str:
+    """The first keys, and how many there are besides."""
+    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+    return ", ".join(repr(key) for key in keys[:MOST_NAMED]) + more
+
+
+def place_of(key: str) -> str:
+    """The folder of the bucket that a key belongs to: `latest/`, `snapshots/<name>/`, or "" for the root."""
+    if key.startswith(LATEST_PREFIX):
+        return LATEST_PREFIX
+    if key.startswith(SNAPSHOTS_PREFIX):
+        name = snapshot_name_in_key(key)
+        return f"{SNAPSHOTS_PREFIX}{name}/" if name else SNAPSHOTS_PREFIX
+    return ROOT
+
+
+def choose_state(listed: Iterable[ListedObject]) -> FoundObjects | None:
+    """The state to restore from a listing without usable manifests: the surest, then the newest by its place.
+
+    A stray file in `latest/` must not hide a state elsewhere, so what has the gateway's configuration comes first.
+    What lies under `latest/` and was not taken is left behind, for the next backup would delete it.
+    """
+    places: dict[str, list[ListedObject]] = {}
+    for row in listed:
+        places.setdefault(place_of(row.key), []).append(row)
+    found = [arranged for place in sorted(places, key=_place_order) if (arranged := arrange(place, places[place]))]
+    if not found:
+        return None
+    best = max(found, key=lambda candidate: candidate.marks)
+    if best.prefix.startswith(LATEST_PREFIX):
+        return best
+    others = [row.key for row in places.get(LATEST_PREFIX, ()) if not _is_marker(row)]
+    return _with_left_behind(best, others)
+
+
+def arrange(place: str, listed: Iterable[ListedObject]) -> FoundObjects | None:
+    """The state in one place, nested in `.openclaw/` or flat; None where there is none, or only a part of one.
+
+    It is nested unless something of a state's lies beside `.openclaw/`: a flat state may have a folder of that name.
+    """
+    objects = {row.key.removeprefix(place): row for row in listed if not _is_marker(row)}
+    if place == SNAPSHOTS_PREFIX:
+        return None
+    if place.startswith(SNAPSHOTS_PREFIX) and (MANIFEST_FILE in objects or RESERVED_FILE in objects):
+        # A snapshot of ours: complete ones are restored by their manifests, and a part of a state is no state.
+        return None
+    if place == ROOT:
+        objects.pop(OWNER_KEY, None)
+    inner = {path.removeprefix(STATE_PREFIX): row for path, row in objects.items() if path.startswith(STATE_PREFIX)}
+    beside = [path for path in objects if not path.startswith(STATE_PREFIX)]
+    foreign = [path for path in beside if path.split("/")[0] not in OWN_NAMES]
+    nested = bool(inner) and (not foreign or (CONFIG_FILE in inner and CONFIG_FILE not in objects))
+    if nested:
+        files, aside = inner, beside
+    else:
+        files = {path: row for path, row in objects.items() if path.split("/")[0] not in OWN_NAMES}
+        aside = [path for path in beside if path.split("/")[0] in OWN_NAMES]
+    folders = _folders_of(files)
+    usable = {path: row for path, row in files.items() if path not in folders and is_file_path(path)}
+    if not usable:
+        return None
+    refused = [row.key for path, row in files.items() if path not in usable]
+    return FoundObjects(
+        place + (STATE_PREFIX if nested else ""),
+        tuple(_made_up_entries(usable)),
+        {path: row.key for path, row in usable.items()},
+        marks=2 if CONFIG_FILE in usable else int(nested),
+        oldest_ns=min(_nanoseconds(row) for row in usable.values()),
+        left_behind=tuple(sorted([*refused, *(place + path for path in aside)])),
+    )
+
+
+def is_file_path(path: str) -> bool:
+    """Whether a disk can hold a file of this relative path, and the transfer engine fetch its key."""
+    if any(character < " " or character == "\x7f" for character in path):
+        # obstore refuses keys with control characters of ASCII.
+        return False
+    parts = path.split("/")
+    return all(part not in ("", ".", "..") and len(part.encode()) <= MOST_NAME_BYTES for part in parts)
+
+
+def unexplained(listed: Iterable[ListedObject]) -> list[str]:
+    """The keys that are no owner record, no folder marker and no part of a backup that was cut short."""
+    rows = [row for row in listed if row.key != OWNER_KEY and not _is_marker(row)]
+    committed = {place_of(row.key) for row in rows if row.key == place_of(row.key) + MANIFEST_FILE}
+    cut_short = {place_of(row.key) for row in rows if row.key == place_of(row.key) + RESERVED_FILE} - committed
+    cut_short = {place for place in cut_short if place.startswith(SNAPSHOTS_PREFIX)}
+    return [row.key for row in rows if place_of(row.key) not in cut_short]
+
+
+def _place_order(place: str) -> tuple[int, tuple[int, ...]]:
+    if place in (LATEST_PREFIX, ROOT):
+        return (0 if place == LATEST_PREFIX else 1), ()
+    name = place.removeprefix(SNAPSHOTS_PREFIX).rstrip("/")
+    # Snapshots from new to old, then the names that are no time.
+    return (2 if parse_snapshot_name(name) else 3), tuple(-ord(character) for character in name)
+
+
+def _is_marker(row: ListedObject) -> bool:
+    return row.size == 0 and row.key.endswith("/")
+
+
+def _with_left_behind(found: FoundObjects, keys: Iterable[str]) -> FoundObjects:
+    return replace(found, left_behind=tuple(sorted({*found.left_behind, *keys})))
+
+
+def _folders_of(files: Iterable[str]) -> set[str]:
+    """The folders of the paths that a disk can hold."""
+    folders = {""}
+    for path in files:
+        if is_file_path(path):
+            parts = path.split("/")[:-1]
+            folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return folders
+
+
+def _made_up_entries(usable: dict[str, ListedObject]) -> Iterator[Entry]:
+    newest = max(_nanoseconds(row) for row in usable.values())
+    for folder in sorted(_folders_of(usable), key=lambda path: path.split("/")):
+        yield Entry(folder, EntryKind.DIR, 0o700, GATEWAY_UID, GATEWAY_UID, newest)
+    for path, row in usable.items():
+        yield Entry(path, EntryKind.FILE, 0o600, GATEWAY_UID, GATEWAY_UID, _nanoseconds(row), size=row.size)
+
+
+def _nanoseconds(row: ListedObject) -> int:
+    return int(row.modified.timestamp()) * 1_000_000_000

@@ -1,0 +1,85 @@
+"""Objects that another hand put over a bucket of ours, without a manifest, since the last backup.
+
+A backup writes a manifest last, so an object outside `snapshots/` that is younger than it came from elsewhere, or from
+a backup that was cut short after its snapshot: the newest snapshots tell which.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from openclaw_agent.catalog.unmanaged import CONFIG_FILE, ROOT, FoundObjects, arrange, choose_state, place_of
+from openclaw_agent.lease.record import OWNER_KEY
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, latest_key
+from openclaw_agent.snapshot.manifest import STATE_PREFIX
+from openclaw_agent.snapshot.names import LATEST_PREFIX, SNAPSHOTS_PREFIX, snapshot_prefix
+from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.manifests import StoredManifest
+from openclaw_agent.store.transfers import ListedObject
+
+# Whose copies may lie in latest/ unfinished: the last writer's, and that of one that stalled while it lost the bucket.
+NEWEST_SNAPSHOTS = 3
+LATEST_CONFIG_KEY = LATEST_PREFIX + STATE_PREFIX + CONFIG_FILE
+_PAST_SNAPSHOTS = SNAPSHOTS_PREFIX + "\U0010ffff"
+
+
+def put_by_hand(store: ObjectStore, reference: StoredManifest, names: Sequence[str]) -> list[str]:
+    """Keys of objects younger than the manifest `reference` that no backup of ours explains.
+
+    At the bucket's root anything may lie; there only what looks like a state counts. Objects that the manifest promises
+    and that have other bytes now are damage, for which the snapshot stands in, unless the configuration changed too.
+    """
+    young = [row for row in list_outside_snapshots(store) if row.modified > reference.modified]
+    promised = _promised_sizes(reference)
+    strange = _not_ours(store, young, promised, names)
+    altered = {row.key for row in strange if row.key in promised}
+    if LATEST_CONFIG_KEY not in altered or len(altered) < 2:
+        strange = [row for row in strange if row.key not in altered]
+    at_root = arrange(ROOT, (row for row in strange if place_of(row.key) == ROOT))
+    in_latest = [row.key for row in strange if place_of(row.key) == LATEST_PREFIX]
+    return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.marks else [])
+
+
+def found_later_than(store: ObjectStore, newest: StoredManifest, names: Sequence[str]) -> FoundObjects | None:
+    """A whole state without a manifest that was put into the bucket after its newest snapshot, or None."""
+    listed = list(list_outside_snapshots(store))
+    found = choose_state(listed)
+    if found is None or not found.marks or found.oldest_ns <= int(newest.modified.timestamp()) * 1_000_000_000:
+        return None
+    taken = set(found.keys.values())
+    strange = _not_ours(store, [row for row in listed if row.key in taken], _promised_sizes(newest), names)
+    return found if strange else None
+
+
+def list_outside_snapshots(store: ObjectStore) -> Iterator[ListedObject]:
+    """Every object of the bucket but those below `snapshots/`, in key order."""
+    for row in store.list(""):
+        if row.key.startswith(SNAPSHOTS_PREFIX):
+            break
+        yield row
+    else:
+        return
+    yield from store.list("", start_after=_PAST_SNAPSHOTS)
+
+
+def _promised_sizes(reference: StoredManifest) -> Mapping[str, int]:
+    """What `latest/` holds by a manifest: the size in bytes of each key's object."""
+    return {latest_key(entry): entry.size for entry in reference.manifest.files()}
+
+
+def _not_ours(
+    store: ObjectStore, listed: Iterable[ListedObject], promised: Mapping[str, int], names: Sequence[str]
+) -> list[ListedObject]:
+    strange = [
+        row
+        for row in listed
+        if row.key not in (LATEST_MANIFEST_KEY, OWNER_KEY)
+        and not row.key.endswith("/")
+        and promised.get(row.key) != row.size
+    ]
+    if not strange:
+        return []
+    copied = {
+        (LATEST_PREFIX + row.key.removeprefix(prefix), row.size)
+        for prefix in map(snapshot_prefix, names[:NEWEST_SNAPSHOTS])
+        for row in store.list(prefix)
+    }
+    return [row for row in strange if (row.key, row.size) not in copied]

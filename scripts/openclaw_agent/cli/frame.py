@@ -1,0 +1,146 @@
+"""What every command shares: flags, the error edge, the log line and the exit code."""
+
+import argparse
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from botocore.exceptions import BotoCoreError
+
+from openclaw_agent import AGENT_VERSION
+from openclaw_agent.cli.termination import Termination
+from openclaw_agent.errors import AgentError, Terminated, UsageError
+from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
+from openclaw_agent.run_log import RunLog, count_metrics
+from openclaw_agent.settings import Settings, load_settings
+from openclaw_agent.streams import answer, flush_streams, open_missing_streams, tell
+
+
+@dataclass(slots=True)
+class Result:
+    """How a run ended: the word for the log, what it prints, and what `--json` prints instead of the log line."""
+
+    word: str = "done"
+    document: object | None = None
+    text: str = ""
+    logged: bool = True
+
+
+Action = Callable[[argparse.Namespace, Settings, RunLog], Result]
+Metrics = Callable[[Result | None, AgentError | None], list[str]]
+LastAct = Callable[[Settings, RunLog, AgentError | None], None]
+
+
+def parser_for(command: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the flags and the exit codes that all commands share."""
+    codes = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items())
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=description,
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bucket", help="the backup bucket (default: the installer's settings file)")
+    parser.add_argument("--region", help="its region (default: the settings file, then AWS_REGION)")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=AGENT_VERSION)
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    log_name: str,
+    action: Action,
+    *,
+    arguments: Sequence[str] | None = None,
+    needs_bucket: bool = True,
+    metrics: Metrics = lambda _result, _error: [],
+    last_act: LastAct = lambda _settings, _log, _error: None,
+) -> int:
+    """Parse, run the action, log the run, do the last act, print the result, and return the exit code."""
+    open_missing_streams()
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_settings(
+            bucket=options.bucket,
+            region=options.region,
+            state_dir=getattr(options, "state_dir", None),
+            needs_bucket=needs_bucket,
+        )
+    except UsageError as problem:
+        tell(f"{parser.prog}: {problem}")
+        return problem.exit_code
+    log = RunLog(log_name, settings)
+    with Termination() as termination:
+        result, error = _run(action, options, settings, log, termination)
+        if error is not None:
+            if options.verbose:
+                tell("".join(traceback.format_exception(error)))
+            tell(f"{parser.prog}: {error}")
+            log.add(error=str(error))
+        word = result.word if result else _word(error)
+        line = log.write(word) if result is None or result.logged else log.line(word)
+        unsent = count_metrics(settings, metrics(result, error))
+        if unsent:
+            log.say(unsent)
+        last_act(settings, log, error)
+        # Last, because stdout may be broken: nothing of the run hangs on it.
+        if options.json:
+            answer(json.dumps(result.document if result and result.document is not None else line, indent=2))
+        elif result is not None and result.text:
+            answer(result.text)
+    return ExitCode.DONE if error is None else error.exit_code
+
+
+def _run(
+    action: Action, options: argparse.Namespace, settings: Settings, log: RunLog, termination: Termination
+) -> tuple[Result | None, AgentError | None]:
+    try:
+        return action(options, settings, log), None
+    except AgentError as problem:
+        return None, problem
+    except KeyboardInterrupt:
+        if termination.received:
+            return None, Terminated("Asked to end (SIGTERM); nothing that was complete before is lost.")
+        return None, AgentError("Interrupted; nothing that was complete before is lost.")
+    except BotoCoreError as problem:
+        error = AgentError(
+            f"AWS cannot be asked: {' '.join(str(problem).split()).rstrip('.')}. Check the AWS_… variables."
+        )
+        error.__cause__ = problem
+        return None, error
+    except Exception as problem:  # noqa: BLE001 - the edge: no traceback reaches a user
+        error = AgentError(f"An unexpected error: {type(problem).__name__}: {problem}. --verbose shows where.")
+        error.__cause__ = problem
+        return None, error
+    finally:
+        termination.hold()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, at once.
+
+    obstore's threads may still hold Python objects when the interpreter takes itself apart, and then abort it: a run
+    that had succeeded ended with SIGABRT in the lab. Everything is on disk and in S3 by now.
+    """
+    flush_streams()
+    if code == ExitCode.TERMINATED:
+        # By the signal itself, which a shell calls 143, and by which systemd knows that it ended the run.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(code)
+
+
+def _word(error: AgentError | None) -> str:
+    words = {
+        ExitCode.REFUSED: "refused",
+        ExitCode.NOT_OWNER: "fenced",
+        ExitCode.USAGE: "usage",
+        ExitCode.TERMINATED: "terminated",
+    }
+    return words.get(error.exit_code, "failed") if error else "done"

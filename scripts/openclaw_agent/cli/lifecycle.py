@@ -1,0 +1,57 @@
+"""`openclaw-s3-lifecycle.py`: delete the snapshots that the retention rules no longer keep."""
+
+import argparse
+from datetime import UTC, datetime
+
+from openclaw_agent.cli.frame import Result, parser_for, run_command
+from openclaw_agent.errors import UsageError
+from openclaw_agent.retention.prune import plan_prune, prune, require_ownership_here
+from openclaw_agent.retention.report import retention_document, retention_sentence, retention_table
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+from openclaw_agent.store.bucket import ObjectStore
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = parser_for("openclaw-s3-lifecycle.py", "Delete the snapshots that the retention rules no longer keep.")
+    made.add_argument(
+        "--dry-run", action="store_true", help="print what would be kept and deleted, and why; delete nothing"
+    )
+    made.add_argument("--now", metavar="TIME", help="measure ages at this instant (ISO 8601, UTC unless it says else)")
+    made.add_argument("--strict-midnight", action="store_true", help="keep literal 00:00 snapshots alone")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_command(parser(), "lifecycle", _action, arguments=arguments)
+
+
+def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
+    now = _instant(options.now)
+    store = ObjectStore(settings.bucket, settings.region)
+    try:
+        if not options.dry_run:
+            require_ownership_here(settings, store)
+        plan = plan_prune(store, now, strict_midnight=options.strict_midnight)
+        log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
+        log.say(retention_sentence(plan, dry_run=options.dry_run))
+        if not options.dry_run:
+            pruned = prune(store, plan)
+            log.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
+        if options.dry_run:
+            return Result("planned", retention_document(plan), retention_table(plan))
+        return Result("done", retention_document(plan))
+    finally:
+        log.add_traffic(store.traffic)
+
+
+def _instant(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise UsageError(f"--now {text!r} is not allowed: it must be like 2026-02-27T14:00:00Z.") from problem
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

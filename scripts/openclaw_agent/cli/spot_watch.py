@@ -1,0 +1,33 @@
+"""`openclaw-spot-watch.py`: wait for the end of the spot instance and save everything before it."""
+
+import argparse
+
+from openclaw_agent.cli.frame import Result, parser_for, run_command
+from openclaw_agent.host.metadata import InstanceMetadata
+from openclaw_agent.host.spot_watch import look, watch
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = parser_for(
+        "openclaw-spot-watch.py",
+        "Ask the metadata service every 5 s whether the instance is about to end; then stop the gateway and back up.",
+    )
+    made.add_argument("--once", action="store_true", help="ask once, print what is announced, and do nothing about it")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_command(parser(), "watch", _action, arguments=arguments, needs_bucket=False)
+
+
+def _action(options: argparse.Namespace, _settings: Settings, log: RunLog) -> Result:
+    metadata = InstanceMetadata()
+    if options.once:
+        events = look(metadata)
+        text = "\n".join(f"{event.kind.value}: {event.text}" for event in events) or "Nothing is announced."
+        return Result("asked", [{"event": event.kind.value, "announced": event.text} for event in events], text)
+    return Result(watch(metadata, log).kind.value)

@@ -1,1 +1,0 @@
-"""The commands: parse, call one action, print, and map errors to exit codes in one place."""

@@ -1,0 +1,101 @@
+"""Fetch the gateway's secrets from SSM into a file on tmpfs, at every start, never onto a disk."""
+
+import grp
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from openclaw_agent.agent_dir.records import replace_file
+from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
+from openclaw_agent.settings import Settings
+
+TOKEN_NAME = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the variable's name
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One environment variable of the gateway."""
+
+    name: str
+    value: str
+
+
+def fetch_secrets(settings: Settings) -> list[Secret]:
+    """All parameters directly below the secrets path, decrypted, sorted by name.
+
+    Raises:
+        UsageError: when no path is configured.
+        AgentError: when they cannot be fetched, the gateway's token is not among them, or one cannot be an
+            environment variable; values never appear in the message.
+    """
+    path = settings.secrets_path
+    if not path:
+        raise UsageError("No secrets path: the settings file has no secrets_path.")
+    try:
+        ssm = boto3.client(
+            "ssm",
+            region_name=settings.region,
+            config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 6}),
+        )
+        pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True, Recursive=False)
+        found = [Secret(row["Name"].rsplit("/", 1)[-1], row["Value"]) for page in pages for row in page["Parameters"]]
+    except (BotoCoreError, ClientError) as problem:
+        raise AgentError(
+            f"The secrets below {path} cannot be fetched ({_code(problem)}); check the role's policy and the network."
+        ) from problem
+    for secret in found:
+        _require_usable(secret, path)
+    if TOKEN_NAME not in {secret.name for secret in found}:
+        raise AgentError(
+            f"There is no {TOKEN_NAME} below {path}; create it with: aws ssm put-parameter --type SecureString "
+            f'--name {path.rstrip("/")}/{TOKEN_NAME} --value "$(openssl rand -hex 32)"'
+        )
+    return sorted(found, key=lambda secret: secret.name)
+
+
+def _require_usable(secret: Secret, path: str) -> None:
+    if not _NAME.fullmatch(secret.name):
+        raise AgentError(
+            f"The parameter {path.rstrip('/')}/{secret.name} cannot be an environment variable; its name may hold "
+            "letters, digits and _ only."
+        )
+    if any(character in secret.value for character in "\n\r\0"):
+        raise AgentError(
+            f"The value of {path.rstrip('/')}/{secret.name} has more than one line; an environment file cannot hold it."
+        )
+
+
+def _code(problem: Exception) -> str:
+    response = getattr(problem, "response", None)
+    code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+    return str(code or type(problem).__name__)
+
+
+def write_secrets(found: list[Secret], target: Path) -> None:
+    """Replace the environment file in one step: 0640 for the docker group where there is one, else 0600.
+
+    Raises:
+        LocalStorageError: when it cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LocalStorageError(f"The folder {target.parent} cannot be created ({problem.strerror}).") from problem
+    group = _docker_group()
+    replace_file(target, [f"{secret.name}={secret.value}\n".encode() for secret in found], mode=0o600)
+    if group is not None and os.geteuid() == 0:
+        os.chown(target, 0, group)
+        target.chmod(0o640)
+
+
+def _docker_group() -> int | None:
+    try:
+        return grp.getgrnam("docker").gr_gid
+    except KeyError:
+        return None

@@ -1,0 +1,64 @@
+"""Which instance this is, and which of its boots."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.host.metadata import INSTANCE_ID_PATH, InstanceMetadata, MetadataUnavailable
+from openclaw_agent.settings import Settings
+
+BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+UNKNOWN_BOOT = "unknown"
+ATTEMPTS = 5
+PAUSE_SECONDS = 1.0
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot; `OPENCLAW_BOOT_ID` overrides it (a container shares its host's kernel)."""
+    given = os.environ.get("OPENCLAW_BOOT_ID")
+    if given:
+        return given
+    try:
+        return BOOT_ID_FILE.read_text().strip()
+    except OSError:
+        return UNKNOWN_BOOT
+
+
+def instance_id(settings: Settings) -> str:
+    """This machine's EC2 instance id, or elsewhere than on an instance its host name.
+
+    `OPENCLAW_INSTANCE_ID` overrides both. On an instance the host name never stands in: a metadata service that is slow
+    for a moment would make the owner a stranger to its own bucket.
+
+    Raises:
+        MetadataUnavailable: when the metadata service of an instance does not answer, and this boot has not asked yet.
+    """
+    given = os.environ.get("OPENCLAW_INSTANCE_ID")
+    if given:
+        return given
+    known = LocalMemory(settings.agent_dir).boot()
+    if known is not None and known.boot_id == boot_id() != UNKNOWN_BOOT:
+        return known.instance_id
+    if settings.on_instance:
+        return _asked_stubbornly(InstanceMetadata())
+    try:
+        return InstanceMetadata(timeout=0.5).get(INSTANCE_ID_PATH) or socket.gethostname()
+    except MetadataUnavailable:
+        return socket.gethostname()
+
+
+def _asked_stubbornly(metadata: InstanceMetadata) -> str:
+    problem = MetadataUnavailable("The metadata service does not know this instance's id.")
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        try:
+            found = metadata.get(INSTANCE_ID_PATH)
+        except MetadataUnavailable as unavailable:
+            problem = unavailable
+            continue
+        if found:
+            return found
+    raise problem

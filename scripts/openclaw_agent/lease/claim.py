@@ -1,0 +1,115 @@
+"""Reading and writing `owner.json`: claims by conditional writes, so that of two racers exactly one wins."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from openclaw_agent.errors import PreconditionFailed
+from openclaw_agent.lease.record import OWNER_KEY, Liveness, OwnerRecord, Step, next_step, successor
+from openclaw_agent.store.bucket import ObjectStore
+
+WAIT_LIMIT_SECONDS = 300.0
+POLL_SECONDS = 5.0
+_GONE_STATES = frozenset({"terminated", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The owner record in the bucket and its ETag."""
+
+    record: OwnerRecord
+    etag: str
+
+
+def read_ownership(store: ObjectStore) -> Ownership | None:
+    """The current owner, or None when the bucket never had one."""
+    fetched = store.get(OWNER_KEY)
+    return Ownership(OwnerRecord.decode(fetched.body), fetched.etag) if fetched else None
+
+
+def claim_ownership(
+    store: ObjectStore,
+    me: str,
+    liveness_of: Callable[[str], Liveness],
+    say: Callable[[str], None],
+    *,
+    wait_limit: float = WAIT_LIMIT_SECONDS,
+    poll: float = POLL_SECONDS,
+    least_epoch: int = 1,
+) -> OwnerRecord:
+    """Become the owner; wait (at most `wait_limit` seconds for one owner) while another instance is alive and holds on.
+
+    `least_epoch` lets an owner outrank manifests that came from elsewhere with epochs of their own.
+
+    Raises:
+        StoreError: when the bucket cannot be read or written.
+    """
+    waited_for: str | None = None
+    began = time.monotonic()
+    while True:
+        current = read_ownership(store)
+        record = current.record if current else None
+        holder = f"{record.epoch}:{record.instance_id}" if record else None
+        if holder != waited_for:
+            # A new winner of a race is waited for in full.
+            waited_for, began = holder, time.monotonic()
+        needs_look = record is not None and record.instance_id != me and not record.released
+        liveness = liveness_of(record.instance_id) if record and needs_look else Liveness.GONE
+        decision = next_step(record, me, liveness, time.monotonic() - began, wait_limit)
+        if decision.step is Step.WAIT:
+            say(f"Waiting: {decision.because}.")
+            time.sleep(poll)
+            continue
+        claimed = successor(record, me, datetime.now(UTC).isoformat(timespec="seconds"), least_epoch=least_epoch)
+        try:
+            if current is None:
+                store.put(OWNER_KEY, claimed.encode(), if_absent=True)
+            else:
+                store.put(OWNER_KEY, claimed.encode(), if_match=current.etag)
+        except PreconditionFailed:
+            say("Another instance claimed the bucket first; looking again.")
+            continue
+        say(f"This instance owns the bucket now (epoch {claimed.epoch}): {decision.because}.")
+        return claimed
+
+
+def release_ownership(store: ObjectStore, epoch: int, me: str) -> bool:
+    """Mark the bucket as let go; False when somebody else owns it already."""
+    current = read_ownership(store)
+    if current is None or not current.record.is_current(epoch, me):
+        return False
+    try:
+        store.put(OWNER_KEY, current.record.released_record().encode(), if_match=current.etag)
+    except PreconditionFailed:
+        return False
+    return True
+
+
+def ec2_liveness(region: str) -> Callable[[str], Liveness]:
+    """A look-up of instances in EC2; what is no EC2 instance, or cannot be asked for, is unknown."""
+
+    def look_up(instance_id: str) -> Liveness:
+        if not instance_id.startswith("i-"):
+            return Liveness.UNKNOWN
+        try:
+            ec2 = boto3.client(
+                "ec2",
+                region_name=region,
+                config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3}),
+            )
+            answer = ec2.describe_instances(InstanceIds=[instance_id])
+        except ClientError as problem:
+            # EC2 forgets a terminated instance after about an hour.
+            code = problem.response.get("Error", {}).get("Code", "")
+            return Liveness.GONE if code.startswith("InvalidInstanceID") else Liveness.UNKNOWN
+        except BotoCoreError:
+            return Liveness.UNKNOWN
+        states = [instance["State"]["Name"] for group in answer["Reservations"] for instance in group["Instances"]]
+        return Liveness.GONE if all(state in _GONE_STATES for state in states) else Liveness.ALIVE
+
+    return look_up

@@ -1,0 +1,162 @@
+"""Prune: list snapshots cheaply, plan by the retention rules, delete manifest first."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
+from openclaw_agent.host.identity import boot_id, instance_id
+from openclaw_agent.lease.claim import read_ownership
+from openclaw_agent.retention.policy import RetentionPlan, Snapshot, latest_is_complete, plan_retention
+from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, QUARANTINED_FILE, latest_key
+from openclaw_agent.snapshot.manifest import STATE_PREFIX
+from openclaw_agent.snapshot.names import (
+    LATEST_PREFIX,
+    MANIFEST_FILE,
+    SNAPSHOTS_PREFIX,
+    snapshot_name_in_key,
+    snapshot_prefix,
+)
+from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.manifests import read_manifest
+
+DELETE_ATTEMPTS = 3
+RETRY_SECONDS = 1.0
+# Sorts after every key of UTF-8 text below the prefix it follows.
+_PAST_EVERYTHING = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a run deleted: snapshots and objects."""
+
+    snapshots: int
+    objects: int
+
+
+def list_snapshots(store: ObjectStore) -> list[Snapshot]:
+    """Every name below `snapshots/`, with whether it is complete or quarantined.
+
+    Small snapshots are listed whole, a thousand keys a request; of one with more files than a page only the page that
+    holds its manifest is listed, so the cost does not grow with the files kept.
+    """
+    found: dict[str, Snapshot] = {}
+    cursor = ""
+    while True:
+        page = list(store.list(SNAPSHOTS_PREFIX, start_after=cursor, most=1000))
+        for row in page:
+            name = snapshot_name_in_key(row.key)
+            if name is None:
+                continue
+            snapshot = found.setdefault(name, Snapshot(name, complete=False))
+            rest = row.key.removeprefix(f"{SNAPSHOTS_PREFIX}{name}/")
+            if rest == MANIFEST_FILE:
+                found[name] = replace(snapshot, complete=True)
+            elif rest == QUARANTINED_FILE:
+                found[name] = replace(snapshot, quarantined=True)
+        if len(page) < 1000:
+            return list(found.values())
+        cursor = _next_cursor(page[-1].key)
+
+
+def _next_cursor(last_key: str) -> str:
+    name = snapshot_name_in_key(last_key)
+    if name is not None and last_key.startswith(f"{SNAPSHOTS_PREFIX}{name}/{STATE_PREFIX}"):
+        return f"{SNAPSHOTS_PREFIX}{name}/{STATE_PREFIX}{_PAST_EVERYTHING}"
+    return last_key
+
+
+def plan_prune(store: ObjectStore, now: datetime, *, strict_midnight: bool) -> RetentionPlan:
+    """Apply the retention rules to what the bucket holds."""
+    snapshots = list_snapshots(store)
+    complete = latest_is_complete(_snapshot_of_whole_latest(store), snapshots)
+    return plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
+
+
+def _snapshot_of_whole_latest(store: ObjectStore) -> str | None:
+    """The snapshot that `latest/` holds, None unless its manifest can be trusted and every object of it is there."""
+    try:
+        latest = read_manifest(store, LATEST_MANIFEST_KEY)
+    except (ManifestInvalid, ManifestTooNew):
+        return None
+    if latest is None:
+        return None
+    sizes = {row.key: row.size for row in store.list(LATEST_PREFIX)}
+    whole = all(sizes.get(latest_key(entry)) == entry.size for entry in latest.manifest.files())
+    return latest.manifest.snapshot if whole else None
+
+
+def require_ownership_here(settings: Settings, store: ObjectStore) -> None:
+    """Refuse to delete as an instance that has lost the bucket; a machine that never owned one may prune by hand.
+
+    Raises:
+        NotOwner: when this boot's ownership is no longer current.
+    """
+    boot = LocalMemory(settings.agent_dir).boot()
+    if boot is None or boot.bucket != settings.bucket or boot.boot_id != boot_id():
+        return
+    owner = read_ownership(store)
+    if owner is not None and not owner.record.is_current(boot.epoch, instance_id(settings)):
+        raise NotOwner(
+            f"Fenced: {settings.bucket} now belongs to {owner.record.instance_id} (epoch {owner.record.epoch}); "
+            "nothing was deleted."
+        )
+
+
+def prune(store: ObjectStore, plan: RetentionPlan) -> Pruned:
+    """Delete what the plan removes: all manifests first, then the rest of each snapshot.
+
+    A run that breaks leaves incomplete snapshots, which the next run clears, never one that claims to be whole.
+
+    Raises:
+        AgentError: when S3 refused some deletions even after retries; how many, and an example.
+    """
+    names = [decision.snapshot.name for decision in plan.removed]
+    manifests = [
+        snapshot_prefix(decision.snapshot.name) + MANIFEST_FILE
+        for decision in plan.removed
+        if decision.snapshot.complete
+    ]
+    refused = _delete_stubbornly(store, manifests)
+    kept_manifests = {snapshot_name_in_key(key) for key in refused}
+    counted = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
+    refused |= _delete_stubbornly(store, counted)
+    if refused:
+        key, reason = next(iter(refused.items()))
+        raise AgentError(
+            f"S3 refused to delete {len(refused)} objects ({key!r}: {reason}); the next run tries again. "
+            "Check the role's policy if it goes on."
+        )
+    return Pruned(len(names), counted.count + len(manifests))
+
+
+class _Counted:
+    """Passes keys on and counts them."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._keys = keys
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._keys:
+            self.count += 1
+            yield key
+
+
+def _keys_of(store: ObjectStore, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        for row in store.list(snapshot_prefix(name)):
+            yield row.key
+
+
+def _delete_stubbornly(store: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+    refused = store.delete(keys)
+    for _attempt in range(DELETE_ATTEMPTS - 1):
+        if not refused:
+            break
+        time.sleep(RETRY_SECONDS)
+        refused = store.delete(list(refused))
+    return refused

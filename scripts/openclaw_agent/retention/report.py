@@ -1,0 +1,160 @@
+"""What a retention plan says, for people (a table and a sentence in plain text) and for programs (a JSON document)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from openclaw_agent.retention.policy import Decision, RetentionPlan, Rule
+from openclaw_agent.retention.tiers import TIERS
+
+_HEADINGS = ("SNAPSHOT", "AGE", "TIER", "ACTION", "WHY")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    snapshot: str
+    age: str
+    tier: str
+    action: str
+    reason: str
+
+    def cells(self) -> tuple[str, ...]:
+        return (self.snapshot, self.age, self.tier, self.action, self.reason)
+
+
+def retention_table(plan: RetentionPlan, *, fold: bool = False) -> str:
+    """Return the plan as a table in plain text: snapshot, age, tier, keep or delete, why; newest first.
+
+    `fold` writes neighbours with the same tier, action and reason as one line, so that a month fits on a screen.
+    """
+    if fold:
+        rows = [_folded_row(list(run)) for _, run in groupby(plan.decisions, key=_fold_key)]
+    else:
+        rows = [_row(decision) for decision in plan.decisions]
+    return _columns(rows)
+
+
+def retention_sentence(plan: RetentionPlan, *, dry_run: bool) -> str:
+    """Return the plan in one or two sentences; `dry_run` says what would be done instead of what is done."""
+    kept, removed = plan.kept, plan.removed
+    total = _counted(len(plan.decisions), "snapshot")
+    delete = "Would delete" if dry_run else "Deleting"
+    keep = "keep" if dry_run else "keeping"
+    if not plan.decisions:
+        return "There is no snapshot, so nothing to delete."
+    if not removed:
+        text = f"Nothing to delete: {total} {'stays' if len(kept) == 1 else 'stay'}{_by_tier(kept)}."
+    else:
+        freed = _total_bytes(removed)
+        frees = "" if freed is None else f" ({_byte_words(freed)})"
+        text = f"{delete} {len(removed)} of {total}{frees} and {keep} {len(kept)}{_by_tier(kept)}."
+    guarded = [decision.snapshot.name for decision in kept if decision.rule is Rule.NEWEST_COMPLETE]
+    if guarded:
+        text += f" {guarded[0]} stays only because latest/ is not complete."
+    return text
+
+
+def retention_document(plan: RetentionPlan) -> dict[str, object]:
+    """Return the plan for `json.dumps`: the question, the counts, and one object a snapshot (ages in seconds)."""
+    return {
+        "now": plan.now.isoformat(),
+        "latest_complete": plan.latest_complete,
+        "strict_midnight": plan.strict_midnight,
+        "keep": len(plan.kept),
+        "delete": len(plan.removed),
+        "snapshots": [_decision_document(decision) for decision in plan.decisions],
+    }
+
+
+def retention_policy_table() -> str:
+    """Return the policy as the docs' Markdown table, one row a tier."""
+    lines = ["| Age | Tier | Policy |", "|-----|------|--------|"]
+    lines += [f"| {row.age_range} | {row.tier.value} | {row.policy} |" for row in TIERS]
+    return "\n".join(lines)
+
+
+def age_words(age: timedelta) -> str:
+    """Return an age in its two largest units, rounded down: `40 min`, `23 h 40 min`, `6 d 23 h`; `in 5 min` ahead."""
+    if age < timedelta(0):
+        return f"in {age_words(-age)}"
+    minutes = age // timedelta(minutes=1)
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+def _row(decision: Decision) -> _Row:
+    age = "-" if decision.age is None else age_words(decision.age)
+    name = _printable(decision.snapshot.name)
+    return _Row(name, age, _tier_word(decision), decision.action.value, decision.reason)
+
+
+def _folded_row(run: Sequence[Decision]) -> _Row:
+    newest, oldest = _row(run[0]), _row(run[-1])
+    if len(run) == 1:
+        return newest
+    names = f"{newest.snapshot} to {oldest.snapshot} ({len(run)})"
+    age = newest.age if newest.age == oldest.age else f"{newest.age} to {oldest.age}"
+    return _Row(names, age, newest.tier, newest.action, newest.reason)
+
+
+def _fold_key(decision: Decision) -> tuple[str, str, str]:
+    return (_tier_word(decision), decision.action.value, decision.reason)
+
+
+def _tier_word(decision: Decision) -> str:
+    return "-" if decision.tier is None else decision.tier.value
+
+
+def _columns(rows: Sequence[_Row]) -> str:
+    lines = [_HEADINGS, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS) - 1)]
+    widths.append(0)
+    return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _printable(name: str) -> str:
+    # A foreign name is anybody's text: a control character in it must not reach the terminal.
+    return name if name.isprintable() else ascii(name)
+
+
+def _by_tier(decisions: Iterable[Decision]) -> str:
+    counts = Counter(_tier_word(decision) if decision.tier else decision.rule.value for decision in decisions)
+    return f" ({', '.join(f'{count} {word}' for word, count in counts.items())})" if counts else ""
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _total_bytes(decisions: Iterable[Decision]) -> int | None:
+    sizes = [decision.snapshot.size_bytes for decision in decisions]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def _byte_words(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def _decision_document(decision: Decision) -> dict[str, object]:
+    return {
+        "name": decision.snapshot.name,
+        "time": None if decision.taken_at is None else decision.taken_at.isoformat(),
+        "age_seconds": None if decision.age is None else int(decision.age.total_seconds()),
+        "tier": None if decision.tier is None else decision.tier.value,
+        "complete": decision.snapshot.complete,
+        "quarantined": decision.snapshot.quarantined,
+        "objects": decision.snapshot.objects,
+        "bytes": decision.snapshot.size_bytes,
+        "action": decision.action.value,
+        "rule": decision.rule.value,
+        "reason": decision.reason,
+    }

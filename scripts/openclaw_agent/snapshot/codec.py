@@ -1,0 +1,249 @@
+"""A manifest's text: one valid JSON document, written and read line by line, with a checksum of its own."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.manifest import (
+    STATE_PREFIX,
+    CaptureMethod,
+    DamagedDatabase,
+    Entry,
+    EntryKind,
+    Fingerprint,
+    LeftOut,
+    Manifest,
+    shared,
+)
+
+MANIFEST_FORMAT = 1
+
+
+def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
+    """Yield the manifest as JSON text: a header line, a line for each entry, a line with what was left out and a sum.
+
+    The whole is one valid JSON document; the lines let a reader with little memory take it entry by entry, and the
+    header stays short however much was left out.
+
+    Raises:
+        ManifestInvalid: when no restore would accept it.
+    """
+    _require_consistency(manifest)
+    counted = manifest.counted()
+    header = {
+        "format": MANIFEST_FORMAT,
+        "snapshot": counted.snapshot,
+        "created": counted.created,
+        "epoch": counted.epoch,
+        "instance_id": counted.instance_id,
+        "stack": counted.stack,
+        "agent_version": counted.agent_version,
+        "quarantined": counted.quarantined,
+        "capture": {"method": counted.method.value, "freeze_ms": round(counted.freeze_ms, 3)},
+        "files": counted.file_count,
+        "bytes": counted.total_bytes,
+        "damaged": [
+            {
+                "path": row.path,
+                "problem": row.problem,
+                "stored_as": row.stored_as,
+                "last_good": row.last_good,
+                "sha256": row.sha256.hex(),
+            }
+            for row in counted.damaged
+        ],
+    }
+    header_text = json.dumps(header, separators=(",", ":"))
+    digest = hashlib.sha256(header_text.encode())
+    yield f'{header_text[:-1]},"entries":[\n'.encode()
+    separator = b""
+    for entry in manifest.entries:
+        line = json.dumps(_entry_fields(entry), separators=(",", ":")).encode()
+        digest.update(line)
+        yield separator + line
+        separator = b",\n"
+    left_out = {
+        "excluded": [{"path": row.path, "reason": row.reason} for row in counted.excluded],
+        "skipped": [{"path": row.path, "reason": row.reason} for row in counted.skipped],
+        "left_behind": list(counted.left_behind),
+    }
+    left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
+    digest.update(left_out_text)
+    yield b"\n]," + left_out_text[1:-1] + f',"sha256":"{digest.hexdigest()}"}}\n'.encode()
+
+
+def decode_header(first_line: bytes) -> Manifest:
+    """Read a manifest without its entries and what was left out, from its first line (for listings).
+
+    Raises:
+        ManifestInvalid: when the line is no manifest header of a known format.
+    """
+    text = first_line.decode(errors="replace").rstrip("\n")
+    if not text.endswith(',"entries":['):
+        raise ManifestInvalid("The manifest does not begin with a header line.")
+    return _manifest_of(_parse_object(text.removesuffix(',"entries":[') + "}"), ())
+
+
+def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -> Manifest:
+    """Read a manifest from the lines of its text, as `encode_manifest` wrote them.
+
+    Fingerprints only mean something on the machine that made the snapshot; leaving them out saves a third.
+
+    Raises:
+        ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
+    """
+    reader = iter(lines)
+    first = next(reader, b"").rstrip(b"\n")
+    if not first.endswith(b',"entries":['):
+        raise ManifestInvalid("The manifest does not begin with a header line.")
+    header_text = first.removesuffix(b',"entries":[') + b"}"
+    digest = hashlib.sha256(header_text)
+    entries: list[Entry] = []
+    for raw in reader:
+        line = raw.rstrip(b"\n")
+        if line.startswith(b"],"):
+            left_out_text, _, promised = line[2:].rpartition(b',"sha256":"')
+            digest.update(b"{" + left_out_text + b"}")
+            if promised != f'{digest.hexdigest()}"}}'.encode():
+                raise ManifestInvalid("The manifest's own checksum does not match: it was altered or torn.")
+            if next(reader, None) is not None:
+                raise ManifestInvalid("There is text after the end of the manifest.")
+            header = _parse_object(header_text.decode(errors="replace"))
+            left_out = _parse_object("{" + left_out_text.decode(errors="replace") + "}")
+            manifest = _manifest_of(header | left_out, tuple(entries))
+            _require_consistency(manifest)
+            return manifest
+        line = line.removesuffix(b",")
+        if line:
+            digest.update(line)
+            fields = _parse_object(line.decode(errors="replace"))
+            if not with_fingerprints:
+                fields = {name: value for name, value in fields.items() if name not in ("seen", "seen_wal")}
+            entries.append(_entry_of(fields))
+    raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
+
+
+def _require_consistency(manifest: Manifest) -> None:
+    folders: set[str] = set()
+    seen: set[str] = set()
+    for entry in manifest.entries:
+        if entry.kind is EntryKind.DIR:
+            folders.add(entry.path)
+    for entry in manifest.entries:
+        parts = entry.path.split("/")
+        if entry.path and any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise ManifestInvalid(f"The manifest names the path {entry.path!r}, which could leave the state folder.")
+        if entry.path in seen:
+            raise ManifestInvalid(f"The manifest names the path {entry.path!r} twice.")
+        seen.add(entry.path)
+        if entry.path and "/".join(parts[:-1]) not in folders:
+            raise ManifestInvalid(f"The manifest names the path {entry.path!r}, but not the folder it is in.")
+        if entry.kind is EntryKind.FILE and len(entry.sha256) != hashlib.sha256().digest_size:
+            raise ManifestInvalid(f"The manifest gives no checksum for the file {entry.path!r}.")
+
+
+def _entry_fields(entry: Entry) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "path": entry.path,
+        "kind": entry.kind.value,
+        "mode": f"{entry.mode:04o}",
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "mtime_ns": entry.mtime_ns,
+    }
+    if entry.kind is EntryKind.FILE:
+        fields["size"] = entry.size
+        fields["sha256"] = entry.sha256.hex()
+        if entry.holes:
+            fields["holes"] = entry.holes
+        key = entry.relative_key
+        if key != STATE_PREFIX + entry.path:
+            fields["key"] = key
+    if entry.kind is EntryKind.SYMLINK:
+        fields["target"] = entry.target
+    if entry.database:
+        fields["database"] = True
+    if entry.unchecked:
+        fields["unchecked"] = True
+    if entry.captured_live:
+        fields["captured_live"] = True
+    for name, fingerprint in (("seen", entry.fingerprint), ("seen_wal", entry.wal)):
+        if fingerprint is not None:
+            fields[name] = [fingerprint.size, fingerprint.mtime_ns, fingerprint.ctime_ns, fingerprint.inode]
+    return fields
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text)
+    except ValueError as problem:
+        raise ManifestInvalid(f"The manifest is no valid JSON ({problem}).") from problem
+    if not isinstance(parsed, dict):
+        raise ManifestInvalid("The manifest holds something that is no JSON object.")
+    return parsed
+
+
+def _entry_of(fields: dict[str, Any]) -> Entry:
+    try:
+        fingerprint = Fingerprint(*fields["seen"]) if "seen" in fields else None
+        mtime_ns = int(fields["mtime_ns"])
+        if fingerprint is not None and fingerprint.mtime_ns == mtime_ns:
+            mtime_ns = fingerprint.mtime_ns
+        return Entry(
+            path=str(fields["path"]),
+            kind=EntryKind(fields["kind"]),
+            mode=shared(int(fields["mode"], 8)),
+            uid=shared(int(fields["uid"])),
+            gid=shared(int(fields["gid"])),
+            mtime_ns=mtime_ns,
+            size=int(fields.get("size", 0)),
+            sha256=bytes.fromhex(fields.get("sha256", "")),
+            target=str(fields.get("target", "")),
+            database=bool(fields.get("database", False)),
+            captured_live=bool(fields.get("captured_live", False)),
+            fingerprint=fingerprint,
+            wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
+            holes=int(fields.get("holes", 0)),
+            unchecked=bool(fields.get("unchecked", False)),
+        )
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem
+
+
+def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest:
+    if header.get("format") != MANIFEST_FORMAT:
+        raise ManifestInvalid(
+            f"The manifest has format {header.get('format')!r}; this agent reads format {MANIFEST_FORMAT}."
+        )
+    try:
+        return Manifest(
+            snapshot=str(header["snapshot"]),
+            created=str(header["created"]),
+            epoch=int(header["epoch"]),
+            instance_id=str(header["instance_id"]),
+            stack=str(header["stack"]),
+            method=CaptureMethod(header["capture"]["method"]),
+            freeze_ms=float(header["capture"]["freeze_ms"]),
+            entries=entries,
+            quarantined=str(header["quarantined"]),
+            excluded=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("excluded", ())),
+            skipped=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("skipped", ())),
+            damaged=tuple(
+                DamagedDatabase(
+                    row["path"],
+                    row["problem"],
+                    row["stored_as"],
+                    row["last_good"],
+                    bytes.fromhex(row.get("sha256", "")),
+                )
+                for row in header["damaged"]
+            ),
+            left_behind=tuple(str(key) for key in header.get("left_behind", ())),
+            agent_version=str(header["agent_version"]),
+            file_count=int(header["files"]),
+            total_bytes=int(header["bytes"]),
+        )
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ManifestInvalid(f"The manifest's header is malformed ({problem!r}).") from problem

@@ -1,0 +1,138 @@
+"""SQLite databases: known by their header, one thing with their companions, folded into one clean file."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import overload
+
+from openclaw_agent.fs.clone import Source, clone_file, open_unfollowed
+from openclaw_agent.fs.confined import Within
+from openclaw_agent.sqlite.check import Outcome, Verdict, check
+
+HEADER = b"SQLite format 3\x00"  # https://sqlite.org/fileformat.html, "The Database Header"
+WAL_SUFFIX = "-wal"
+JOURNAL_SUFFIX = "-journal"
+SHM_SUFFIX = "-shm"
+LOG_SUFFIXES = (WAL_SUFFIX, JOURNAL_SUFFIX)
+COMPANION_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, JOURNAL_SUFFIX)
+# https://sqlite.org/fileformat.html, "WAL File Format" and "The Rollback Journal"; https://sqlite.org/walformat.html
+WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+WAL_INDEX_VERSION = (3_007_000).to_bytes(4, sys.byteorder)
+WAL_INDEX_BYTES = 32 * 1024
+WAL_MODE = b"\x02\x02"  # the file format's write and read version, bytes 18 and 19
+
+
+def is_database(source: Source) -> bool:
+    """Whether the file begins with SQLite's header; False for what cannot be opened."""
+    return _begin(source, len(HEADER)) == HEADER
+
+
+def is_in_wal_mode(source: Source) -> bool:
+    """Whether a database says of itself that it has a write-ahead log."""
+    return _begin(source, 20)[18:] == WAL_MODE
+
+
+def companion_base(path: str) -> str | None:
+    """The path of the database that `path` would belong to, judged by its name alone."""
+    for suffix in COMPANION_SUFFIXES:
+        if path.endswith(suffix):
+            return path.removesuffix(suffix)
+    return None
+
+
+def is_companion(database: Source, suffix: str) -> bool:
+    """Whether what lies beside a database under this suffix is really its log, journal or shared-memory file.
+
+    A user may call any file or folder so; that one is state like any other.
+    """
+    companion = beside(database, suffix)
+    begin = _begin(companion, len(JOURNAL_MAGIC))
+    if not begin:
+        return _is_empty_file(companion)
+    if suffix == WAL_SUFFIX:
+        return begin[: len(WAL_MAGICS[0])] in WAL_MAGICS
+    if suffix == JOURNAL_SUFFIX:
+        # journal_mode=PERSIST, and a journal that is not synced yet, have zeros there.
+        return begin == JOURNAL_MAGIC or not any(begin)
+    if not is_in_wal_mode(database):
+        return False
+    return begin.startswith(WAL_INDEX_VERSION) or not any(_begin(companion, WAL_INDEX_BYTES))
+
+
+def clone_database(source: Source, target: Path) -> os.stat_result:
+    """Clone a database with its log; the caller must know that nobody writes between the two."""
+    status = clone_file(source, target)
+    for suffix in LOG_SUFFIXES:
+        if is_companion(source, suffix):
+            with contextlib.suppress(FileNotFoundError):
+                clone_file(beside(source, suffix), beside(target, suffix))
+    return status
+
+
+def settle(clone: Path) -> Verdict:
+    """Fold a cloned database's log into it and check it; a whole one is a single clean file then.
+
+    Raises:
+        LocalStorageError: when the disk is full or fails.
+    """
+    verdict = check(clone)
+    if verdict.outcome is Outcome.WHOLE or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
+        for suffix in COMPANION_SUFFIXES:
+            beside(clone, suffix).unlink(missing_ok=True)
+    return verdict
+
+
+def fold(clone: Path) -> str | None:
+    """Settle a clone; return what is wrong with it, or None when nothing is known to be.
+
+    Raises:
+        LocalStorageError: when the disk is full or fails.
+    """
+    verdict = settle(clone)
+    if verdict.outcome is Outcome.UNKNOWN and verdict.folded:
+        return None
+    return verdict.reason or None
+
+
+def discard_clone(clone: Path) -> None:
+    """Remove a clone and whatever lies beside it."""
+    for suffix in ("", *COMPANION_SUFFIXES):
+        beside(clone, suffix).unlink(missing_ok=True)
+
+
+@overload
+def beside(place: Path, suffix: str) -> Path: ...
+@overload
+def beside(place: Within, suffix: str) -> Within: ...
+@overload
+def beside(place: Source, suffix: str) -> Source: ...
+def beside(place: Source, suffix: str) -> Source:
+    """The path of a companion."""
+    return place.beside(suffix) if isinstance(place, Within) else place.with_name(place.name + suffix)
+
+
+def _begin(source: Source, count: int) -> bytes:
+    """The first bytes of a regular file; none of what cannot be opened."""
+    try:
+        handle = open_unfollowed(source)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, count)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def _is_empty_file(source: Source) -> bool:
+    try:
+        handle = open_unfollowed(source)
+    except OSError:
+        return False
+    try:
+        return os.fstat(handle).st_size == 0
+    finally:
+        os.close(handle)

@@ -1,0 +1,182 @@
+"""Taking one database while its application may write it, without ever creating or re-owning a file beside it."""
+
+import contextlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from openclaw_agent.fs.clone import Source
+from openclaw_agent.fs.confined import Within
+from openclaw_agent.fs.descriptors import close_inherited, open_descriptors
+from openclaw_agent.snapshot.manifest import Fingerprint
+from openclaw_agent.sqlite.files import (
+    COMPANION_SUFFIXES,
+    LOG_SUFFIXES,
+    SHM_SUFFIX,
+    WAL_SUFFIX,
+    beside,
+    clone_database,
+    discard_clone,
+    is_in_wal_mode,
+)
+from openclaw_agent.state_dir.walk import fingerprint_of
+
+LOCK_TIMEOUT_SECONDS = 5.0
+# A backup is one step of SQLite's; only one that cannot get its lock comes back before it is done.
+BACKUP_TIMEOUT_SECONDS = 60.0
+LIVE_ATTEMPTS = 3
+# A file system stamps a write with the kernel's last tick, at most 10 ms ago: within it, a second write shows nowhere.
+STAMP_GRAIN_NANOSECONDS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCopy:
+    """A database taken live: its status, and whether it was written all the while its files were copied."""
+
+    status: os.stat_result
+    torn: bool = False
+
+
+def capture_live(source: Source, target: Path) -> LiveCopy:
+    """Take a database through SQLite's backup API; where that cannot be, its files as they stand, once they do.
+
+    A WAL database without a log or a shared-memory file is open nowhere, or held by one process alone; opening it would
+    create files in the state folder.
+
+    Raises:
+        FileNotFoundError: when it has vanished.
+        LocalStorageError: when there is no room for it.
+        OSError: when it cannot be read.
+    """
+    status = source.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(f"{source} is no regular file any more")
+    if not is_in_wal_mode(source) or all(_stands(beside(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX)):
+        try:
+            _back_up(source, target, status)
+        except (OSError, sqlite3.Error):
+            # Bytes as found are still better than none; the check decides whether they are a database.
+            discard_clone(target)
+        else:
+            return LiveCopy(status)
+    return _copy_until_it_holds_still(source, target)
+
+
+def _copy_until_it_holds_still(source: Source, target: Path) -> LiveCopy:
+    for _attempt in range(LIVE_ATTEMPTS):
+        discard_clone(target)
+        before = _fingerprints(source)
+        youngest = max((row.ctime_ns for row in before if row is not None), default=0)
+        # Else what is written next has the same time as what was written last.
+        time.sleep(max(0, min(youngest + STAMP_GRAIN_NANOSECONDS - time.time_ns(), STAMP_GRAIN_NANOSECONDS)) / 1e9)
+        if _fingerprints(source) == before:
+            status = clone_database(source, target)
+            if _fingerprints(source) == before:
+                return LiveCopy(status)
+    discard_clone(target)
+    return LiveCopy(clone_database(source, target), torn=True)
+
+
+def _fingerprints(source: Source) -> list[Fingerprint | None]:
+    found: list[Fingerprint | None] = [fingerprint_of(source.lstat())]
+    for suffix in LOG_SUFFIXES:
+        try:
+            found.append(fingerprint_of(beside(source, suffix).lstat()))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _back_up(source: Source, target: Path, status: os.stat_result) -> None:
+    others = open_descriptors()
+    with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writing:
+        # The target is opened before the process becomes the owner, who may not enter the agent's folder; without a
+        # journal SQLite opens no further file there.
+        writing.execute("PRAGMA journal_mode=OFF")
+        writing.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        own = open_descriptors() - others
+        expected = _identities(source)
+        # SQLite shares what a process has open of a database already, and a fork of it expects that to stay open.
+        own |= {handle for handle in others if _identity(os.fstat(handle)) in expected}
+        _as_owner(status, lambda: _online_backup(source, writing, expected), keep=own)
+
+
+def _online_backup(source: Source, writing: sqlite3.Connection, expected: set[tuple[int, int]]) -> None:
+    """Copy every page as of one moment.
+
+    Raises:
+        OSError: when a folder was swapped for a symlink, so that SQLite has opened a file outside the state folder.
+        sqlite3.Error: when it stays locked, or is none.
+    """
+    place = source.place if isinstance(source, Within) else source
+    before = open_descriptors()
+    uri = f"file:{_uri_path(place)}?mode=ro"
+    with contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
+    ) as reading:
+        # Once a transaction reads, the backup needs no lock more. The pragma reads no schema, which may be newer.
+        reading.execute("BEGIN")
+        reading.execute("PRAGMA schema_version").fetchone()
+        for handle in open_descriptors() - before:
+            status = os.fstat(handle)
+            if stat.S_ISREG(status.st_mode) and _identity(status) not in expected:
+                raise OSError(f"another file than {source} was opened under its name")
+        deadline = time.monotonic() + BACKUP_TIMEOUT_SECONDS
+
+        def give_up_when_late(step: int, _remaining: int, _total: int) -> None:
+            # Connection.backup tries a busy database again for ever.
+            if step != sqlite3.SQLITE_DONE and time.monotonic() >= deadline:
+                raise sqlite3.OperationalError("the database stays locked")
+
+        # All pages in one step: a step-wise backup starts again whenever a writer commits between two steps.
+        reading.backup(writing, pages=-1, progress=give_up_when_late)
+
+
+def _identities(source: Source) -> set[tuple[int, int]]:
+    """The device and inode of a database and its companions."""
+    found = set()
+    for suffix in ("", *COMPANION_SUFFIXES):
+        with contextlib.suppress(OSError):
+            found.add(_identity(beside(source, suffix).lstat()))
+    return found
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _stands(source: Source) -> bool:
+    try:
+        return stat.S_ISREG(source.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _uri_path(path: Path) -> str:
+    unreserved = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
+    return "".join(chr(byte) if byte in unreserved else f"%{byte:02x}" for byte in os.fsencode(path))
+
+
+def _as_owner(status: os.stat_result, action: Callable[[], None], keep: set[int]) -> None:
+    # A root-owned -shm beside the database would lock the gateway out of its own state.
+    if os.geteuid() != 0 or status.st_uid == 0:
+        action()
+        return
+    child = os.fork()
+    if child == 0:
+        outcome = 1
+        with contextlib.suppress(BaseException):
+            close_inherited(keep)
+            os.setgroups([])
+            os.setgid(status.st_gid)
+            os.setuid(status.st_uid)
+            action()
+            outcome = 0
+        os._exit(outcome)
+    _, wait_status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(wait_status) != 0:
+        raise OSError(f"the owner of the database (uid {status.st_uid}) could not back it up")

@@ -1,0 +1,4 @@
+"""OpenClaw's folder: walk it, exclude from it, and build its replacement beside it.
+
+Nothing here knows S3.
+"""

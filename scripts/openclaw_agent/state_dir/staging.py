@@ -1,0 +1,116 @@
+"""The folders beside the state folder in which a restore is built, and the swap that puts it in place."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openclaw_agent.agent_dir.records import sync_folder
+from openclaw_agent.errors import LocalStorageError
+
+BUILDING_SUFFIX = ".restoring"
+PREVIOUS_INFIX = ".before-restore-"
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_AT_FDCWD = -100
+_CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP})
+
+
+def fresh_building_folder(state_dir: Path) -> Path:
+    """An empty sibling of the state folder; what a broken restore left there is removed.
+
+    Raises:
+        LocalStorageError: when it cannot be created.
+    """
+    building = state_dir.with_name(state_dir.name + BUILDING_SUFFIX)
+    try:
+        if building.is_symlink() or building.is_file():
+            building.unlink()
+        elif building.exists():
+            shutil.rmtree(building)
+        state_dir.parent.mkdir(parents=True, exist_ok=True)
+        building.mkdir(mode=0o700)
+    except OSError as problem:
+        raise LocalStorageError(
+            f"The folder {building} cannot be created ({problem.strerror or problem}); the state in place is untouched."
+        ) from problem
+    return building
+
+
+@contextlib.contextmanager
+def building_beside(state_dir: Path) -> Iterator[Path]:
+    """A fresh building folder, of which a failure or an interruption leaves nothing."""
+    building = fresh_building_folder(state_dir)
+    try:
+        yield building
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def put_in_place(building: Path, state_dir: Path) -> Path | None:
+    """Swap the built state in; return where the old one is kept, or None when there was none.
+
+    Raises:
+        LocalStorageError: when the swap fails; the old state is in place then, and what was built is removed.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    previous = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
+    try:
+        if not os.path.lexists(state_dir):
+            building.rename(state_dir)
+            sync_folder(state_dir.parent)
+            return None
+        if _exchange(building, state_dir):
+            try:
+                building.rename(previous)
+            except OSError:
+                _exchange(building, state_dir)
+                raise
+        else:
+            state_dir.rename(previous)
+            try:
+                building.rename(state_dir)
+            except OSError:
+                previous.rename(state_dir)
+                raise
+        sync_folder(state_dir.parent)
+    except OSError as problem:
+        shutil.rmtree(building, ignore_errors=True)
+        raise LocalStorageError(
+            f"The restored state cannot be moved to {state_dir} ({problem.strerror}); the old state is in place."
+        ) from problem
+    return previous
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step of the kernel, so that no instant has no state; False where it cannot be done."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    result = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if result == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def previous_states(state_dir: Path) -> list[Path]:
+    """The old states that restores have put aside, oldest first."""
+    return sorted(state_dir.parent.glob(_glob_escape(state_dir.name) + PREVIOUS_INFIX + "*"))
+
+
+def remove_previous_states(state_dir: Path) -> None:
+    """Remove what restores have put aside: a good backup of the state that replaced them exists."""
+    for folder in previous_states(state_dir):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
+
+
+def _glob_escape(name: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in name)

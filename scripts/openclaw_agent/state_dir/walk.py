@@ -1,0 +1,182 @@
+"""Walking the state folder: everything that is there, what is left out and why, whatever changes meanwhile."""
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from openclaw_agent.errors import AgentError
+from openclaw_agent.fs.confined import Folder
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order, shared
+from openclaw_agent.sqlite.files import companion_base
+from openclaw_agent.state_dir.exclusions import Exclusions
+
+# A restore builds the tree in a folder of its own, by names: PATH_MAX (4,096) less room for that folder's path.
+MOST_PATH_BYTES = 4096 - 256
+MOST_BYTES_A_CHARACTER = 4
+NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
+
+_SPECIAL_KINDS = {
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One path of the tree with its metadata as lstat gave it."""
+
+    path: str
+    kind: EntryKind
+    mode: int
+    uid: int
+    gid: int
+    fingerprint: Fingerprint
+    target: str = ""
+
+
+@dataclass(slots=True)
+class Tree:
+    """One walk's result; `found` is sorted by path, parents first.
+
+    `withheld` are excluded files that have the name of a database's companion: those follow their database, whatever
+    the rules say of them. They are listed in `excluded` too.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    excluded: list[LeftOut] = field(default_factory=list)
+    skipped: list[LeftOut] = field(default_factory=list)
+    withheld: list[Found] = field(default_factory=list)
+
+    def file_count(self) -> int:
+        """How many regular files there are."""
+        return sum(1 for row in self.found if row.kind is EntryKind.FILE)
+
+
+def require_state_folder(root: Path) -> None:
+    """Refuse a state folder that is missing or no folder.
+
+    Raises:
+        AgentError: naming what is there instead.
+    """
+    if not root.exists():
+        raise AgentError(f"The state folder {root} does not exist; restore it with openclaw-s3-restore.py.")
+    if not root.is_dir():
+        raise AgentError(f"The state folder {root} is a file; move it away and restore with openclaw-s3-restore.py.")
+
+
+def open_state_folder(root: Path) -> Folder:
+    """Open the state folder; the caller closes it.
+
+    Raises:
+        AgentError: naming what is there instead, or why it cannot be read.
+    """
+    require_state_folder(root)
+    try:
+        return Folder(root)
+    except OSError as problem:
+        raise _unreadable(root, problem) from problem
+
+
+def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHING_KNOWN) -> Tree:
+    """List the tree below `root` without following symlinks; what vanishes on the way is not there.
+
+    Files that are as in `known` share its fingerprints and paths, which is most of what a large tree takes in memory.
+
+    Raises:
+        AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
+    """
+    tree = Tree()
+    with open_state_folder(root) as top:
+        tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
+        pending = [""]
+        while pending:
+            pending.extend(_walk_folder(top, pending.pop(), exclusions, known, tree))
+    # Sorting part by part keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
+    tree.found.sort(key=lambda row: path_order(row.path))
+    return tree
+
+
+def _walk_folder(top: Folder, folder: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> list[str]:
+    """Add what lies in one folder to the tree; return the folders in it that are to be walked."""
+    try:
+        handle = top.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise _unreadable(top.path / folder, problem) from problem
+    deeper: list[str] = []
+    try:
+        with os.scandir(handle) as listing:
+            for item in listing:
+                try:
+                    status = item.stat(follow_symlinks=False)
+                    target = os.readlink(item.name, dir_fd=handle) if stat.S_ISLNK(status.st_mode) else ""
+                except OSError as problem:
+                    # Gone, or no symlink any more.
+                    if problem.errno in (errno.ENOENT, errno.EINVAL):
+                        continue
+                    raise
+                path = f"{folder}/{item.name}" if folder else item.name
+                if _add(path, status, target, exclusions, known, tree):
+                    deeper.append(path)
+    except OSError as problem:
+        raise _unreadable(top.path / folder, problem) from problem
+    finally:
+        os.close(handle)
+    return deeper
+
+
+def _add(
+    path: str, status: os.stat_result, target: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree
+) -> bool:
+    """Add one path to the tree; return whether it is a folder to be walked."""
+    kind = stat.S_IFMT(status.st_mode)
+    is_folder = kind == stat.S_IFDIR
+    reason = exclusions.reason_for(path, is_folder=is_folder)
+    if reason is not None:
+        tree.excluded.append(LeftOut(path, reason))
+        if kind == stat.S_IFREG and companion_base(path) is not None:
+            tree.withheld.append(_found(path, EntryKind.FILE, status))
+    elif _is_too_long(path):
+        tree.skipped.append(LeftOut(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))
+    elif is_folder:
+        tree.found.append(_found(path, EntryKind.DIR, status))
+        return True
+    elif kind == stat.S_IFREG:
+        tree.found.append(_found_file(path, status, known.get(path)))
+    elif kind == stat.S_IFLNK:
+        tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
+    else:
+        tree.skipped.append(LeftOut(path, _SPECIAL_KINDS.get(kind, "no regular file")))
+    return False
+
+
+def _is_too_long(path: str) -> bool:
+    return len(path) > MOST_PATH_BYTES // MOST_BYTES_A_CHARACTER and len(os.fsencode(path)) > MOST_PATH_BYTES
+
+
+def _unreadable(place: Path, problem: OSError) -> AgentError:
+    return AgentError(f"The folder {str(place)!r} cannot be read ({problem.strerror}); run as root or mend its mode.")
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    """What lstat says that changes when the file does."""
+    return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _found_file(path: str, status: os.stat_result, known: Entry | None) -> Found:
+    found = _found(path, EntryKind.FILE, status)
+    if known is None or known.fingerprint is None or known.fingerprint != found.fingerprint:
+        return found
+    return replace(found, path=known.path, fingerprint=known.fingerprint)
+
+
+def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> Found:
+    mode, uid, gid = shared(stat.S_IMODE(status.st_mode)), shared(status.st_uid), shared(status.st_gid)
+    return Found(path, kind, mode, uid, gid, fingerprint_of(status), target)

@@ -1,0 +1,278 @@
+"""The bucket: small conditional requests through boto3, bulk transfers through obstore, every request counted."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.settings import S3_ATTEMPTS, S3_STALL_SECONDS
+from openclaw_agent.store.bulk import MIB, BulkTransfer
+from openclaw_agent.store.errors import error_code, store_error
+from openclaw_agent.store.transfers import Copy, Download, Fetched, ListedObject, Traffic, Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# The most that one CopyObject takes (S3 user guide).
+MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
+# boto3's own 8 MiB would make a thousand requests of such a copy.
+HUGE_COPY_PART_BYTES = 512 * MIB
+DELETE_BATCH = 1000
+# Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
+_TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
+ATTEMPTS = int(S3_ATTEMPTS.read_or_default())
+STALL_SECONDS = S3_STALL_SECONDS.read_or_default()
+
+
+class ObjectStore:
+    """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user."""
+
+    def __init__(self, bucket: str, region: str) -> None:
+        self.bucket = bucket
+        self.traffic = Traffic()
+        session = boto3.Session(region_name=region)
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        self._s3: S3Client = session.client(
+            "s3",
+            config=Config(
+                connect_timeout=5,
+                read_timeout=STALL_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                s3={"addressing_style": "path"} if endpoint else {},
+            ),
+        )
+        self._bulk = BulkTransfer(
+            session, bucket, self.traffic, endpoint=endpoint, attempts=ATTEMPTS, stall_seconds=STALL_SECONDS
+        )
+
+    def get(self, key: str) -> Fetched | None:
+        """A small object's bytes, or None when it does not exist."""
+        self.traffic.requests["GET"] += 1
+        try:
+            response, body = self._read_whole(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError, OSError) as problem:
+            self._raise_unless_missing(problem, key)
+            return None
+        self.traffic.downloaded_bytes += len(body)
+        return Fetched(body, response["ETag"], response["LastModified"])
+
+    def get_first_line(self, key: str, *, most_bytes: int = 1024 * 1024) -> Fetched | None:
+        """The first line of an object without reading all of it, or None when it does not exist or is empty."""
+        self.traffic.requests["GET"] += 1
+        try:
+            response, body = self._read_whole(Bucket=self.bucket, Key=key, Range=f"bytes=0-{most_bytes - 1}")
+        except (ClientError, BotoCoreError, OSError) as problem:
+            if error_code(problem) == "InvalidRange":
+                return None
+            self._raise_unless_missing(problem, key)
+            return None
+        return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"])
+
+    def _read_whole(self, **arguments: Any) -> tuple[Any, bytes]:
+        for _attempt in range(1, ATTEMPTS):
+            response = self._s3.get_object(**arguments)
+            # botocore tries requests again, not bodies that break off on their way.
+            with contextlib.suppress(BotoCoreError, OSError):
+                return response, response["Body"].read()
+        response = self._s3.get_object(**arguments)
+        return response, response["Body"].read()
+
+    def etag(self, key: str) -> str | None:
+        """An object's ETag, or None when it does not exist."""
+        self.traffic.requests["HEAD"] += 1
+        try:
+            return self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"]
+        except (ClientError, BotoCoreError) as problem:
+            if error_code(problem) in ("400", "403", "404"):
+                # HEAD has no body: a missing bucket looks like a missing key (the difference is a lost backup), and an
+                # expired token or a wrong clock like any refusal. A listing says which.
+                self.require_bucket()
+            self._raise_unless_missing(problem, key)
+            return None
+
+    def require_bucket(self) -> None:
+        """Raise StoreError unless the bucket exists and may be listed."""
+        next(iter(self.list("", most=1)), None)
+
+    def put(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write a small object, and return its ETag.
+
+        Raises:
+            PreconditionFailed: when the condition does not hold.
+        """
+        self.traffic.requests["PUT"] += 1
+        conditions: dict[str, str] = {}
+        if if_match is not None:
+            conditions["IfMatch"] = if_match
+        if if_absent:
+            conditions["IfNoneMatch"] = "*"
+        for attempt in range(ATTEMPTS):
+            try:
+                etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
+                break
+            except (ClientError, BotoCoreError) as problem:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
+                    continue
+                if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
+                    # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
+                    mine = self.get(key)
+                    if mine is not None and mine.body == body:
+                        return mine.etag
+                    raise PreconditionFailed(f"Somebody else wrote {key!r} first.") from problem
+                raise self._error(problem, key) from problem
+        self.traffic.uploaded_bytes += len(body)
+        return etag
+
+    def put_file(self, key: str, source: Path, *, if_match: str | None = None) -> str:
+        """Write one local file of at most 5 GiB in one request, read piece by piece, and return its ETag.
+
+        With `if_match` the object must still have that ETag ("" for: must not exist).
+
+        Raises:
+            PreconditionFailed: when the condition does not hold, or held for a first try whose answer was lost.
+        """
+        self.traffic.requests["PUT"] += 1
+        conditions: dict[str, str] = {}
+        if if_match is not None:
+            conditions = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
+        for attempt in range(ATTEMPTS):
+            try:
+                with source.open("rb") as body:
+                    etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
+                break
+            except (ClientError, BotoCoreError) as problem:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
+                    continue
+                failure = self._error(problem, key)
+                if conditions and isinstance(failure, ObjectMissing):
+                    raise PreconditionFailed(f"Somebody else deleted {key!r}.") from problem
+                raise failure from problem
+        self.traffic.uploaded_bytes += source.stat().st_size
+        return etag
+
+    def upload(self, uploads: Iterable[Upload]) -> None:
+        """Write local files; see `BulkTransfer.upload`."""
+        self._bulk.upload(uploads)
+
+    def copy(self, copies: Iterable[Copy]) -> None:
+        """Copy objects of any size inside the bucket.
+
+        Raises:
+            ObjectMissing: when a source does not exist.
+        """
+        huge: list[Copy] = []
+
+        def single() -> Iterator[Copy]:
+            for work in copies:
+                if work.size < MAX_SINGLE_COPY_BYTES:
+                    yield work
+                else:
+                    huge.append(work)
+
+        self._bulk.copy(single())
+        for work in huge:
+            self._copy_in_parts(work)
+
+    def download(
+        self,
+        downloads: Iterable[Download],
+        finished: Callable[[int], None] = lambda _bytes: None,
+        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        broken: Callable[[Download, StoreError], None] | None = None,
+    ) -> None:
+        """Fetch and check objects; see `BulkTransfer.download`."""
+        self._bulk.download(downloads, finished, passed_over, broken)
+
+    def _copy_in_parts(self, work: Copy) -> None:
+        parts = TransferConfig(multipart_threshold=HUGE_COPY_PART_BYTES, multipart_chunksize=HUGE_COPY_PART_BYTES)
+        # A HEAD for the size, the parts, their begin and their end.
+        self.traffic.requests["HEAD"] += 1
+        self.traffic.requests["COPY"] += 2 + -(-work.size // HUGE_COPY_PART_BYTES)
+        self.traffic.copied_bytes += work.size
+        try:
+            self._s3.copy({"Bucket": self.bucket, "Key": work.source_key}, self.bucket, work.key, Config=parts)
+        except (ClientError, BotoCoreError) as problem:
+            raise self._error(problem, work.source_key) from problem
+
+    def delete(self, keys: Iterable[str]) -> dict[str, str]:
+        """Delete objects in batches; return what S3 refused, key to reason (S3 answers per key)."""
+        refused: dict[str, str] = {}
+        for batch in _batches(keys, DELETE_BATCH):
+            self.traffic.requests["DELETE"] += 1
+            try:
+                answer = self._s3.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            except (ClientError, BotoCoreError) as problem:
+                raise self._error(problem, batch[0]) from problem
+            for row in answer.get("Errors", []):
+                refused[row["Key"]] = row.get("Code", "unknown error")
+        return refused
+
+    def list(self, prefix: str, *, start_after: str = "", most: int | None = None) -> Iterator[ListedObject]:
+        """Every object below `prefix` in key order, page by page; an unreadable page raises, it never ends the list."""
+        found = 0
+        token: str | None = None
+        while True:
+            arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix}
+            if token:
+                arguments["ContinuationToken"] = token
+            elif start_after:
+                arguments["StartAfter"] = start_after
+            if most is not None:
+                arguments["MaxKeys"] = min(1000, most - found)
+            page = self._list_page(arguments)
+            for row in page.get("Contents", []):
+                yield ListedObject(row["Key"], row["Size"], row["LastModified"])
+                found += 1
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated") or not token or (most is not None and found >= most):
+                return
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """The names directly below `prefix` that have something below them."""
+        token: str | None = None
+        while True:
+            arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix, "Delimiter": "/"}
+            if token:
+                arguments["ContinuationToken"] = token
+            page = self._list_page(arguments)
+            for row in page.get("CommonPrefixes", []):
+                yield row["Prefix"].removeprefix(prefix).rstrip("/")
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated") or not token:
+                return
+
+    def _list_page(self, arguments: dict[str, Any]) -> Any:
+        self.traffic.requests["LIST"] += 1
+        try:
+            return self._s3.list_objects_v2(**arguments)
+        except (ClientError, BotoCoreError) as problem:
+            raise self._error(problem, arguments["Prefix"]) from problem
+
+    def _raise_unless_missing(self, problem: Exception, key: str) -> None:
+        failure = self._error(problem, key)
+        if isinstance(failure, ObjectMissing):
+            return
+        raise failure from problem
+
+    def _error(self, problem: BaseException, key: str) -> StoreError:
+        return store_error(problem, self.bucket, key)
+
+
+def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

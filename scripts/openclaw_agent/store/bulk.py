@@ -1,0 +1,296 @@
+"""Bulk transfers through obstore: uploads, copies and downloads, many at a time."""
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import boto3
+import obstore
+from botocore.exceptions import NoCredentialsError
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
+from openclaw_agent.store.errors import is_worth_another_try, store_error
+from openclaw_agent.store.transfers import Copy, Download, Traffic, Upload
+
+MIB = 1024 * 1024
+# One PUT up to this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
+PART_BYTES = 8 * MIB
+MAX_PARTS = 10_000
+PARALLEL_REQUESTS = 24
+PARALLEL_PARTS = 2
+# What may be on its way up at once. The engine holds it in memory, and gives up on a request whose answer has not begun
+# within the stall limit, however well its body moves: so all of this must pass a slow line in that time.
+UPLOADING_BYTES = PARALLEL_PARTS * PART_BYTES
+# A body may take its time as long as it moves: what stands still is the stall limit's to notice.
+LONGEST_BODY = timedelta(hours=12)
+FIRST_PAUSE_SECONDS = 0.1
+
+_Work = TypeVar("_Work")
+
+
+class BulkTransfer:
+    """Transfers to and from one bucket; what it asks of S3 is counted in `traffic`.
+
+    Every method raises StoreError (or a subclass) with the sentence for the user, and OSError for the local disk.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        bucket: str,
+        traffic: Traffic,
+        *,
+        endpoint: str | None,
+        attempts: int,
+        stall_seconds: float,
+    ) -> None:
+        self._session = session
+        self._bucket = bucket
+        self._traffic = traffic
+        self._endpoint = endpoint
+        self._attempts = attempts
+        self._stall_seconds = stall_seconds
+        self._opened: S3Store | None = None
+
+    @property
+    def _store(self) -> S3Store:
+        # Built on first use: an idle run transfers nothing.
+        if self._opened is None:
+            try:
+                if self._session.get_credentials() is None:
+                    raise NoCredentialsError
+                credentials = Boto3CredentialProvider(self._session)
+            except Exception as problem:
+                raise self._error(problem, "") from problem
+            self._opened = S3Store(
+                self._bucket,
+                region=self._session.region_name,
+                credential_provider=credentials,
+                # S3 compares the digest with what it received: a body corrupted on its way is refused.
+                checksum_algorithm="SHA256",
+                client_options={
+                    "allow_http": bool(self._endpoint and self._endpoint.startswith("http://")),
+                    "connect_timeout": timedelta(seconds=5),
+                    "read_timeout": timedelta(seconds=self._stall_seconds),
+                    "timeout": LONGEST_BODY,
+                },
+                retry_config={
+                    "max_retries": self._attempts - 1,
+                    # From the request's begin, and so also for how long a body that breaks off is taken up again.
+                    "retry_timeout": LONGEST_BODY,
+                    "backoff": {
+                        "init_backoff": timedelta(milliseconds=200),
+                        "max_backoff": timedelta(seconds=10),
+                        "base": 2,
+                    },
+                },
+                config={"endpoint": self._endpoint, "virtual_hosted_style_request": False} if self._endpoint else None,
+            )
+        return self._opened
+
+    def upload(self, uploads: Iterable[Upload]) -> None:
+        """Write local files, many at a time; all are there when this returns."""
+
+        async def one(work: Upload) -> None:
+            self._count_upload(work.size)
+            await obstore.put_async(
+                self._store,
+                work.key,
+                work.source,
+                chunk_size=_part_bytes(work.size),
+                max_concurrency=PARALLEL_PARTS,
+            )
+
+        self._run_all(uploads, one, room=_Room(UPLOADING_BYTES))
+
+    def copy(self, copies: Iterable[Copy]) -> None:
+        """Copy objects of at most 5 GiB inside the bucket.
+
+        Raises:
+            ObjectMissing: when a source does not exist.
+        """
+
+        async def one(work: Copy) -> None:
+            self._traffic.requests["COPY"] += 1
+            self._traffic.copied_bytes += work.size
+            await obstore.copy_async(self._store, work.source_key, work.key)
+
+        self._run_all(copies, one)
+
+    def download(
+        self,
+        downloads: Iterable[Download],
+        finished: Callable[[int], None] = lambda _bytes: None,
+        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        broken: Callable[[Download, StoreError], None] | None = None,
+    ) -> None:
+        """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
+
+        `passed_over` is told why a key could not be used, where another one held the content. Where there is `broken`,
+        it is told of content that no key holds, and the others go on.
+
+        Raises:
+            CorruptObject: when an object is not what its digest promises, after one more try.
+            OSError: when a local file cannot be written.
+        """
+
+        async def one(work: Download) -> None:
+            failures: list[StoreError] = []
+            for key in work.keys:
+                try:
+                    size = await self._download_one(key, work)
+                except (CorruptObject, ObjectMissing) as problem:
+                    failures.append(problem)
+                    continue
+                for failure in failures:
+                    passed_over(failure)
+                finished(size)
+                return
+            if broken is None:
+                raise failures[0]
+            broken(work, failures[0])
+
+        self._run_all(downloads, one)
+
+    async def _download_one(self, key: str, work: Download) -> int:
+        for last_try in (False, True):
+            self._traffic.requests["GET"] += 1
+            try:
+                response = await obstore.get_async(self._store, key)
+                size, digest = await _write_stream(response.stream(min_chunk_size=MIB), work.target)
+            except (BaseError, OSError) as problem:
+                if isinstance(problem, OSError) and problem.errno is not None:
+                    raise
+                failure = self._error(problem, key)
+                # The body broke off: obstore retries requests, not streams already handed out.
+                if last_try or isinstance(failure, ObjectMissing):
+                    raise failure from problem
+                continue
+            self._traffic.downloaded_bytes += size
+            if not work.sha256 or digest == work.sha256:
+                return size
+        raise CorruptObject(
+            f"The object s3://{self._bucket}/{key} is corrupt: its SHA-256 is {digest.hex()}, "
+            f"the manifest promises {work.sha256.hex()}."
+        )
+
+    def _count_upload(self, size: int) -> None:
+        part = _part_bytes(size)
+        self._traffic.requests["PUT"] += 1 if size <= part else 2 + -(-size // part)
+        self._traffic.uploaded_bytes += size
+
+    def _run_all(
+        self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], room: "_Room | None" = None
+    ) -> None:
+        # Work is made when its turn comes: 100,000 copies waiting in a list would take 30 MiB.
+        pending = iter(works)
+        first = next(pending, None)
+        if first is None:
+            return
+        _ = self._store  # a missing credential is told once, not by every lane
+        waiting = itertools.chain((first,), pending)
+        failed = False
+
+        async def lane() -> None:
+            nonlocal failed
+            for work in waiting:
+                try:
+                    async with room.for_bytes(getattr(work, "size", 0)) if room else contextlib.nullcontext():
+                        if failed:
+                            return
+                        await self._persist(one, work)
+                except (BaseError, OSError, ValueError) as problem:
+                    failed = True
+                    # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
+                    if isinstance(problem, OSError) and problem.errno is not None:
+                        raise
+                    raise self._error(problem, _key_of(work)) from problem
+                except BaseException:
+                    failed = True
+                    raise
+
+        async def all_lanes() -> list[BaseException | None]:
+            # A failure lets what is under way end: obstore's threads report to the event loop, and one that is closed
+            # under them puts a traceback before the user.
+            return await asyncio.gather(*(lane() for _lane in range(PARALLEL_REQUESTS)), return_exceptions=True)
+
+        for failure in asyncio.run(all_lanes()):
+            if failure is not None:
+                raise failure
+
+    async def _persist(self, one: Callable[[_Work], Awaitable[None]], work: _Work) -> None:
+        for attempt in range(1, self._attempts):
+            try:
+                return await one(work)
+            except BaseError as problem:
+                if not is_worth_another_try(problem):
+                    raise
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+        return await one(work)
+
+    def _error(self, problem: BaseException, key: str) -> StoreError:
+        return store_error(problem, self._bucket, key)
+
+
+class _Room:
+    """Lets so much work under way at once as its bytes allow; one piece of work is always allowed."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._taken = 0
+        self._left = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def for_bytes(self, size: int) -> AsyncIterator[None]:
+        """Wait until there is room for `size` bytes, and hold it for the length of the block."""
+        held = min(size, self._most)
+        async with self._left:
+            await self._left.wait_for(lambda: self._taken + held <= self._most)
+            self._taken += held
+        try:
+            yield
+        finally:
+            async with self._left:
+                self._taken -= held
+                self._left.notify_all()
+
+
+def _key_of(work: object) -> str:
+    # For a copy the source is what can be missing.
+    return str(getattr(work, "source_key", None) or getattr(work, "key", ""))
+
+
+def _part_bytes(size: int) -> int:
+    return max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
+
+
+async def _write_stream(stream: AsyncIterator[Any], target: Path | None) -> tuple[int, bytes]:
+    digest = hashlib.sha256()
+    size = 0
+    with target.open("wb") if target else contextlib.nullcontext() as out:
+        async for chunk in stream:
+            piece = bytes(chunk)
+            digest.update(piece)
+            size += len(piece)
+            if out:
+                _write_sparsely(out, piece)
+        if out:
+            out.truncate(size)
+    return size, digest.digest()
+
+
+def _write_sparsely(out: IO[bytes], piece: bytes) -> None:
+    # A run of zeros becomes a hole: a sparse file of the state does not fill the disk of its restore.
+    if len(piece) >= MIB // 4 and piece.count(0) == len(piece):
+        out.seek(len(piece), os.SEEK_CUR)
+    else:
+        out.write(piece)

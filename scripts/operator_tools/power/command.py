@@ -1,0 +1,112 @@
+"""The command line of ec2-spot-power: parse, switch, print."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from operator_tools.account.errors import AccountError, ExitCode
+from operator_tools.power.group_state import Power
+from operator_tools.power.power_report import closing_sentence, power_document, too_slow_sentence
+
+DEFAULT_TIMEOUT_MINUTES = 15.0
+LOOK_EVERY_SECONDS = 5.0
+
+_EPILOG = (
+    "exit status: 0 done (or nothing to do), 1 it failed or did not end in time (the group goes on by itself), "
+    "2 the command line is wrong. The region is that of the stack's outputs where the Pulumi CLI knows them, "
+    "else --region, AWS_REGION or the profile's. AWS_ENDPOINT_URL and the other variables of the AWS SDKs are honoured."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; errors are one sentence on standard error."""
+    options = parser().parse_intermixed_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
+    try:
+        return _switch(options)
+    except AccountError as error:
+        if options.verbose:
+            traceback.print_exc()
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # Nobody reads on; without this, Python complains at its own exit's flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        print("Not waited for any longer; the group goes on by itself.", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    made = argparse.ArgumentParser(
+        prog="ec2-spot-power.py",
+        description="Pause a stack (no instance, no cost for one; its backups stay) or resume it from the last backup.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("verb", choices=[power.value for power in Power], help="what to do")
+    made.add_argument("stack", nargs="?", default="dev", help="the stack's name (default: dev)")
+    made.add_argument("--region", help="AWS region (default: the stack's, by the Pulumi CLI; else AWS_REGION)")
+    made.add_argument("--no-wait", action="store_true", help="return as soon as AWS has accepted it")
+    made.add_argument(
+        "--timeout",
+        metavar="MINUTES",
+        type=partial(_positive, noun="number of minutes"),
+        default=DEFAULT_TIMEOUT_MINUTES,
+        help=f"how long to wait at most (default: {DEFAULT_TIMEOUT_MINUTES:g})",
+    )
+    made.add_argument(
+        "--every",
+        metavar="SECONDS",
+        type=partial(_positive, noun="number of seconds"),
+        default=LOOK_EVERY_SECONDS,
+        help=f"how often to look (default: {LOOK_EVERY_SECONDS:g})",
+    )
+    made.add_argument("--json", action="store_true", help="print a JSON document instead of sentences")
+    made.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
+    return made
+
+
+def _positive(text: str, noun: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {noun}")
+    return number
+
+
+def _switch(options: argparse.Namespace) -> int:
+    try:
+        from operator_tools.account.account import Account
+        from operator_tools.power.power_calls import PowerCalls
+    except ImportError as error:
+        raise AccountError(
+            f"The Python at {sys.executable} has no {error.name}; install it with: pip install boto3"
+        ) from error
+    from openclaw_ec2_spot.alarm_rules import NO_GOOD_BACKUP, alarm_name
+    from operator_tools.power.stack_place import find_place
+    from operator_tools.power.switching import Patience, Switch
+
+    power = Power(options.verb)
+    place = find_place(options.stack, options.region)
+    account = Account(place.region)
+    alarm = alarm_name(place.stack_name, NO_GOOD_BACKUP)
+    calls = PowerCalls(account, place.group, alarm)
+    say: Callable[[str], None] = (lambda _line: None) if options.json else partial(print, flush=True)
+    switch = Switch(place, account.region, alarm, calls, say)
+    outcome = switch.to(power, Patience(0.0 if options.no_wait else options.timeout * 60, options.every))
+
+    if options.json:
+        print(json.dumps(power_document(switch, power, outcome), indent=2), flush=True)
+    if outcome.settled or options.no_wait:
+        say(closing_sentence(power, place.stack, outcome))
+        return ExitCode.DONE
+    raise AccountError(too_slow_sentence(power, place.stack, outcome, calls.newest_complaint()))

@@ -1,0 +1,195 @@
+"""What a backup does at its edges: another run's freeze, a full disk at the last moment, damage, what it tidies up."""
+
+import contextlib
+import errno
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_agent.agent_dir import records as local_memory
+from openclaw_agent.backup import run as backup_module
+from openclaw_agent.capture.capture import Capture, capture_state
+from openclaw_agent.cli import backup as backup_command
+from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
+from openclaw_agent.snapshot.names import format_snapshot_name
+from openclaw_agent.state_dir.staging import previous_states
+from tests.support.simulated_instance import Machine, World, contents, let_clock_tick
+
+
+def make_database(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(place) as database:
+        database.execute("CREATE TABLE rows (text)")
+        database.executemany("INSERT INTO rows VALUES (?)", [("x" * 1000,)] * 20)
+    database.close()
+
+
+def damage(place: Path) -> None:
+    body = bytearray(place.read_bytes())
+    body[4096:8192] = b"\xff" * 4096
+    place.write_bytes(body)
+
+
+@pytest.fixture
+def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
+    """Every freezer that was asked to thaw."""
+    asked: list[Freezer] = []
+    monkeypatch.setattr(backup_command, "thaw", asked.append)
+    return asked
+
+
+def test_a_thaw_by_hand_thaws(machine: Machine, thawed: list[Freezer]) -> None:
+    assert machine.backup("--thaw").code == 0
+    assert len(thawed) == 1
+
+
+def test_a_thaw_needs_no_folder_of_the_agent(machine: Machine, thawed: list[Freezer]) -> None:
+    machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.write("a-file-is-in-the-way"))
+    assert machine.backup("--thaw").code == 0
+    assert len(thawed) == 1
+
+
+@pytest.mark.parametrize(("kind", "code"), [("systemd:gateway.service", 0), ("compose:gateway", 1)])
+def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name(
+    machine: Machine, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+) -> None:
+    def unknown(_self: object) -> bool:
+        raise GatewayUnknown("nobody answers.")
+
+    monkeypatch.setattr(UnitFreezer, "is_running", unknown)
+    monkeypatch.setattr(ComposeFreezer, "is_running", unknown)
+    machine.environment["OPENCLAW_FREEZER"] = kind
+    assert machine.backup("--thaw").code == code
+    assert len(thawed) == 1 - code
+
+
+def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
+    machine: Machine, thawed: list[Freezer]
+) -> None:
+    """ExecStopPost= runs however the run ended; a thaw in the midst of another capture would tear it."""
+    with machine.memory.locked(wait=False):
+        assert machine.backup("--thaw").code == 0
+    assert thawed == []
+
+
+def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is_lost(
+    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("notes", "one")
+    assert machine.backup().code == 0
+    machine.write("notes", "two")
+    real = local_memory.replace_file
+
+    def full(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
+        def torn() -> Iterable[bytes]:
+            yield next(iter(chunks))
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        real(path, torn(), mode=mode)
+
+    with monkeypatch.context() as patching:
+        patching.setattr("openclaw_agent.backup.run.replace_file", full)
+        run = machine.backup()
+    assert run.code == 1
+    assert "cannot be written (No space left on device); free some space" in run.err
+    assert "unexpected" not in run.err
+    assert machine.backup().code == 0
+    assert contents(world.booted("second").state) == {"notes": "two"}
+
+
+def test_the_bytes_of_each_damaged_database_are_kept_apart(world: World, machine: Machine) -> None:
+    paths = ["a/b.sqlite", "a_b.sqlite"]
+    for path in paths:
+        make_database(machine.state / path)
+        damage(machine.state / path)
+        with (machine.state / path).open("r+b") as body:
+            body.seek(5000)
+            body.write(path.encode())
+    run = machine.backup()
+    assert run.code == 1
+    stored = {row.path: row.stored_as for row in world.manifest("latest").damaged}
+    assert set(stored) == set(paths)
+    for path, key in stored.items():
+        assert key == f".damaged/{hashlib.sha256(path.encode()).hexdigest()}"
+        assert path.encode() in world.get(f"snapshots/{run.line['snapshot']}/{key}")
+
+
+def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machine: Machine) -> None:
+    machine.write("notes", "one")
+    make_database(machine.state / "db.sqlite")
+    let_clock_tick()
+    assert machine.backup().code == 0
+    machine.write("notes", "not saved")
+    assert machine.restore("--force").code == 0
+    assert len(previous_states(machine.state)) == 1
+    damage(machine.state / "db.sqlite")
+    machine.write("notes", "two")
+    assert machine.backup().code == 1
+    assert len(previous_states(machine.state)) == 1
+    make_database(machine.state / "another.sqlite")
+    (machine.state / "db.sqlite").unlink()
+    assert machine.backup().code == 0
+    assert previous_states(machine.state) == []
+
+
+def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_backed_up(
+    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write("notes", "one")
+
+    def with_a_problem(*arguments: Any, **options: Any) -> Capture:
+        capture = capture_state(*arguments, **options)
+        capture.thaw_problem = "The gateway may still be frozen."
+        return capture
+
+    with monkeypatch.context() as patching:
+        patching.setattr(backup_module, "capture_state", with_a_problem)
+        run = machine.backup()
+    assert run.code == 1
+    assert "Everything is backed up, but the gateway may still stand still" in run.err
+    assert "openclaw-s3-backup.py --thaw" in run.err
+    assert contents(world.booted("second").state) == {"notes": "one"}
+
+
+def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(world: World, machine: Machine) -> None:
+    """A view in a syntax of SQLite 3.44, as the gateway may write it, read by 3.40 or by whatever runs this test."""
+    place = machine.state / "db.sqlite"
+    make_database(place)
+    with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as database:
+        database.execute("CREATE VIEW newer AS SELECT group_concat(text) FROM rows")
+        database.execute("PRAGMA writable_schema=ON")
+        newer = "CREATE VIEW newer AS SELECT group_concat(text ORDER NEWLY BY text) FROM rows"
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'newer'", (newer,))
+    run = machine.backup()
+    assert run.code == 0, run.err
+    assert "Warning: nobody here can tell whether the database 'db.sqlite' is whole" in run.err
+    assert run.line["unjudged"] == ["db.sqlite"]
+    restored = world.booted("second").state / "db.sqlite"
+    with contextlib.closing(sqlite3.connect(restored)) as database:
+        database.execute("PRAGMA writable_schema=ON")
+        assert database.execute("SELECT sql FROM sqlite_master WHERE name = 'newer'").fetchone() == (newer,)
+        assert database.execute("SELECT count(*) FROM rows").fetchone() == (20,)
+
+
+def test_a_name_that_another_run_has_taken_gets_its_seconds(world: World, machine: Machine) -> None:
+    machine.write("notes", "one")
+    taken = format_snapshot_name(world.clock.now)
+    world.put(f"snapshots/{taken}/reserved", "another instance\n")
+    world.clock.now = world.clock.now.replace(second=7)
+    assert machine.backup().line["snapshot"] == f"{taken}-07"
+
+
+def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(world: World, machine: Machine) -> None:
+    machine.write("notes", "one")
+    taken = format_snapshot_name(world.clock.now)
+    world.put(f"snapshots/{taken}/reserved", "another instance\n")
+    world.put(f"snapshots/{taken}-59/reserved", "another instance\n")
+    world.clock.now = world.clock.now.replace(second=59)
+    run = machine.backup()
+    assert run.code == 1
+    assert "No snapshot name is free" in run.err
+    assert machine.backup().code == 0

@@ -1,0 +1,55 @@
+"""The first start of all: an empty bucket, and a state folder that the boot prepares."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from openclaw_agent.boot import boot
+from openclaw_agent.catalog.unmanaged import GATEWAY_UID
+from tests.support.simulated_instance import World, contents
+
+
+@pytest.fixture(autouse=True)
+def minimal_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = tmp_path / "openclaw.minimal.json"
+    place.write_text("{}")
+    monkeypatch.setattr(boot, "MINIMAL_CONFIG", place)
+
+
+def test_the_minimal_configuration_is_written_on_a_first_start(world: World) -> None:
+    first = world.machine()
+    shutil.rmtree(first.state)
+    assert first.boot().code == 0
+    assert contents(first.state) == {"openclaw.json": "{}"}
+    assert (first.state / "openclaw.json").stat().st_mode & 0o7777 == 0o600
+    assert first.state.stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("on_instance", "owner"), [(True, GATEWAY_UID), (False, 0)])
+def test_on_the_instance_what_a_first_start_makes_is_the_gateways(world: World, on_instance: bool, owner: int) -> None:
+    first = world.machine()
+    shutil.rmtree(first.state)
+    if on_instance:
+        (first.disk / "instance.json").write_text('{"stack": "dev"}')
+    run = first.boot()
+    assert run.code == 0, run.err
+    assert "The bucket is empty: this is a first start." in run.err
+    for place in (first.state, first.state / "openclaw.json"):
+        assert (place.stat().st_uid, place.stat().st_gid) == (owner, owner)
+
+
+def test_a_file_in_place_of_the_state_folder_is_told_and_the_gateway_does_not_start(world: World) -> None:
+    first = world.machine()
+    first.state.rmdir()
+    first.state.write_text("mine")
+    run = first.boot()
+    assert run.code == 1
+    assert f"The state folder {first.state} cannot be prepared (File exists)." in run.err
+    assert first.state.read_text() == "mine"
+    assert first.restore("--before-start").code == 3
+    first.state.unlink()
+    assert first.boot().code == 0
+    assert contents(first.state) == {"openclaw.json": "{}"}

@@ -1,0 +1,69 @@
+"""An embedded AWS behind a lying network, a fork server for the agent, and a process that stands for the gateway."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.faults.proxy import FaultProxy
+from lab.moto.server import EmbeddedAws
+from tests.support.agent_process import BUCKET, AgentLauncher, Machine
+from tests.support.bucket_image import BucketKeeper
+from tests.support.fault_scenario import Stage
+from tests.support.gateways import GatewayProcess
+
+
+@pytest.fixture(scope="session")
+def faulty_aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def session_proxy(faulty_aws: EmbeddedAws) -> Iterator[FaultProxy]:
+    with FaultProxy(faulty_aws.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(session_proxy: FaultProxy) -> FaultProxy:
+    session_proxy.begin()
+    return session_proxy
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentLauncher]:
+    started = AgentLauncher(tmp_path_factory.mktemp("launcher"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def keeper(faulty_aws: EmbeddedAws) -> BucketKeeper:
+    faulty_aws.reset()
+    made = BucketKeeper(faulty_aws.endpoint_url, BUCKET)
+    made.create()
+    return made
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "machine", "lab-a")
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewayProcess]:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        yield GatewayProcess(child.pid)
+        child.kill()
+
+
+@pytest.fixture
+def stage(
+    launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: Machine, tmp_path: Path
+) -> Iterator[Stage]:
+    made = Stage(launcher, proxy, keeper, machine, tmp_path / "scratch")
+    made.prepare()
+    yield made
+    proxy.begin()

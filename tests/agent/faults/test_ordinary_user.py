@@ -1,0 +1,85 @@
+"""The agent as an ordinary user: its own state makes the round trip, and what it may not touch is named."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.agent_process import Machine, Run, command
+from tests.support.fault_scenario import BACKUP, FIRST, LATER, SECOND, Stage, require_one_sentence
+from tests.support.state_trees import image_of
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+
+ORDINARY_USER = 1000
+RESTORE = command("restore", "--force")
+
+
+@pytest.fixture
+def users_stage(stage: Stage) -> Iterator[Stage]:
+    """A machine whose folders belong to an ordinary user, at a place where that user may go."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        theirs = replace(stage, machine=Machine(Path(folder) / "machine", "lab-user"))
+        theirs.machine.state_dir.parent.mkdir(parents=True)
+        theirs.put_state(1)
+        give_away(theirs.machine.root)
+        yield theirs
+
+
+def give_away(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, ORDINARY_USER, ORDINARY_USER, follow_symlinks=False)
+
+
+@needs_root
+def test_an_ordinary_user_backs_up_and_restores_what_is_theirs(users_stage: Stage) -> None:
+    users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
+    there = image_of(users_stage.machine.state_dir)
+    (users_stage.machine.state_dir / "kept.md").unlink()
+    users_stage.must(Run((RESTORE,), uid=ORDINARY_USER))
+    assert image_of(users_stage.machine.state_dir) == there
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("spoilt", "expected"),
+    [
+        pytest.param("kept.md", r"The file '\S+kept\.md' cannot be read \(Permission denied\); run as root", id="file"),
+        pytest.param("state", r"The folder '\S+state' cannot be read \(Permission denied\); run as root", id="folder"),
+        pytest.param(
+            "state/openclaw.sqlite", r"'\S+openclaw\.sqlite' cannot be read \(Permission denied\)", id="database"
+        ),
+        pytest.param("", r"The folder '\S+' cannot be read \(Permission denied\); run as root", id="the-state-folder"),
+    ],
+)
+def test_what_an_ordinary_user_may_not_read_fails_the_backup(users_stage: Stage, spoilt: str, expected: str) -> None:
+    users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
+    before = users_stage.keeper.etags()
+    place = users_stage.machine.state_dir / spoilt
+    mode = place.stat().st_mode
+    os.chown(place, 0, 0)
+    place.chmod(0o700)
+    require_one_sentence(users_stage.run(Run((BACKUP,), clock=SECOND, uid=ORDINARY_USER)), expected)
+    assert users_stage.keeper.etags() == before
+    os.chown(place, ORDINARY_USER, ORDINARY_USER)
+    place.chmod(mode)
+    users_stage.must(Run((BACKUP,), clock=LATER, uid=ORDINARY_USER))
+
+
+@needs_root
+def test_an_agent_folder_of_somebody_else_is_named(users_stage: Stage) -> None:
+    users_stage.machine.agent_dir.mkdir(mode=0o700)
+    outcome = users_stage.run(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
+    require_one_sentence(outcome, r"The agent's folder \S+ cannot be written \(Permission denied\); run as root")
+
+
+@needs_root
+def test_a_state_beside_which_an_ordinary_user_may_not_build_is_left_alone(users_stage: Stage) -> None:
+    users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
+    os.chown(users_stage.machine.state_dir.parent, 0, 0)
+    outcome = users_stage.run(Run((RESTORE,), uid=ORDINARY_USER))
+    require_one_sentence(outcome, r"\.restoring cannot be created \(Permission denied\); the state in place")

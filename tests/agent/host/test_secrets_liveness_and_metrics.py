@@ -1,0 +1,175 @@
+import grp
+import json
+import os
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from openclaw_agent.cli import fetch_secrets
+from openclaw_agent.host.gateway_secrets import TOKEN_NAME, Secret, write_secrets
+from openclaw_agent.lease.claim import ec2_liveness
+from openclaw_agent.lease.record import Liveness
+from openclaw_agent.run_log import RunLog, count_metrics
+from openclaw_agent.settings import Settings
+from tests.support.simulated_instance import World
+
+
+@pytest.fixture
+def path(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A secrets path of this test's own, named in a settings file as the installer writes it."""
+    secrets_path = f"/openclaw-lab/{world.bucket}/env/"
+    settings = tmp_path / "instance.json"
+    settings.write_text(
+        json.dumps({"stack": "dev", "region": world.aws.region, "backup_bucket": "b-b", "secrets_path": secrets_path})
+    )
+    monkeypatch.setenv("OPENCLAW_AGENT_SETTINGS", str(settings))
+    monkeypatch.setenv("OPENCLAW_LOG_DIR", str(tmp_path / "log"))
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    return secrets_path
+
+
+def put_secret(world: World, name: str, value: str) -> None:
+    world.aws.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
+
+
+def test_secrets_are_written_for_their_owner_alone_and_never_shown(
+    world: World, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_secret(world, path + TOKEN_NAME, "t0ken=with$signs\"and'quotes")
+    for number in range(12):
+        put_secret(world, f"{path}VARIABLE_{number}", f"value {number}")
+    put_secret(world, f"{path}deeper/IGNORED", "not directly below the path")
+    target = tmp_path / "run" / ".env"
+    assert fetch_secrets.main(["--to", str(target)]) == 0
+    lines = target.read_text().splitlines()
+    assert f"{TOKEN_NAME}=t0ken=with$signs\"and'quotes" in lines
+    assert len(lines) == 13
+    assert not any("IGNORED" in line for line in lines)
+    assert stat.S_IMODE(target.stat().st_mode) in (0o600, 0o640)
+    told = "".join(capsys.readouterr()) + (tmp_path / "log" / "secrets.log").read_text()
+    assert TOKEN_NAME in told
+    assert "t0ken" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OTHER", "x", f"There is no {TOKEN_NAME}"),
+        ("NOT-A-NAME", "x", "cannot be an environment variable"),
+        (TOKEN_NAME, "two\nlines", "more than one line"),
+    ],
+    ids=["no token", "bad name", "two lines"],
+)
+def test_secrets_that_cannot_be_used_leave_the_old_file(
+    world: World, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: str, sentence: str
+) -> None:
+    put_secret(world, path + name, value)
+    target = tmp_path / ".env"
+    target.write_text("OLD=1\n")
+    assert fetch_secrets.main(["--to", str(target)]) == 1
+    assert target.read_text() == "OLD=1\n"
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "two\nlines" not in told
+
+
+def test_an_unreachable_ssm_is_one_sentence(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+    assert fetch_secrets.main(["--to", str(tmp_path / ".env")]) == 1
+    assert f"The secrets below {path} cannot be fetched (EndpointConnectionError)" in capsys.readouterr().err
+
+
+def test_without_a_secrets_path_nothing_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "instance.json").write_text('{"stack": "dev"}')
+    monkeypatch.setenv("OPENCLAW_AGENT_SETTINGS", str(tmp_path / "instance.json"))
+    monkeypatch.setenv("OPENCLAW_LOG_DIR", str(tmp_path / "log"))
+    assert fetch_secrets.main(["--to", str(tmp_path / ".env")]) == 2
+    assert "No secrets path: the settings file has no secrets_path." in capsys.readouterr().err
+    assert not (tmp_path / ".env").exists()
+
+
+def test_a_folder_that_the_secrets_cannot_have_is_named(
+    world: World, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_secret(world, path + TOKEN_NAME, "t0ken")
+    (tmp_path / "file").write_text("x")
+    assert fetch_secrets.main(["--to", f"{tmp_path}/file/run/.env"]) == 1
+    told = capsys.readouterr().err
+    assert f"The folder {tmp_path}/file/run cannot be created (Not a directory)." in told
+    assert "t0ken" not in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("docker", "group", "mode"), [(4242, 4242, 0o640), (None, 0, 0o600)], ids=["docker", "none"])
+def test_the_docker_group_may_read_the_secrets_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: int | None, group: int, mode: int
+) -> None:
+    groups = {} if docker is None else {"docker": SimpleNamespace(gr_gid=docker)}
+    monkeypatch.setattr(grp, "getgrnam", groups.__getitem__)
+    target = tmp_path / ".env"
+    write_secrets([Secret("A", "a"), Secret("B", "b")], target)
+    status = target.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, group, mode)
+    assert target.read_text() == "A=a\nB=b\n"
+
+
+def test_what_ec2_says_of_an_instance_is_its_liveness(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    ec2 = boto3.client("ec2", region_name=world.aws.region)
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    started = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    look_up = ec2_liveness(world.aws.region)
+    assert look_up(started) is Liveness.ALIVE
+    ec2.terminate_instances(InstanceIds=[started])
+    assert look_up(started) is Liveness.GONE
+    assert look_up("i-0123456789abcdef0") is Liveness.GONE
+    assert look_up("laptop") is Liveness.UNKNOWN
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert look_up(started) is Liveness.UNKNOWN
+
+
+def test_metrics_carry_the_stack_and_a_failure_to_send_them_is_only_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(
+        "bucket", world.aws.region, tmp_path, tmp_path, tmp_path, stack=world.bucket, metric_namespace="OpenClawLab"
+    )
+    assert count_metrics(settings, ["BackupSucceeded"]) is None
+    rows = boto3.client("cloudwatch", region_name=world.aws.region).list_metrics(Namespace="OpenClawLab")["Metrics"]
+    mine = [row for row in rows if {"Name": "Stack", "Value": world.bucket} in row["Dimensions"]]
+    assert [row["MetricName"] for row in mine] == ["BackupSucceeded"]
+    assert count_metrics(settings, []) is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert "could not be sent" in (count_metrics(settings, ["BackupFailed"]) or "")
+
+
+def test_a_backup_whose_metrics_cannot_be_sent_is_done_and_says_so(world: World) -> None:
+    writer = world.booted("writer")
+    writer.write("notes.md")
+    (writer.disk / "instance.json").write_text(json.dumps({"metric_namespace": "OpenClawLab", "stack": "dev"}))
+    writer.environment |= {"AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1", "OPENCLAW_FREEZER": "none"}
+    run = writer.backup()
+    assert run.code == 0, run.err
+    assert "The metrics BackupSucceeded could not be sent (EndpointConnectionError)." in run.err
+
+
+def test_a_log_that_cannot_be_written_costs_the_line_and_not_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text("a file where a folder is wanted")
+    settings = Settings("bucket", "us-east-1", tmp_path, tmp_path, tmp_path / "log")
+    assert RunLog("backup", settings).write("done")["result"] == "done"
+    assert "cannot be written" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""Processes that race to own one bucket: exactly one wins each round."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+
+import pytest
+
+from openclaw_agent.lease.claim import claim_ownership, read_ownership, release_ownership
+from openclaw_agent.lease.record import Liveness
+from tests.support.simulated_instance import World
+
+# The whole claim at full size: OPENCLAW_RACE_ROUNDS=1000.
+ROUNDS = int(os.environ.get("OPENCLAW_RACE_ROUNDS", "60"))
+RACERS = 4
+
+
+class Lost(Exception):
+    """Another racer of this round holds the bucket."""
+
+
+def quiet(_sentence: str) -> None:
+    pass
+
+
+def owner_is_gone_unless_of(round_number: int) -> Callable[[str], Liveness]:
+    def look_up(instance_id: str) -> Liveness:
+        if instance_id.startswith(f"{round_number}:"):
+            raise Lost
+        return Liveness.GONE
+
+    return look_up
+
+
+def race(world: World, racer: int, barrier: Barrier, result: Connection) -> None:
+    """Take part in every round; send the epochs that were won, None for a round that was lost."""
+    store = world.store()
+    won: list[int | None] = []
+    for number in range(ROUNDS):
+        me = f"{number}:{racer}"
+        barrier.wait(60)
+        try:
+            owner = claim_ownership(store, me, owner_is_gone_unless_of(number), quiet)
+        except Lost:
+            won.append(None)
+        else:
+            won.append(owner.epoch)
+        barrier.wait(60)
+        if won[-1] is not None and number % 3 == 0:
+            assert release_ownership(store, won[-1], me)
+    result.send(won)
+
+
+def test_of_many_racers_exactly_one_owns_each_round(world: World) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(RACERS)
+    children, results = [], []
+    for racer in range(RACERS):
+        receiving, sending = context.Pipe(duplex=False)
+        child = context.Process(target=race, args=(world, racer, barrier, sending), daemon=True)
+        child.start()
+        children.append(child)
+        results.append(receiving)
+    won = []
+    for receiving in results:
+        assert receiving.poll(30 + ROUNDS), "a racer hangs"
+        won.append(receiving.recv())
+    for child in children:
+        child.join(10)
+    for number in range(ROUNDS):
+        epochs = [mine[number] for mine in won if mine[number] is not None]
+        assert epochs == [number + 1], f"round {number} was won by {len(epochs)} racers: {epochs}"
+    last = read_ownership(world.store())
+    assert last is not None
+    assert last.record.epoch == ROUNDS
+    winners = [sum(epoch is not None for epoch in mine) for mine in won]
+    print(f"\ncovered: ownership, {ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}")
+
+
+def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: World) -> None:
+    claim_ownership(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
+    said: list[str] = []
+    owner = claim_ownership(world.store(), "late", lambda _id: Liveness.ALIVE, said.append, wait_limit=0.3, poll=0.1)
+    assert owner.epoch == 2
+    assert sum("Waiting: winner still runs" in sentence for sentence in said) >= 2
+    assert "has not released the bucket in 0 s" in said[-1]
+
+
+def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: World) -> None:
+    first = claim_ownership(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
+    said: list[str] = []
+
+    def release_when_waited_for(sentence: str) -> None:
+        said.append(sentence)
+        if "Waiting" in sentence:
+            assert release_ownership(world.store(), first.epoch, "winner")
+
+    claim_ownership(
+        world.store(), "late", lambda _id: Liveness.ALIVE, release_when_waited_for, wait_limit=60, poll=0.01
+    )
+    assert "winner released the bucket" in said[-1]
+
+
+def test_the_wait_begins_anew_with_every_new_owner(world: World) -> None:
+    claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+    said: list[str] = []
+
+    def another_takes_over(sentence: str) -> None:
+        said.append(sentence)
+        if len(said) == 3:
+            claim_ownership(world.store(), "two", lambda _id: Liveness.GONE, quiet)
+
+    owner = claim_ownership(
+        world.store(), "late", lambda _id: Liveness.ALIVE, another_takes_over, wait_limit=0.5, poll=0.1
+    )
+    assert owner.epoch == 3
+    assert sum("Waiting: two" in sentence for sentence in said) >= 4
+
+
+@pytest.mark.parametrize(("epoch", "me"), [(1, "other"), (2, "one"), (0, "one")])
+def test_only_the_current_owner_can_let_go(world: World, epoch: int, me: str) -> None:
+    claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+    assert not release_ownership(world.store(), epoch, me)
+    current = read_ownership(world.store())
+    assert current is not None
+    assert not current.record.released
+
+
+def test_a_release_that_races_with_a_take_over_changes_nothing(world: World) -> None:
+    one = claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+    stale = world.store()
+    put = stale.put
+
+    def after_a_take_over(key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        claim_ownership(world.store(), "two", lambda _id: Liveness.GONE, quiet)
+        return put(key, body, if_match=if_match, if_absent=if_absent)
+
+    stale.put = after_a_take_over  # type: ignore[method-assign]
+    assert not release_ownership(stale, one.epoch, "one")
+    assert world.owner()["instance_id"] == "two"
+    assert not world.owner()["released"]
+
+
+def test_nobody_can_let_a_bucket_go_that_nobody_owns(world: World) -> None:
+    assert not release_ownership(world.store(), 1, "one")

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_agent.errors import AgentError
+from openclaw_agent.lease.record import Liveness, OwnerRecord, Step, next_step, successor
+
+HELD = OwnerRecord(7, "i-other", "2026-03-04T08:00:00+00:00", released=False)
+RELEASED = HELD.released_record()
+
+
+@pytest.mark.parametrize(
+    ("current", "me", "liveness", "waited", "step", "because"),
+    [
+        (None, "i-me", Liveness.GONE, 0, Step.CLAIM, "the bucket has no owner"),
+        (HELD, "i-other", Liveness.ALIVE, 0, Step.CLAIM, "this instance was the last owner"),
+        (RELEASED, "i-me", Liveness.ALIVE, 0, Step.CLAIM, "i-other released the bucket"),
+        (HELD, "i-me", Liveness.GONE, 0, Step.CLAIM, "i-other is gone"),
+        (HELD, "i-me", Liveness.ALIVE, 0, Step.WAIT, "i-other still runs or is shutting down"),
+        (HELD, "i-me", Liveness.UNKNOWN, 299.9, Step.WAIT, "i-other cannot be looked up"),
+        (HELD, "i-me", Liveness.ALIVE, 300, Step.CLAIM, "has not released the bucket in 300 s"),
+        (HELD, "i-me", Liveness.UNKNOWN, 300, Step.CLAIM, "cannot be looked up, but has not released"),
+    ],
+    ids=["no owner", "own", "released", "gone", "alive", "unknown", "alive too long", "unknown too long"],
+)
+def test_the_next_step(
+    current: OwnerRecord | None, me: str, liveness: Liveness, waited: float, step: Step, because: str
+) -> None:
+    decision = next_step(current, me, liveness, waited, 300)
+    assert decision.step is step
+    assert because in decision.because
+
+
+@given(
+    st.none() | st.builds(OwnerRecord, st.integers(1, 99), st.sampled_from(["a", "b"]), st.just(""), st.booleans()),
+    st.sampled_from(Liveness),
+    st.floats(0, 1000),
+)
+def test_only_a_living_or_unknown_foreign_owner_is_waited_for_and_never_longer_than_the_limit(
+    current: OwnerRecord | None, liveness: Liveness, waited: float
+) -> None:
+    decision = next_step(current, "a", liveness, waited, 300)
+    must_wait = (
+        current is not None
+        and current.instance_id != "a"
+        and not current.released
+        and liveness is not Liveness.GONE
+        and waited < 300
+    )
+    assert (decision.step is Step.WAIT) is must_wait
+
+
+def test_a_successor_has_the_next_epoch_and_holds_on() -> None:
+    assert successor(None, "i-me", "now") == OwnerRecord(1, "i-me", "now", released=False)
+    assert successor(RELEASED, "i-me", "now") == OwnerRecord(8, "i-me", "now", released=False)
+
+
+def test_a_successor_knows_whom_it_displaced_until_another_instance_succeeds_it() -> None:
+    displacing = successor(HELD, "i-me", "now")
+    assert displacing.displaced == HELD.instance_id
+    assert successor(displacing, "i-me", "later").displaced == HELD.instance_id
+    assert successor(displacing.released_record(), "i-next", "later").displaced == ""
+
+
+def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
+    assert successor(HELD, "i-me", "now", least_epoch=50).epoch == 50
+    assert successor(HELD, "i-me", "now", least_epoch=3).epoch == HELD.epoch + 1
+    assert successor(None, "i-me", "now", least_epoch=6).epoch == 6
+
+
+@given(st.builds(OwnerRecord, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
+def test_a_record_survives_the_round_trip(record: OwnerRecord) -> None:
+    assert OwnerRecord.decode(record.encode()) == record
+
+
+GOOD = json.loads(HELD.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"<Error/>",
+        *(
+            json.dumps({**GOOD, name: value}).encode()
+            for name, value in [("epoch", "7"), ("epoch", True), ("epoch", 0)]
+        ),
+        json.dumps({**GOOD, "released": "no"}).encode(),
+        json.dumps({key: GOOD[key] for key in GOOD if key != "released"}).encode(),
+        HELD.encode()[:20],
+    ],
+)
+def test_what_is_no_owner_record_is_an_error_and_never_no_owner(text: bytes) -> None:
+    with pytest.raises(AgentError, match=r"owner\.json in the bucket is no owner record"):
+        OwnerRecord.decode(text)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "instance", "current"),
+    [(7, "i-other", True), (6, "i-other", False), (8, "i-other", False), (7, "i-me", False)],
+)
+def test_the_current_owner_is_the_one_of_that_epoch_and_name(epoch: int, instance: str, current: bool) -> None:
+    assert HELD.is_current(epoch, instance) is current

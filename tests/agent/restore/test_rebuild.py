@@ -1,0 +1,75 @@
+import ctypes
+import errno
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.restore.rebuild import FolderContent, Rebuilt, rebuild
+from openclaw_agent.snapshot.manifest import Fingerprint
+from openclaw_agent.state_dir.walk import fingerprint_of
+from tests.support.entries import file, folder, symlink
+
+BEFORE_1970 = -86_400_000_000_001
+OLD = Fingerprint(1, 2, 3, 4)
+ENTRIES = (
+    folder(),
+    replace(file("a", b"first"), fingerprint=OLD, wal=OLD),
+    folder("d"),
+    replace(file("d/b", b""), mtime_ns=BEFORE_1970),
+    symlink("link", "a"),
+    file("z", b"the last"),
+)
+
+
+def built(tmp_path: Path) -> tuple[Path, Rebuilt]:
+    bucket, target = tmp_path / "bucket", tmp_path / "target"
+    target.mkdir()
+    for entry in ENTRIES:
+        for body in (b"first", b"", b"the last"):
+            if entry.sha256 == hashlib.sha256(body).digest():
+                place = bucket / entry.relative_key
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(body)
+    return target, rebuild(ENTRIES, FolderContent(bucket), target)
+
+
+def test_what_was_built_is_known_by_what_lstat_says_of_it(tmp_path: Path) -> None:
+    target, rebuilt = built(tmp_path)
+    expected = [
+        replace(entry, fingerprint=fingerprint_of((target / entry.path).lstat()), wal=None) if entry.sha256 else entry
+        for entry in ENTRIES
+    ]
+    assert len(rebuilt) == len(ENTRIES)
+    assert list(rebuilt) == expected
+    for index in (0, 3, -1, -3, -len(ENTRIES)):
+        assert rebuilt[index] == expected[index]
+    for part in (slice(None), slice(1, 4), slice(-2, None), slice(None, None, -2), slice(9, 20)):
+        assert rebuilt[part] == tuple(expected[part])
+    for index in (len(ENTRIES), -len(ENTRIES) - 1):
+        with pytest.raises(IndexError):
+            rebuilt[index]
+
+
+def test_a_time_before_1970_survives(tmp_path: Path) -> None:
+    target, rebuilt = built(tmp_path)
+    fingerprint = rebuilt[3].fingerprint
+    assert fingerprint is not None
+    assert (fingerprint.mtime_ns, (target / "d/b").stat().st_mtime_ns) == (BEFORE_1970, BEFORE_1970)
+
+
+def test_a_disk_that_does_not_take_what_was_built_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def syncfs(_handle: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: SimpleNamespace(syncfs=syncfs))
+    with pytest.raises(LocalStorageError) as told:
+        built(tmp_path)
+    assert str(told.value) == (
+        f"The restore could not write '{tmp_path}/target' ({os.strerror(errno.EIO)}); the state in place is untouched."
+    )

@@ -1,0 +1,210 @@
+import json
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lab.demo.month import month_of_snapshot_names, put_month
+from openclaw_agent.retention.policy import prune
+from openclaw_agent.snapshot.names import format_snapshot_name
+from openclaw_agent.store.bucket import ObjectStore
+from tests.support.simulated_instance import Machine, World
+
+NOW = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
+AT_NOW = ("--now", NOW.isoformat())
+# 10,000 take about a minute in moto.
+MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1200"))
+
+
+@pytest.fixture
+def operator(world: World) -> Machine:
+    """A machine that never owned the bucket: someone at a laptop."""
+    return world.machine("laptop")
+
+
+def complete(world: World, *names: str) -> None:
+    put_month(world.bucket, world.aws.endpoint_url, world.aws.region, list(names))
+
+
+def names_left(world: World) -> set[str]:
+    pages = world.s3.get_paginator("list_objects_v2").paginate(Bucket=world.bucket, Prefix="snapshots/")
+    return {row["Key"].split("/")[1] for page in pages for row in page.get("Contents", [])}
+
+
+def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(world: World, operator: Machine) -> None:
+    complete(world, "2026-02-27-14-00", "2026-02-25-00-00", "2026-02-25-11-00", "2026-01-01-00-00")
+    run = operator.lifecycle("--dry-run", *AT_NOW)
+    assert run.code == 0
+    rows = {line.split()[0]: line for line in run.out.splitlines()[1:]}
+    assert "keep all" in rows["2026-02-27-14-00"]
+    assert "keep" in rows["2026-02-25-00-00"]
+    assert "delete" in rows["2026-02-25-11-00"]
+    assert "delete" in rows["2026-01-01-00-00"]
+    assert names_left(world) == {"2026-02-27-14-00", "2026-02-25-00-00", "2026-02-25-11-00", "2026-01-01-00-00"}
+
+
+def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(world: World, operator: Machine) -> None:
+    complete(world, *month_of_snapshot_names(NOW))
+    planned = json.loads(operator.lifecycle("--dry-run", "--json", *AT_NOW).out)
+    kept = {row["name"] for row in planned["snapshots"] if row["action"] == "keep"}
+    assert operator.lifecycle(*AT_NOW).code == 0
+    assert names_left(world) == kept
+    assert json.loads(operator.lifecycle("--json", *AT_NOW).out)["delete"] == 0
+
+
+def test_latest_foreign_names_and_the_only_restore_point_stay(world: World, operator: Machine) -> None:
+    complete(world, "2025-12-01-00-00")
+    world.put("latest/.openclaw/a", "a")
+    world.put("snapshots/by-hand/.openclaw/a", "a")
+    world.put("snapshots/README.txt", "in no snapshot's folder")
+    world.put("snapshots/2027-01-01-00-00/manifest.json", "{}")
+    assert operator.lifecycle(*AT_NOW).code == 0
+    assert names_left(world) == {"2025-12-01-00-00", "by-hand", "README.txt", "2027-01-01-00-00"}
+    assert world.get("latest/.openclaw/a") == b"a"
+
+
+def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(world: World, operator: Machine) -> None:
+    complete(world, "2026-02-27-14-00")
+    for number in range(3):
+        world.put(f"snapshots/2026-02-26-14-00/.openclaw/{number}", "part")
+        world.put(f"snapshots/2026-02-27-13-40/.openclaw/{number}", "part")
+    assert operator.lifecycle(*AT_NOW).code == 0
+    assert names_left(world) == {"2026-02-27-14-00", "2026-02-27-13-40"}
+
+
+def test_a_quarantined_snapshot_never_stands_for_a_day(world: World, operator: Machine) -> None:
+    complete(world, "2026-02-25-00-00", "2026-02-25-09-00")
+    world.put("snapshots/2026-02-25-00-00/quarantined", "fenced")
+    assert operator.lifecycle(*AT_NOW).code == 0
+    assert "2026-02-25-09-00" in names_left(world)
+
+
+def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
+    world: World, operator: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(world, "2026-02-27-14-00", "2026-01-01-00-00", "2026-01-02-00-00")
+    for name in ("2026-01-01-00-00", "2026-01-02-00-00"):
+        world.put(f"snapshots/{name}/.openclaw/a", "a")
+    deleted: list[str] = []
+    genuine = ObjectStore.delete
+
+    def broken_off(self: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+        wanted = list(keys)
+        if deleted:
+            raise KeyboardInterrupt
+        deleted.extend(wanted)
+        return genuine(self, wanted)
+
+    monkeypatch.setattr(ObjectStore, "delete", broken_off)
+    assert operator.lifecycle(*AT_NOW).code == 1
+    assert {key.rsplit("/", 1)[1] for key in deleted} == {"manifest.json"}
+    monkeypatch.undo()
+    assert operator.lifecycle(*AT_NOW).code == 0
+    assert names_left(world) == {"2026-02-27-14-00"}
+
+
+def test_refused_deletions_are_tried_again_and_then_reported(
+    world: World, operator: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(world, "2026-02-27-14-00", "2026-01-01-00-00")
+    attempts: list[list[str]] = []
+
+    def refused(_self: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+        attempts.append(list(keys))
+        return dict.fromkeys(attempts[-1], "AccessDenied")
+
+    monkeypatch.setattr(ObjectStore, "delete", refused)
+    monkeypatch.setattr(prune, "RETRY_SECONDS", 0)
+    run = operator.lifecycle(*AT_NOW)
+    assert run.code == 1
+    assert "S3 refused to delete 1 objects" in run.err
+    assert "AccessDenied" in run.err
+    assert sum(1 for keys in attempts if keys) == prune.DELETE_ATTEMPTS
+
+
+def test_a_fenced_instance_deletes_nothing(world: World) -> None:
+    first = world.booted("first")
+    complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
+    world.booted("second")
+    run = first.lifecycle(*AT_NOW)
+    assert run.code == 75
+    assert "belongs to second" in run.err
+    assert names_left(world) >= {"2026-01-01-00-00", "2026-02-27-14-00"}
+
+
+def test_the_owner_itself_may_prune(world: World) -> None:
+    owner = world.booted("first")
+    complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
+    assert owner.lifecycle(*AT_NOW).code == 0
+    assert names_left(world) == {"2026-02-27-14-00"}
+
+
+def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(world: World, operator: Machine) -> None:
+    complete(world, "2026-02-27-13-00", "2026-02-27-14-00")
+    for number in range(2100):
+        world.put(f"snapshots/2026-02-27-13-00/.openclaw/{number:05d}", "")
+    run = operator.lifecycle("--dry-run", *AT_NOW)
+    assert run.code == 0
+    assert run.requests["LIST"] <= 2
+    assert "2026-02-27-14-00" in run.out
+
+
+def test_many_thousand_snapshots_are_pruned_in_batches(world: World, operator: Machine) -> None:
+    names = [format_snapshot_name(NOW - timedelta(minutes=20 * number)) for number in range(MANY_SNAPSHOTS)]
+    complete(world, *names)
+    run = operator.lifecycle(*AT_NOW)
+    assert run.code == 0, run.err
+    left = names_left(world)
+    assert len(left) < 100
+    assert run.requests["DELETE"] <= 2 + 2 * MANY_SNAPSHOTS // 1000
+    assert run.line["deleted_snapshots"] == MANY_SNAPSHOTS - len(left)
+
+
+def test_without_an_instant_it_is_now(world: World, operator: Machine) -> None:
+    complete(world, format_snapshot_name(datetime.now(UTC) - timedelta(hours=1)), "2026-01-01-00-00")
+    rows = {line.split()[0]: line for line in operator.lifecycle("--dry-run").out.splitlines()[1:]}
+    assert "delete" in rows["2026-01-01-00-00"]
+    assert sum("keep all" in line for line in rows.values()) == 1
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "14:00"])
+def test_an_instant_that_is_none_is_refused_in_one_sentence(operator: Machine, text: str) -> None:
+    run = operator.lifecycle("--now", text)
+    assert run.code == 2
+    assert repr(text) in run.err
+    assert "2026-02-27T14:00:00Z" in run.err
+
+
+def torn_manifest(world: World) -> None:
+    body = world.get("latest/manifest.json")
+    world.put("latest/manifest.json", body[:-40])
+
+
+def manifest_of_a_newer_agent(world: World) -> None:
+    body = world.get("latest/manifest.json")
+    world.put("latest/manifest.json", body.replace(b'"format":1', b'"format":2', 1))
+
+
+def lost_object(world: World) -> None:
+    world.delete("latest/.openclaw/a")
+
+
+def object_of_another_size(world: World) -> None:
+    world.put("latest/.openclaw/a", "another text")
+
+
+@pytest.mark.parametrize("damage", [torn_manifest, manifest_of_a_newer_agent, lost_object, object_of_another_size])
+def test_the_only_snapshot_stays_where_latest_cannot_be_restored_whole(
+    world: World, damage: Callable[[World], None]
+) -> None:
+    writer = world.booted("writer")
+    writer.write("a", "text")
+    assert writer.backup().code == 0
+    (name,) = names_left(world)
+    far_off = ("--now", "2026-12-01T00:00:00+00:00")
+    planned = json.loads(writer.lifecycle("--dry-run", "--json", *far_off).out)
+    assert planned["delete"] == 1
+    damage(world)
+    assert writer.lifecycle(*far_off).code == 0
+    assert names_left(world) == {name}

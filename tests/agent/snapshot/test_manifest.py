@@ -1,0 +1,315 @@
+import hashlib
+import io
+import json
+import string
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.codec import decode_header, decode_manifest, encode_manifest
+from openclaw_agent.snapshot.manifest import (
+    MAX_RELATIVE_KEY_BYTES,
+    STATE_PREFIX,
+    CaptureMethod,
+    DamagedDatabase,
+    Entry,
+    EntryKind,
+    Fingerprint,
+    LeftOut,
+    Manifest,
+    relative_key,
+)
+from tests.support.entries import file, folder, manifest, symlink
+
+NAMES = st.one_of(
+    st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_")),
+    st.text(min_size=1, max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass").replace(b"/", b"_")),
+    st.sampled_from(
+        [b"-rf", b"a b", b"new\nline", b"quote'\"", b"\xff\xfe", "🦞".encode(), b"x" * 255, b"manifest.json"]
+    ),
+)
+PATHS = (
+    st.lists(NAMES, min_size=1, max_size=6)
+    .map(lambda parts: [part.replace(b"\0", b"_") for part in parts])
+    .filter(lambda parts: not any(part in (b".", b"..") for part in parts))
+    .map(lambda parts: b"/".join(parts).decode(errors="surrogateescape"))
+)
+NUMBERS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+FINGERPRINTS = st.none() | st.builds(Fingerprint, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    entries = {"": folder()}
+    for path in draw(st.lists(PATHS, max_size=8)):
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            parent = "/".join(parts[:depth])
+            entries[parent] = folder(parent, draw(st.integers(0, 0o7777)))
+        if path in entries:
+            continue
+        entries[path] = Entry(
+            path,
+            kind=draw(st.sampled_from([EntryKind.FILE, EntryKind.SYMLINK])),
+            mode=draw(st.integers(0, 0o7777)),
+            uid=draw(st.integers(0, 2**32 - 2)),
+            gid=draw(st.integers(0, 2**32 - 2)),
+            mtime_ns=draw(NUMBERS),
+        )
+        if entries[path].kind is EntryKind.SYMLINK:
+            target = draw(NAMES).decode(errors="surrogateescape")
+            entries[path] = replace(entries[path], target=target)
+        else:
+            entries[path] = replace(
+                entries[path],
+                size=draw(st.integers(0, 2**63)),
+                sha256=draw(st.binary(min_size=32, max_size=32)),
+                database=draw(st.booleans()),
+                captured_live=draw(st.booleans()),
+                fingerprint=draw(FINGERPRINTS),
+                wal=draw(FINGERPRINTS),
+                holes=draw(st.integers(0, 2**63)),
+                unchecked=draw(st.booleans()),
+            )
+    left_out = st.lists(st.builds(LeftOut, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
+    return replace(
+        manifest(),
+        entries=tuple(sorted(entries.values(), key=lambda entry: entry.path.split("/"))),
+        method=draw(st.sampled_from(CaptureMethod)),
+        quarantined=draw(st.text(max_size=20)),
+        excluded=draw(left_out),
+        skipped=draw(left_out),
+        left_behind=draw(st.lists(st.text()).map(tuple)),
+        damaged=tuple(
+            DamagedDatabase(path, "malformed", ".damaged/x", "", digest)
+            for path in draw(st.lists(PATHS, max_size=2))
+            for digest in (b"", b"\x01" * 32)
+        ),
+    )
+
+
+def encoded(source: Manifest) -> bytes:
+    return b"".join(encode_manifest(source))
+
+
+def decoded(text: bytes) -> Manifest:
+    return decode_manifest(io.BytesIO(text))
+
+
+@example(manifest())
+@given(manifests())
+def test_what_is_encoded_is_decoded_again(source: Manifest) -> None:
+    assert decoded(encoded(source)) == source.counted()
+
+
+@given(manifests())
+def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(source: Manifest) -> None:
+    text = encoded(source)
+    document = json.loads(text)
+    assert len(document["entries"]) == len(source.entries)
+    assert decode_header(text.split(b"\n", 1)[0]) == replace(
+        source.counted(), entries=(), excluded=(), skipped=(), left_behind=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([folder(), file("a/b")], "but not the folder it is in"),
+        ([folder(), symlink("a", "b"), file("a/b")], "but not the folder it is in"),
+        ([folder(), file("a"), file("a")], "twice"),
+        ([folder(), file("../a")], "could leave the state folder"),
+        ([folder(), replace(file("a"), sha256=b"")], "no checksum"),
+    ],
+)
+def test_a_manifest_that_no_restore_would_accept_is_never_written(entries: list[Entry], sentence: str) -> None:
+    with pytest.raises(ManifestInvalid, match=sentence):
+        encoded(manifest(entries))
+
+
+def test_a_manifest_of_before_there_were_unchecked_databases_is_read() -> None:
+    row = DamagedDatabase("a", "malformed", ".damaged/a", "")
+    entry = replace(file("a"), database=True)
+    text = encoded(replace(manifest([folder(), entry]), damaged=(row,)))
+    assert b"unchecked" not in text
+    header, *_rest = text.splitlines()
+    old = header.replace(b',"sha256":""', b"")
+    assert old != header
+    assert decode_header(old).damaged == (row,)
+    assert decoded(text).entries[1].is_good_database
+
+
+SAMPLE = encoded(
+    replace(
+        manifest([folder(), folder("a"), file("a/b", b"hello"), symlink("c", "a/b")]), excluded=(LeftOut("x", "y"),)
+    )
+)
+
+
+@pytest.mark.parametrize("length", range(0, len(SAMPLE) - 1, 7))
+def test_a_torn_manifest_is_refused_wherever_it_ends(length: int) -> None:
+    with pytest.raises(ManifestInvalid):
+        decoded(SAMPLE[:length])
+
+
+@given(st.integers(0, len(SAMPLE) - 2), st.integers(0, 255))
+def test_a_manifest_with_one_other_byte_is_refused_or_says_the_same(position: int, other: int) -> None:
+    altered = SAMPLE[:position] + bytes([other]) + SAMPLE[position + 1 :]
+    try:
+        read = decoded(altered)
+    except ManifestInvalid:
+        return
+    assert read == decoded(SAMPLE)
+
+
+NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[],"left_behind":[]'
+
+
+def with_lines(*entries: object) -> bytes:
+    """A manifest with these entry lines and a checksum that fits."""
+    header = encoded(manifest()).split(b"\n", 1)[0]
+    lines = [json.dumps(entry, separators=(",", ":")).encode() for entry in entries]
+    start = header.removesuffix(b',"entries":[') + b"}"
+    digest = hashlib.sha256(start + b"".join(lines) + b"{" + NOTHING_LEFT_OUT + b"}").hexdigest().encode()
+    return header + b"\n" + b",\n".join(lines) + b"\n]," + NOTHING_LEFT_OUT + b',"sha256":"' + digest + b'"}\n'
+
+
+ROOT = {"path": "", "kind": "dir", "mode": "0700", "uid": 0, "gid": 0, "mtime_ns": 0}
+GOOD = {"path": "a", "kind": "file", "mode": "0600", "uid": 0, "gid": 0, "mtime_ns": 0, "size": 1, "sha256": "00" * 32}
+LINK = {"path": "a", "kind": "symlink", "mode": "0777", "uid": 0, "gid": 0, "mtime_ns": 0, "target": "/etc"}
+
+
+def test_the_hand_made_manifest_is_sound() -> None:
+    assert [entry.path for entry in decoded(with_lines(ROOT, GOOD)).entries] == ["", "a"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([ROOT, GOOD | {"path": "../a"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "/etc/passwd"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "a/../../b"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "./a"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "a//b"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "a\0b"}], "could leave the state folder"),
+        ([ROOT, GOOD, GOOD], "twice"),
+        ([ROOT, GOOD | {"path": "no/such"}], "not the folder it is in"),
+        ([ROOT, LINK, GOOD | {"path": "a/passwd"}], "not the folder it is in"),
+        ([ROOT, GOOD, GOOD | {"path": "a/b"}], "not the folder it is in"),
+        ([ROOT, GOOD | {"sha256": ""}], "no checksum"),
+        ([ROOT, GOOD | {"sha256": "00"}], "no checksum"),
+        ([ROOT, GOOD | {"sha256": "no hex"}], "malformed entry"),
+        ([ROOT, GOOD | {"kind": "device"}], "malformed entry"),
+        ([ROOT, GOOD | {"mode": "rwx"}], "malformed entry"),
+        ([ROOT, GOOD | {"seen": [1]}], "malformed entry"),
+        ([ROOT, {"kind": "file"}], "malformed entry"),
+        ([ROOT, "text"], "no JSON object"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_entries_that_would_leave_the_folder_or_disagree_are_refused(entries: list[object], sentence: str) -> None:
+    with pytest.raises(ManifestInvalid, match=sentence):
+        decoded(with_lines(*entries))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "does not begin with a header"),
+        (b"{}\n", "does not begin with a header"),
+        (SAMPLE + b"more", "after the end"),
+        (SAMPLE.replace(b'"format":1', b'"format":2'), "altered or torn"),
+        (SAMPLE.replace(b'"kind":"file"', b'"kind":"fil2"'), "malformed entry"),
+    ],
+    ids=["nothing", "another document", "more after the end", "another header", "another entry"],
+)
+def test_what_is_no_manifest_is_refused(text: bytes, sentence: str) -> None:
+    with pytest.raises(ManifestInvalid, match=sentence):
+        decoded(text)
+
+
+def test_a_manifest_of_a_later_format_is_refused_by_its_number() -> None:
+    with pytest.raises(ManifestInvalid, match="format 2; this agent reads format 1"):
+        decode_header(b'{"format":2,"entries":[')
+
+
+def test_the_header_stays_short_however_much_was_left_out() -> None:
+    left_out = tuple(LeftOut(f"cache/{number}", "a cache") for number in range(100_000))
+    text = encoded(replace(manifest([folder()]), excluded=left_out))
+    assert len(text.split(b"\n", 1)[0]) < 1000
+    assert decoded(text).excluded == left_out
+
+
+@pytest.mark.parametrize("missing", ["snapshot", "epoch", "capture", "damaged", "files", "agent_version"])
+def test_a_header_that_lacks_a_field_is_refused(missing: str) -> None:
+    header = json.loads(encoded(manifest()))
+    del header["entries"], header["sha256"], header[missing]
+    line = json.dumps(header, separators=(",", ":")).encode()[:-1] + b',"entries":['
+    with pytest.raises(ManifestInvalid, match="header is malformed"):
+        decode_header(line)
+
+
+@given(PATHS)
+def test_a_key_is_short_enough_for_s3_and_utf8(path: str) -> None:
+    key = relative_key(path)
+    assert len(key.encode()) <= MAX_RELATIVE_KEY_BYTES
+    assert key == STATE_PREFIX + path or key.startswith(".encoded/")
+
+
+@given(st.lists(PATHS, unique=True, min_size=2, max_size=6))
+def test_two_paths_never_share_a_key(paths: list[str]) -> None:
+    assert len({relative_key(path) for path in paths}) == len(paths)
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("workspace/notes.md", True),
+        ("with space & quote's \"", True),
+        ("-rf", True),
+        ("🦞/ümlaut", True),
+        ("percent%2F+plus?#", True),
+        ("new\nline", False),
+        ("tab\t", False),
+        ("\x7f", False),
+        ("c1\x85", False),
+        ("back\\slash", False),
+        ("\udcff", False),
+        ("\ufffe", False),
+        ("x" * (MAX_RELATIVE_KEY_BYTES - len(STATE_PREFIX)), True),
+        ("x" * (MAX_RELATIVE_KEY_BYTES - len(STATE_PREFIX) + 1), False),
+        ("ü" * 500, False),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_names_that_would_be_mangled_on_their_way_are_encoded(path: str, plain: bool) -> None:
+    assert (relative_key(path) == STATE_PREFIX + path) is plain
+
+
+def test_the_totals_come_from_the_entries() -> None:
+    counted = manifest([folder(), file("a", b"12345"), file("b", b""), symlink("c", "a")]).counted()
+    assert (counted.file_count, counted.total_bytes) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": 0o4600},
+        {"uid": 0},
+        {"gid": 0},
+        {"mtime_ns": 5},
+        {"size": 9},
+        {"sha256": b"x" * 32},
+        {"kind": EntryKind.DIR},
+        {"path": "b"},
+        {"target": "x"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_the_same_state_means_every_respect_but_the_inode(other: dict[str, object]) -> None:
+    entry = file("a")
+    assert entry.same_state(replace(entry, fingerprint=Fingerprint(1, 2, 3, 4)))
+    assert not entry.same_state(replace(entry, **other))  # type: ignore[arg-type]

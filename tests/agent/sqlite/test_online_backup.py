@@ -1,0 +1,204 @@
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.fs.descriptors import open_descriptors
+from openclaw_agent.host.freezer import NothingToFreeze
+from openclaw_agent.sqlite import online_backup as live_databases
+from openclaw_agent.sqlite.files import clone_database, fold
+from openclaw_agent.sqlite.online_backup import capture_live
+from tests.agent.capture.test_capture import Captures, by_path, rows_of, state, wal_database
+
+__all__ = ["state"]
+
+
+@contextlib.contextmanager
+def held(path: Path, journal: str) -> Iterator[None]:
+    """A database of ten rows that another process holds for itself alone, as Chromium holds its own."""
+    telling, told = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        writer = sqlite3.connect(path, isolation_level=None)
+        writer.execute("PRAGMA locking_mode=EXCLUSIVE")
+        writer.execute(f"PRAGMA journal_mode={journal}")
+        writer.execute("CREATE TABLE t(a)")
+        writer.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(10)])
+        os.write(told, b".")
+        time.sleep(600)
+        os._exit(0)
+    try:
+        os.read(telling, 1)
+        yield
+    finally:
+        os.kill(holder, 9)
+        os.waitpid(holder, 0)
+        os.close(telling)
+        os.close(told)
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_database_that_its_application_holds_for_itself_is_taken_all_the_same(
+    state: Captures, monkeypatch: pytest.MonkeyPatch, journal: str
+) -> None:
+    monkeypatch.setattr(live_databases, "LOCK_TIMEOUT_SECONDS", 0.2)
+    with held(state.root / "Cookies", journal):
+        assert not (state.root / "Cookies-shm").exists()
+        captured = state.take(by=NothingToFreeze())
+        assert not (state.root / "Cookies-shm").exists()
+    assert rows_of(captured.clones["Cookies"]) == 10
+    assert (captured.damaged, captured.unjudged) == ([], [])
+
+
+def test_a_backup_that_never_gets_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NeverFree:
+        """A connection whose backup is told again and again that the database is busy."""
+
+        def execute(self, _statement: str) -> "NeverFree":
+            return self
+
+        def fetchone(self) -> None:
+            return None
+
+        def close(self) -> None:
+            return None
+
+        def backup(self, _target: object, *, pages: int, progress: object) -> None:
+            assert pages == -1
+            while True:
+                progress(sqlite3.SQLITE_BUSY, 0, 0)  # type: ignore[operator]
+
+    monkeypatch.setattr(live_databases, "BACKUP_TIMEOUT_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(":memory:")) as writing:
+        monkeypatch.setattr(sqlite3, "connect", lambda *_arguments, **_options: NeverFree())
+        with pytest.raises(sqlite3.OperationalError, match="stays locked"):
+            live_databases._online_backup(tmp_path / "db", writing, set())
+
+
+def test_files_that_are_written_while_they_are_copied_are_copied_again(
+    state: Captures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal_database(state.root / "db").close()
+    copies = []
+
+    def written_once(source: Within, target: Path) -> os.stat_result:
+        status = clone_database(source, target)
+        copies.append(target)
+        if len(copies) == 1:
+            with contextlib.closing(sqlite3.connect(source.place)) as writer, writer:
+                writer.execute("INSERT INTO t VALUES (1)")
+        return status
+
+    monkeypatch.setattr(live_databases, "clone_database", written_once)
+    captured = state.take(by=NothingToFreeze())
+    assert len(copies) == 2
+    assert rows_of(captured.clones["db"]) == 11
+    assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
+
+
+def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold_still(
+    state: Captures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal_database(state.root / "db").close()
+    waits: list[float] = []
+    copies: list[Path] = []
+
+    def written_meanwhile(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 1:
+            with contextlib.closing(sqlite3.connect(state.root / "db")) as writer, writer:
+                writer.execute("INSERT INTO t VALUES (1)")
+
+    def counted(source: Within, target: Path) -> os.stat_result:
+        copies.append(target)
+        return clone_database(source, target)
+
+    monkeypatch.setattr(time, "sleep", written_meanwhile)
+    monkeypatch.setattr(live_databases, "clone_database", counted)
+    captured = state.take(by=NothingToFreeze())
+    assert (len(waits), len(copies)) == (2, 1)
+    assert rows_of(captured.clones["db"]) == 11
+    assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
+
+
+@pytest.mark.parametrize("good_before", [False, True])
+def test_files_that_never_hold_still_are_taken_and_that_is_said(
+    state: Captures, monkeypatch: pytest.MonkeyPatch, good_before: bool
+) -> None:
+    wal_database(state.root / "db").close()
+    base = state.base() if good_before else None
+
+    def always_written(source: Within, target: Path) -> os.stat_result:
+        os.utime(source.place)
+        status = clone_database(source, target)
+        os.utime(source.place, ns=(time.time_ns(), time.time_ns()))
+        return status
+
+    os.utime(state.root / "db")
+    monkeypatch.setattr(live_databases, "clone_database", always_written)
+    captured = state.take(base, NothingToFreeze())
+    assert [row.path for row in captured.unjudged] == ["db"]
+    assert "written all the while it was copied" in captured.unjudged[0].reason
+    entry = by_path(captured)["db"]
+    assert (entry.captured_live, entry.unchecked) == (True, True)
+
+
+def test_a_database_that_sqlite_finds_elsewhere_is_not_taken_from_there(tmp_path: Path) -> None:
+    root, outside = tmp_path / "state", tmp_path / "outside"
+    (root / "w").mkdir(parents=True)
+    outside.mkdir()
+    with contextlib.closing(wal_database(root / "w/db", 1)), contextlib.closing(wal_database(outside / "db", 1000)):
+        expected = live_databases._identities(root / "w/db")
+        with Folder(root) as top, contextlib.closing(sqlite3.connect(tmp_path / "clone")) as writing:
+            (root / "w").rename(root / "was")
+            (root / "w").symlink_to(outside)
+            with pytest.raises(OSError, match="another file"):
+                live_databases._online_backup(Within(top, "w/db"), writing, expected)
+            with pytest.raises(FileNotFoundError):
+                capture_live(Within(top, "w/db"), tmp_path / "other")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("")
+    os.chown(tmp_path / "db", 1000, 1000)
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    kept = os.open(tmp_path / "kept", os.O_RDWR | os.O_CREAT)
+    telling, told = os.pipe()
+
+    def tell() -> None:
+        names = sorted(str(Path(f"/proc/self/fd/{handle}").readlink()) for handle in open_descriptors())
+        os.write(told, "\n".join(names).encode())
+
+    live_databases._as_owner((tmp_path / "db").stat(), tell, keep={told, kept})
+    seen = os.read(telling, 10_000).decode()
+    for handle in (lock, kept, telling, told):
+        os.close(handle)
+    assert str(tmp_path / "kept") in seen
+    assert str(tmp_path / "lock") not in seen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    root.mkdir(mode=0o700)
+    with contextlib.closing(wal_database(root / "db")):
+        before = {}
+        for place in sorted(root.iterdir()):
+            os.chown(place, 1000, 1000)
+            before[place.name] = (place.stat().st_uid, place.stat().st_ino, place.stat().st_size)
+        assert before.keys() == {"db", "db-shm", "db-wal"}
+        with pytest.raises(OSError, match=r"the owner of the database \(uid 1000\) could not back it up"):
+            live_databases._back_up(root / "db", tmp_path / "refused", (root / "db").stat())
+        copy = capture_live(root / "db", tmp_path / "clone")
+        assert {
+            place.name: (place.stat().st_uid, place.stat().st_ino, place.stat().st_size) for place in root.iterdir()
+        } == before
+    assert (copy.torn, copy.status.st_uid) == (False, 1000)
+    assert fold(tmp_path / "clone") is None
+    assert rows_of(tmp_path / "clone") == 10

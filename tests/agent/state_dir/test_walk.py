@@ -1,0 +1,214 @@
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openclaw_agent.errors import AgentError
+from openclaw_agent.fs.confined import Folder
+from openclaw_agent.snapshot.manifest import EntryKind
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.walk import MOST_PATH_BYTES, Tree, walk
+
+
+def walked(root: Path, *excludes: str) -> Tree:
+    return walk(root, Exclusions(excludes))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    return folder
+
+
+def test_everything_is_found_parents_first(root: Path) -> None:
+    for name in ("a.c", "a/b", "a/b.d", "a b"):
+        place = root / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("")
+    (root / "empty").mkdir()
+    (root / "link").symlink_to("/etc")
+    (root / "dangling").symlink_to("../no/such//place/.")
+    tree = walked(root)
+    assert [row.path for row in tree.found] == [
+        "",
+        "a",
+        "a/b",
+        "a/b.d",
+        "a b",
+        "a.c",
+        "dangling",
+        "empty",
+        "link",
+    ]
+    targets = {row.path: row.target for row in tree.found if row.kind is EntryKind.SYMLINK}
+    assert targets == {"dangling": "../no/such//place/.", "link": "/etc"}
+    assert tree.file_count() == 4
+
+
+def test_sockets_and_fifos_are_skipped_and_listed(root: Path) -> None:
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(root / "approvals.sock"))
+        tree = walked(root)
+    assert {row.path: row.reason for row in tree.skipped} == {"fifo": "a FIFO", "approvals.sock": "a socket"}
+    assert [row.path for row in tree.found] == [""]
+
+
+def test_names_of_any_bytes_are_found(root: Path) -> None:
+    names = [b"\xff\xfe", b"new\nline", b"-rf", "🦞".encode(), b"x" * 255, b" "]
+    for name in names:
+        (Path(os.fsdecode(os.fsencode(root) + b"/" + name))).write_text("")
+    assert sorted(os.fsencode(row.path) for row in walked(root).found if row.path) == sorted(names)
+
+
+def test_what_is_left_out_is_listed_once_and_not_entered(root: Path) -> None:
+    (root / "cache/deep").mkdir(parents=True)
+    (root / "cache/deep/x").write_text("")
+    (root / "gateway.pid").write_text("")
+    (root / "logs").mkdir()
+    tree = walked(root, "logs/")
+    assert sorted(row.path for row in tree.excluded) == ["cache", "gateway.pid", "logs"]
+    assert [row.path for row in tree.found] == [""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [("missing", "does not exist"), ("file", "is a file"), ("dangling", "does not exist")],
+)
+def test_a_state_folder_that_is_none_is_refused(tmp_path: Path, kind: str, sentence: str) -> None:
+    place = tmp_path / "state"
+    if kind == "file":
+        place.write_text("")
+    elif kind == "dangling":
+        place.symlink_to("nowhere")
+    with pytest.raises(AgentError, match=sentence):
+        walked(place)
+
+
+def test_a_folder_that_vanishes_during_the_walk_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a").mkdir()
+    (root / "b").mkdir()
+    (root / "b/x").write_text("")
+    opened = Folder.open
+
+    def vanishing(self: Folder, path: str, flags: int) -> int:
+        if path == "b":
+            (root / "b/x").unlink()
+            (root / "b").rmdir()
+        return opened(self, path, flags)
+
+    monkeypatch.setattr(Folder, "open", vanishing)
+    assert "a" in [row.path for row in walked(root).found]
+
+
+def test_a_folder_that_cannot_be_read_ends_the_walk_with_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "secret").mkdir()
+    opened = Folder.open
+
+    def closed(self: Folder, path: str, flags: int) -> int:
+        if path == "secret":
+            raise PermissionError(13, "Permission denied", path)
+        return opened(self, path, flags)
+
+    monkeypatch.setattr(Folder, "open", closed)
+    with pytest.raises(AgentError, match=r"The folder '.*/secret' cannot be read \(Permission denied\)"):
+        walked(root)
+
+
+def deep(root: Path, folders: int) -> None:
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(folders):
+        os.mkdir("n" * 200, dir_fd=here)
+        deeper = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+
+
+def test_a_path_that_no_restore_could_make_is_skipped_and_listed(root: Path) -> None:
+    (root / "ok").write_text("")
+    deep(root, 25)
+    tree = walked(root)
+    skipped = "/".join(["n" * 200] * 20)
+    assert [(row.path, row.reason) for row in tree.skipped] == [(skipped, "its path has more than 3,840 bytes")]
+    assert [row.path for row in tree.found if row.kind is EntryKind.FILE] == ["ok"]
+    assert max(len(row.path) for row in tree.found) <= MOST_PATH_BYTES
+
+
+def test_a_folder_that_becomes_a_symlink_is_not_entered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a").mkdir()
+    (root.parent / "outside").mkdir()
+    (root.parent / "outside/key").write_text("secret")
+    opened = Folder.open
+
+    def swapping(self: Folder, path: str, flags: int) -> int:
+        if path == "a":
+            (root / "a").rmdir()
+            (root / "a").symlink_to(root.parent / "outside")
+        return opened(self, path, flags)
+
+    monkeypatch.setattr(Folder, "open", swapping)
+    assert [row.path for row in walked(root).found] == ["", "a"]
+
+
+def test_a_state_folder_that_may_not_be_opened_is_told_with_its_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_self: Folder, place: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    monkeypatch.setattr(Folder, "__init__", closed)
+    with pytest.raises(AgentError) as told:
+        walked(root)
+    assert str(told.value) == f"The folder '{root}' cannot be read (Permission denied); run as root or mend its mode."
+
+
+def test_a_file_that_vanishes_after_its_folder_was_listed_is_not_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "gone").write_text("")
+    (root / "kept").write_text("")
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def vanishing(handle: int) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(handle) as listing:
+            listed = list(listing)
+        (root / "gone").unlink()
+        yield listed
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert [row.path for row in walked(root).found] == ["", "kept"]
+
+
+def test_a_symlink_that_becomes_a_file_when_it_is_to_be_read_is_left_to_the_next_backup(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "link").symlink_to("elsewhere")
+    readlink = os.readlink
+
+    def replaced(name: str, *, dir_fd: int) -> str:
+        (root / "link").unlink()
+        (root / "link").write_text("")
+        return readlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", replaced)
+    assert [row.path for row in walked(root).found] == [""]
+
+
+def test_what_cannot_be_looked_at_ends_the_walk_with_its_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaving it out would look like its deletion."""
+    (root / "d").mkdir()
+    (root / "d/link").symlink_to("elsewhere")
+
+    def broken(name: str, **_options: int) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    monkeypatch.setattr(os, "readlink", broken)
+    with pytest.raises(AgentError, match=r"The folder '.*/d' cannot be read \(Input/output error\)"):
+        walked(root)

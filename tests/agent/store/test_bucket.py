@@ -1,0 +1,57 @@
+"""The bucket's client: listings of many pages, objects without a byte, refused deletions, bodies that break off."""
+
+from datetime import UTC, datetime
+from unittest import mock
+
+import pytest
+from botocore.exceptions import IncompleteReadError
+
+from openclaw_agent.errors import StoreError
+from openclaw_agent.store.bucket import ATTEMPTS
+from tests.support.simulated_instance import World
+
+MORE_THAN_A_PAGE = 1003
+
+
+def test_a_listing_goes_on_over_its_pages(world: World) -> None:
+    names = [f"{number:04d}" for number in range(MORE_THAN_A_PAGE)]
+    for name in names:
+        world.put(f"many/{name}/x", "")
+    store = world.store()
+    assert [row.key for row in store.list("many/")] == [f"many/{name}/x" for name in names]
+    assert list(store.list_folders("many/")) == names
+    assert store.traffic.requests["LIST"] == 4
+    assert [row.key for row in store.list("many/", most=1001)][-1] == "many/1000/x"
+    assert store.traffic.requests["LIST"] == 6
+    assert [row.key for row in store.list("many/", start_after="many/1001/x")] == ["many/1002/x"]
+
+
+def test_an_object_without_a_byte_has_no_first_line(world: World) -> None:
+    world.put("empty", "")
+    assert world.store().get_first_line("empty") is None
+
+
+def test_what_s3_refuses_to_delete_is_told_by_key(world: World) -> None:
+    store = world.store()
+    answer = {"Errors": [{"Key": "a", "Code": "AccessDenied"}, {"Key": "b"}]}
+    with mock.patch.object(store._s3, "delete_objects", return_value=answer):
+        assert store.delete(["a", "b", "c"]) == {"a": "AccessDenied", "b": "unknown error"}
+
+
+@pytest.mark.parametrize(("whole_at", "answer"), [(ATTEMPTS, b"text"), (ATTEMPTS + 1, None)])
+def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
+    world: World, whole_at: int, answer: bytes | None
+) -> None:
+    store = world.store()
+    bodies = [mock.Mock(read=mock.Mock(side_effect=IncompleteReadError(actual_bytes=1, expected_bytes=4)))] * ATTEMPTS
+    bodies[whole_at - 1 : whole_at] = [mock.Mock(read=mock.Mock(return_value=b"text"))]
+    answers = [{"Body": body, "ETag": '"e"', "LastModified": datetime.now(UTC)} for body in bodies]
+    with mock.patch.object(store._s3, "get_object", side_effect=answers[:ATTEMPTS]) as asked:
+        if answer is None:
+            with pytest.raises(StoreError, match="nothing is lost, the next run tries again"):
+                store.get("key")
+        else:
+            found = store.get("key")
+            assert found is not None
+            assert found.body == answer
+    assert asked.call_count == ATTEMPTS

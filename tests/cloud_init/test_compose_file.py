@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from openclaw_agent.boot.before_start import AUTH_KEY_FOLDER
+from openclaw_agent.state_dir.exclusions import Exclusions
+
+CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
+SERVICES = ("openclaw-gateway", "openclaw-cli")
+
+
+def compose() -> dict[str, Any]:
+    parsed = yaml.safe_load((CLOUD_INIT / "docker-compose.yaml").read_text(encoding="utf-8"))
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def service(name: str) -> dict[str, Any]:
+    found = compose()["services"][name]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_project_is_the_one_that_the_freezer_pauses() -> None:
+    assert compose()["name"] == "openclaw"
+    assert set(compose()["services"]) == set(SERVICES)
+
+
+def test_only_loopback_is_published() -> None:
+    assert service("openclaw-gateway")["ports"] == ["127.0.0.1:18789:18789"]
+    assert "ports" not in service("openclaw-cli")
+    assert service("openclaw-cli")["network_mode"] == "service:openclaw-gateway"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_docker_never_restarts_it(name: str) -> None:
+    assert service(name)["restart"] == "no"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_secrets_come_from_tmpfs_as_they_are_and_none_is_written_here(name: str) -> None:
+    assert service(name)["env_file"] == [{"path": "/run/openclaw/.env", "required": True, "format": "raw"}]
+    assert set(service(name)["environment"]) == {"HOME", "NODE_OPTIONS"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_state_is_one_folder_that_docker_may_not_make_up(name: str) -> None:
+    state, key_folder = service(name)["volumes"]
+    assert (state["source"], state["target"]) == ("/opt/openclaw/.openclaw", "/home/node/.openclaw")
+    assert state["bind"] == key_folder["bind"] == {"create_host_path": False}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_key_of_auth_profiles_is_backed_up_and_lies_where_openclaw_looks_for_it(name: str) -> None:
+    state, key_folder = service(name)["volumes"]
+    # OpenClaw passes over a key inside its state folder, which an XDG_CONFIG_HOME there would make of it.
+    assert key_folder["target"] == "/home/node/.config/openclaw"
+    assert "XDG_CONFIG_HOME" not in service(name)["environment"]
+    assert key_folder["source"] == f"{state['source']}/{AUTH_KEY_FOLDER}"
+    assert Exclusions().reason_for(f"{AUTH_KEY_FOLDER}/auth-profile-secret-key", is_folder=False) is None
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_container_has_no_capabilities_and_gains_none(name: str) -> None:
+    assert service(name)["cap_drop"] == ["ALL"]
+    assert service(name)["security_opt"] == ["no-new-privileges:true"]
+    assert service(name)["init"] is True
+
+
+def test_the_gateway_has_the_same_host_name_in_every_container() -> None:
+    # Under another one OpenClaw waits for its own lease of 5 minutes to expire.
+    assert service("openclaw-gateway")["hostname"] == "openclaw-gateway"
+    assert "hostname" not in service("openclaw-cli")
+
+
+def test_the_image_and_the_limits_come_from_the_instances_settings() -> None:
+    gateway = service("openclaw-gateway")
+    assert gateway["image"].startswith("${OPENCLAW_IMAGE:?")
+    assert gateway["mem_limit"].startswith("${OPENCLAW_MEMORY_LIMIT:-")
+    assert gateway["memswap_limit"].startswith("${OPENCLAW_MEMORY_AND_SWAP_LIMIT:-")
+    assert gateway["environment"]["NODE_OPTIONS"] == "--max-old-space-size=1536"
+
+
+def test_the_health_check_needs_nothing_but_node() -> None:
+    check = service("openclaw-gateway")["healthcheck"]["test"]
+    assert check[:3] == ["CMD", "node", "-e"]
+    assert "http://127.0.0.1:18789/healthz" in check[3]
+    assert "health.ok === true" in check[3]
+
+
+def test_the_grace_period_is_shorter_than_the_units_patience() -> None:
+    assert service("openclaw-gateway")["stop_grace_period"] == "40s"
+    unit = (CLOUD_INIT / "units" / "openclaw.service").read_text(encoding="utf-8")
+    assert "ExecStop=-/usr/bin/docker compose down --timeout 40\n" in unit
+    assert "TimeoutStopSec=55\n" in unit
+
+
+def test_container_logs_are_bounded() -> None:
+    logging = service("openclaw-gateway")["logging"]
+    assert logging == {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}

@@ -1,0 +1,265 @@
+"""The systemd units, judged by systemd itself and by the rules that past accidents taught (facts)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
+UNITS = CLOUD_INIT / "units"
+SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
+EXECUTABLES = ("bin/bash", "bin/sh", "bin/true", "usr/bin/docker", "usr/bin/python3.11", "usr/bin/systemctl")
+SYSTEM_UNITS = next(
+    (folder for folder in map(Path, ("/usr/lib/systemd/system", "/lib/systemd/system")) if folder.is_dir()), None
+)
+
+# What systemd-analyze security may find at most, in tenths (0 is a locked box, 100 a plain root service).
+EXPOSURE_LIMITS = {
+    "openclaw-auto-approve.service": 27,
+    "openclaw-health.service": 20,
+    "openclaw-s3-backup.service": 31,
+    "openclaw-s3-final.service": 31,
+    "openclaw-s3-lifecycle.service": 22,
+    "openclaw-s3-restore.service": 31,
+    "openclaw-spot-watch.service": 31,
+    "openclaw-swap.service": 29,
+    "openclaw.service": 33,
+}
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+Settings = dict[tuple[str, str], list[str]]
+
+
+def read_unit(name: str) -> Settings:
+    """Return every value of each (section, key); keys repeat in unit files, so configparser cannot read them."""
+    settings: Settings = {}
+    section = ""
+    for line in (UNITS / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            settings.setdefault((section, key), []).append(value)
+    return settings
+
+
+def words(settings: Settings, section: str, key: str) -> set[str]:
+    return {word for value in settings.get((section, key), []) for word in value.split()}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root folder with our units, the machine's own units, and empty programs where ours expect them."""
+    assert SYSTEM_UNITS is not None
+    shutil.copytree(SYSTEM_UNITS, tmp_path / "usr/lib/systemd/system", symlinks=True)
+    shutil.copytree(UNITS, tmp_path / "etc/systemd/system")
+    for executable in EXECUTABLES:
+        program = tmp_path / executable
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\n", encoding="utf-8")
+        program.chmod(0o755)
+    return tmp_path
+
+
+def verify(root: Path, *names: str) -> str:
+    command = ["systemd-analyze", f"--root={root}", "verify", "--man=no", *names]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    return finished.stdout + finished.stderr
+
+
+@needs_systemd
+@pytest.mark.subprocess
+def test_systemd_has_nothing_to_say_about_any_unit(root: Path) -> None:
+    assert verify(root, *SERVICES, *TIMERS) == ""
+
+
+@needs_systemd
+@pytest.mark.subprocess
+def test_the_check_would_speak_up_about_an_unknown_key(root: Path) -> None:
+    unit = root / "etc/systemd/system/openclaw-s3-restore.service"
+    unit.write_text(unit.read_text(encoding="utf-8") + "RemainAfterExit=yes\n", encoding="utf-8")
+    assert "RemainAfterExit" in verify(root, unit.name)
+
+
+def test_every_service_has_an_exposure_limit() -> None:
+    assert sorted(EXPOSURE_LIMITS) == SERVICES
+
+
+@needs_systemd
+@pytest.mark.subprocess
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_service_is_hardened(name: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={EXPOSURE_LIMITS[name]}"]
+    finished = subprocess.run([*command, UNITS / name], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_only_the_gateway_requires_another_unit_and_that_is_the_restore() -> None:
+    strong = {
+        (name, key): values
+        for name in (*SERVICES, *TIMERS)
+        for (section, key), values in read_unit(name).items()
+        if section == "Unit" and key in {"Requires", "Requisite", "BindsTo", "Upholds", "PropagatesStopTo"}
+    }
+    assert strong == {("openclaw.service", "Requires"): ["openclaw-s3-restore.service"]}
+
+
+def test_the_gateway_starts_after_what_it_requires() -> None:
+    assert "openclaw-s3-restore.service" in words(read_unit("openclaw.service"), "Unit", "After")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_remain_after_exit_stands_only_in_the_service_section(name: str) -> None:
+    places = {section for section, key in read_unit(name) if key == "RemainAfterExit"}
+    assert places <= {"Service"}
+
+
+def test_the_restore_runs_once_a_boot_and_is_tried_until_s3_is_back() -> None:
+    unit = read_unit("openclaw-s3-restore.service")
+    assert unit["Service", "RemainAfterExit"] == ["yes"]
+    assert unit["Service", "Restart"] == ["on-failure"]
+    assert unit["Unit", "StartLimitIntervalSec"] == ["0"]
+    assert unit["Service", "ExecStartPost"] == ["-/usr/bin/systemctl start --no-block openclaw.service"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_oneshot_has_a_start_timeout(name: str) -> None:
+    unit = read_unit(name)
+    if unit["Service", "Type"] == ["oneshot"]:
+        assert ("Service", "TimeoutStartSec") in unit
+
+
+def test_the_backup_runs_only_while_the_gateway_does_and_always_thaws_it() -> None:
+    unit = read_unit("openclaw-s3-backup.service")
+    assert unit["Service", "ExecCondition"] == ["/usr/bin/systemctl is-active --quiet openclaw.service"]
+    assert unit["Unit", "PartOf"] == ["openclaw.service"]
+    assert "openclaw.service" in words(unit, "Unit", "After")
+    assert [value.split()[-1] for value in unit["Service", "ExecStopPost"]] == ["--thaw"]
+
+
+def test_the_final_backup_stops_between_the_gateway_and_the_network() -> None:
+    unit = read_unit("openclaw-s3-final.service")
+    assert "openclaw.service" in words(unit, "Unit", "Before")
+    assert {"network.target", "network-online.target", "nss-lookup.target"} <= words(unit, "Unit", "After")
+    assert unit["Service", "ExecStop"] == ["/usr/bin/python3.11 /usr/local/bin/openclaw-s3-backup.py --final"]
+    assert unit["Service", "RemainAfterExit"] == ["yes"]
+    assert "openclaw-s3-final.service" in words(read_unit("openclaw.service"), "Unit", "Wants")
+
+
+def test_the_gateways_start_mends_fetches_and_pulls_in_that_order() -> None:
+    steps = read_unit("openclaw.service")["Service", "ExecStartPre"]
+    assert [step.split()[1] if step.startswith("/") else "" for step in steps[:3]] == [
+        "/usr/local/bin/openclaw-s3-restore.py",
+        "/usr/local/bin/openclaw-fetch-secrets.py",
+        "/opt/openclaw-agent/current/pull-image.sh",
+    ]
+    assert steps[0].endswith("--before-start")
+
+
+def test_the_gateway_is_restarted_with_a_limit_and_not_on_bad_configuration() -> None:
+    unit = read_unit("openclaw.service")
+    assert unit["Service", "Restart"] == ["always"]
+    assert int(unit["Unit", "StartLimitBurst"][0]) <= 10
+    assert unit["Service", "RestartPreventExitStatus"] == ["78"]
+
+
+def test_a_stop_of_the_gateway_leaves_time_for_the_final_backup_in_a_spot_notice() -> None:
+    stop = int(read_unit("openclaw.service")["Service", "TimeoutStopSec"][0])
+    backup_stop = int(read_unit("openclaw-s3-backup.service")["Service", "TimeoutStopSec"][0])
+    assert stop + backup_stop <= 75
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_python_is_called_by_the_installers_interpreter(name: str) -> None:
+    for (section, key), values in read_unit(name).items():
+        for value in values:
+            if section == "Service" and key.startswith("Exec") and ".py" in value:
+                assert value.lstrip("-").startswith("/usr/bin/python3.11 /")
+
+
+@pytest.mark.parametrize("name", TIMERS)
+def test_a_timer_names_its_service_and_a_calendar(name: str) -> None:
+    unit = read_unit(name)
+    assert unit["Timer", "Unit"] == [name.replace(".timer", ".service")]
+    assert ("Timer", "OnCalendar") in unit
+    assert unit["Install", "WantedBy"] == ["timers.target"]
+
+
+def test_a_service_of_a_timer_is_not_started_at_boot() -> None:
+    for name in TIMERS:
+        assert ("Install", "WantedBy") not in read_unit(name.replace(".timer", ".service"))
+
+
+def next_runs(expression: str, after: str, count: int) -> list[str]:
+    command = ["systemd-analyze", "calendar", f"--base-time={after}", f"--iterations={count}", expression]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={"TZ": "UTC", "LC_ALL": "C"}).stdout
+    return re.findall(r"(?:Next elapse|Iter\S* #\d+): (?:\w{3} )?(\S+ \S+) UTC", shown)
+
+
+@needs_systemd
+@pytest.mark.subprocess
+@pytest.mark.parametrize(
+    ("name", "after", "runs"),
+    [
+        pytest.param(
+            "openclaw-s3-backup.timer",
+            "2026-02-27 23:19:59 UTC",
+            ["2026-02-27 23:20:00", "2026-02-27 23:40:00", "2026-02-28 00:00:00"],
+            id="backup at :00, :20 and :40",
+        ),
+        pytest.param(
+            "openclaw-s3-lifecycle.timer",
+            "2026-02-27 12:00:00 UTC",
+            ["2026-02-28 00:10:00", "2026-03-01 00:10:00"],
+            id="lifecycle daily after midnight",
+        ),
+        pytest.param(
+            "openclaw-health.timer",
+            "2026-02-27 12:00:00 UTC",
+            ["2026-02-27 12:00:30", "2026-02-27 12:01:30"],
+            id="health every minute, away from the backup",
+        ),
+        pytest.param(
+            "openclaw-auto-approve.timer",
+            "2026-02-27 12:00:00 UTC",
+            ["2026-02-27 12:00:15", "2026-02-27 12:00:45"],
+            id="approval twice a minute",
+        ),
+    ],
+)
+def test_the_timer_is_due_at(name: str, after: str, runs: list[str]) -> None:
+    (expression,) = read_unit(name)["Timer", "OnCalendar"]
+    assert next_runs(expression, after, len(runs)) == runs
+
+
+def test_the_backup_timer_is_exact_and_catches_nothing_up() -> None:
+    unit = read_unit("openclaw-s3-backup.timer")
+    assert unit["Timer", "AccuracySec"] == ["1s"]
+    assert ("Timer", "Persistent") not in unit
+
+
+def test_the_lifecycle_also_runs_ten_minutes_after_boot_and_catches_up() -> None:
+    unit = read_unit("openclaw-s3-lifecycle.timer")
+    assert unit["Timer", "OnBootSec"] == ["10min"]
+    assert unit["Timer", "Persistent"] == ["yes"]
+
+
+def test_the_installer_enables_every_unit_that_wants_to_be() -> None:
+    installer = (CLOUD_INIT / "install.sh").read_text(encoding="utf-8")
+    arrays = re.findall(r"^readonly (?:timers|services)=\(([^)]*)\)", installer, re.MULTILINE)
+    enabled = {name for array in arrays for name in array.split()}
+    installable = {name for name in (*SERVICES, *TIMERS) if ("Install", "WantedBy") in read_unit(name)}
+    assert installable - enabled == {"openclaw-auto-approve.timer"}
+    assert enabled <= installable
+
+
+def test_secrets_are_on_tmpfs_only() -> None:
+    lines = (CLOUD_INIT / "tmpfiles.conf").read_text(encoding="utf-8").splitlines()
+    assert "d /run/openclaw 0750 root root -" in lines
+    assert not any("/opt" in line for line in lines)

@@ -1,0 +1,136 @@
+"""The embedded server: its life, and the gaps of moto that it closes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.engine.errors import ServerFailed
+from lab.moto.server import EmbeddedAws
+
+pytestmark = pytest.mark.subprocess
+
+TLS_ONLY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::vault", "arn:aws:s3:::vault/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ],
+}
+
+
+def error_code(call: Any, **request: Any) -> str:
+    try:
+        call(**request)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "none"
+
+
+def test_server_ends_with_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        f"import sys, time; sys.path.append({str(Path(__file__).resolve().parents[3])!r})\n"
+        "from lab.moto.server import EmbeddedAws\n"
+        "print(EmbeddedAws()._server.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-P", str(script)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    server = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{server}/stat").exists() and time.monotonic() < deadline:
+        if Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.02)
+    else:
+        assert not Path(f"/proc/{server}").exists()
+
+
+def test_address_that_cannot_be_bound_is_one_sentence() -> None:
+    with pytest.raises(ServerFailed, match=r"did not start on 203\.0\.113\.7"):
+        EmbeddedAws(host="203.0.113.7")
+
+
+def test_nothing_of_the_users_aws_configuration_is_used(monkeypatch: pytest.MonkeyPatch, aws: EmbeddedAws) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_PROFILE")
+        assert aws.client("sts").get_caller_identity()["Account"] == aws.account_id
+    assert aws.environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
+    assert "AWS_ENDPOINT_URL" not in os.environ
+
+
+def test_reset_forgets_everything(aws: EmbeddedAws, s3: Any) -> None:
+    s3.create_bucket(Bucket="vault")
+    aws.reset()
+    assert s3.list_buckets()["Buckets"] == []
+
+
+def test_tls_only_policy_can_be_put_and_read_and_does_not_block_the_lab(s3: Any) -> None:
+    s3.create_bucket(Bucket="vault")
+    s3.put_bucket_policy(Bucket="vault", Policy=json.dumps(TLS_ONLY))
+    s3.put_object(Bucket="vault", Key="a", Body=b"1")
+    assert s3.get_object(Bucket="vault", Key="a")["Body"].read() == b"1"
+    assert s3.delete_objects(Bucket="vault", Delete={"Objects": [{"Key": "a"}]}).get("Errors") is None
+    assert json.loads(s3.get_bucket_policy(Bucket="vault")["Policy"]) == TLS_ONLY
+
+
+def test_unconditional_deny_still_denies(s3: Any) -> None:
+    s3.create_bucket(Bucket="vault")
+    policy = json.loads(json.dumps(TLS_ONLY))
+    del policy["Statement"][0]["Condition"]
+    s3.put_bucket_policy(Bucket="vault", Policy=json.dumps(policy))
+    assert error_code(s3.put_object, Bucket="vault", Key="a", Body=b"1") in ("AccessDenied", "403")
+
+
+def test_conditional_writes(s3: Any) -> None:
+    s3.create_bucket(Bucket="vault")
+    first = s3.put_object(Bucket="vault", Key="owner", Body=b"1", IfNoneMatch="*")["ETag"]
+    assert error_code(s3.put_object, Bucket="vault", Key="owner", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
+    s3.put_object(Bucket="vault", Key="owner", Body=b"2", IfMatch=first)
+    assert error_code(s3.put_object, Bucket="vault", Key="owner", Body=b"3", IfMatch=first) == "PreconditionFailed"
+    assert error_code(s3.put_object, Bucket="vault", Key="gone", Body=b"3", IfMatch=first) == "NoSuchKey"
+
+
+def test_exactly_one_of_many_racers_wins_a_conditional_write(s3: Any) -> None:
+    s3.create_bucket(Bucket="vault")
+    won: list[int] = []
+
+    def race(number: int) -> None:
+        if error_code(s3.put_object, Bucket="vault", Key="owner", Body=str(number).encode(), IfNoneMatch="*") == "none":
+            won.append(number)
+
+    racers = [threading.Thread(target=race, args=(number,)) for number in range(16)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert len(won) == 1
+    assert s3.get_object(Bucket="vault", Key="owner")["Body"].read() == str(won[0]).encode()
+
+
+@pytest.mark.parametrize(("count", "code"), [(1000, "none"), (1001, "MalformedXML")], ids=["at-limit", "over-limit"])
+def test_delete_objects_takes_a_thousand_keys(s3: Any, count: int, code: str) -> None:
+    s3.create_bucket(Bucket="vault")
+    objects = [{"Key": str(number)} for number in range(count)]
+    assert error_code(s3.delete_objects, Bucket="vault", Delete={"Objects": objects}) == code

@@ -1,0 +1,98 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.moto.server import EmbeddedAws
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "ec2-spot-prices.py"
+
+pytestmark = pytest.mark.subprocess
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as server:
+        yield server
+
+
+def run(aws: EmbeddedAws, *arguments: str, region: str = "us-east-1") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"AWS_ENDPOINT_URL": aws.endpoint_url, "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, str(SCRIPT), "--region", region, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_runbook_s_command_prints_a_table(aws: EmbeddedAws) -> None:
+    # moto's price history is one constant from 2006, which has held ever since; real series are in the other tests.
+    finished = run(aws, "t4g.small", "t4g.medium")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    rows = [line.split() for line in finished.stdout.splitlines() if line.startswith("t4g.")]
+    assert {(row[0], row[3]) for row in rows} == {("t4g.small", "2"), ("t4g.medium", "4")}
+    assert rows[0][6:9] == ["0.000010"] * 3
+
+
+def test_json_goes_to_standard_output_alone(aws: EmbeddedAws) -> None:
+    finished = run(aws, "--json", "t4g.small")
+    document = json.loads(finished.stdout)
+    assert document["offers"][0]["vcpus"] == 2
+    assert document["offers"][0]["memory_mib"] == 2048
+    assert document["offers"][0]["since"] == "2006-01-02T15:04:05+00:00"
+
+
+@pytest.mark.parametrize(
+    ("region", "names", "code", "sentence"),
+    [
+        (
+            "us-east-1",
+            ["t4g.smal", "m5.huge"],
+            2,
+            "us-east-1 offers no instance types t4g.smal or m5.huge; did you mean",
+        ),
+        ("mars-north-1", ["t4g.small"], 2, "There is no region 'mars-north-1'; did you mean"),
+        (
+            "me-central-1",
+            ["t4g.small"],
+            1,
+            "me-central-1 has no Linux/UNIX spot price of the last 7 days for t4g.small.",
+        ),
+    ],
+    ids=["unknown types", "unknown region", "no history"],
+)
+def test_bad_input_is_one_sentence(aws: EmbeddedAws, region: str, names: list[str], code: int, sentence: str) -> None:
+    finished = run(aws, *names, region=region)
+    assert (finished.returncode, finished.stdout) == (code, "")
+    assert finished.stderr.startswith(sentence)
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(aws: EmbeddedAws) -> None:
+    environment = os.environ | {"AWS_ENDPOINT_URL": aws.endpoint_url, "PYTHONIOENCODING": "utf-8"}
+    command = f'"{sys.executable}" "{SCRIPT}" --region us-east-1 t4g.small | true; exit "${{PIPESTATUS[0]}}"'
+    finished = subprocess.run(
+        ["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_help_needs_no_boto3() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-S", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert finished.returncode == 0
+    assert "exit status: 0 prices were printed" in " ".join(finished.stdout.split())
+
+
+def test_without_boto3_the_sentence_says_how_to_get_it() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-S", str(SCRIPT), "--region", "us-east-1", "t4g.small"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "has no boto3; install it with: pip install boto3" in finished.stderr

@@ -1,0 +1,205 @@
+"""A fork server for the agent: it imports everything once, then forks one process for each run it is asked for.
+
+Standard input and output carry JSON lines. A run may be told to kill itself before or after its k-th local step.
+"""
+
+import contextlib
+import gc
+import itertools
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.endpoint
+import botocore.loaders
+from botocore.exceptions import BotoCoreError
+
+from openclaw_agent.backup.run import Backup
+from openclaw_agent.capture.capture import capture
+from openclaw_agent.cli import backup, restore
+from openclaw_agent.fs import clone
+from openclaw_agent.host import freezer
+from openclaw_agent.state_dir import staging as restore_workspace
+from openclaw_agent.store import bucket as object_store
+
+MAINS: dict[str, Callable[[list[str]], int]] = {"backup": backup.main, "restore": restore.main}
+# Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
+LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
+    (os, "rename"),
+    (os, "replace"),
+    (os, "unlink"),
+    (os, "rmdir"),
+    (os, "mkdir"),
+    (os, "symlink"),
+    (os, "fsync"),
+    (restore_workspace, "_exchange"),
+    (freezer, "_run"),
+    (capture, "clone_file"),
+    (clone, "_copy_bytes"),
+)
+
+
+@dataclass
+class SignalFreezer:
+    """Freezes one process by SIGSTOP, and returns once it stands still."""
+
+    pid: int
+
+    def is_running(self) -> bool:
+        return True
+
+    def freeze_command(self) -> tuple[str, ...]:
+        # The third word of a process's status line is its state; T is stopped (proc(5)).
+        standing = f'read -r _ _ state _ </proc/{self.pid}/stat && [ "$state" = T ]'
+        return ("/bin/sh", "-c", f"kill -STOP {self.pid}; until {standing}; do :; done")
+
+    def thaw_command(self) -> tuple[str, ...]:
+        return ("/bin/sh", "-c", f"kill -CONT {self.pid}")
+
+
+class Steps:
+    """Counts local steps, and ends the process without a goodbye at the one that was asked for."""
+
+    def __init__(self, stop_at: int, side: str) -> None:
+        self.count = 0
+        self._stop_at = stop_at
+        self._side = side
+        self._process = os.getpid()
+
+    def watch(self, owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if os.getpid() != self._process:
+                # The freezer's watcher is a process of its own, and survives.
+                return original(*arguments, **options)
+            self.count += 1
+            number = self.count
+            self._perhaps_stop(number, "before", name)
+            result = original(*arguments, **options)
+            self._perhaps_stop(number, "after", name)
+            return result
+
+        setattr(owner, name, counted)
+
+    def _perhaps_stop(self, number: int, side: str, name: str) -> None:
+        if number == self._stop_at and side == self._side:
+            os.write(2, f"killed {side} local step {number}: {name}\n".encode())
+            os.kill(self._process, signal.SIGKILL)
+
+
+def share_botocore_models() -> None:
+    """Every session reads S3's model again, which takes longer than a whole run; one cache serves all."""
+    cache: dict[Any, Any] = {}
+    prepare = botocore.loaders.Loader.__init__
+
+    def prepared(self: Any, *arguments: Any, **options: Any) -> None:
+        prepare(self, *arguments, **options)
+        self._cache = cache
+
+    botocore.loaders.Loader.__init__ = prepared  # type: ignore[method-assign]
+    session = boto3.Session(region_name="us-east-1")
+    warm = session.client("s3", endpoint_url="http://127.0.0.1:1", aws_access_key_id="-", aws_secret_access_key="-")
+    with contextlib.suppress(BotoCoreError):
+        # What is imported on a first request may lie where an ordinary user cannot read it.
+        warm.list_objects_v2(Bucket="nobody-listens")
+    "localhost".encode("idna")
+    # Credentials, endpoint and region are the same in every run of a test session.
+    object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[attr-defined, assignment]
+
+
+def hurry_botocore() -> None:
+    """Waits between two attempts take a tenth of their time."""
+    sleep = time.sleep
+    botocore.endpoint.time = SimpleNamespace(sleep=lambda seconds: sleep(seconds / 10))  # type: ignore[attr-defined]
+
+
+def clock_from(first: str) -> Iterator[datetime]:
+    """Each backup is taken 20 minutes after the one before."""
+    began = datetime.fromisoformat(first)
+    return (began + timedelta(minutes=20 * turn) for turn in itertools.count())
+
+
+def become(order: dict[str, Any]) -> Steps:
+    """Set the forked process up as the order has it."""
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    object_store.ATTEMPTS = int(os.environ.get("OPENCLAW_S3_ATTEMPTS", "6"))
+    object_store.STALL_SECONDS = float(os.environ.get("OPENCLAW_S3_STALL_SECONDS", "30"))
+    if order["gateway"]:
+        backup.freezer_for = lambda _name: SignalFreezer(order["gateway"])  # type: ignore[attr-defined, assignment]
+    if order["clock"]:
+        turns = clock_from(order["clock"])
+        Backup.__init__.__defaults__ = (lambda: next(turns),)
+    if order["largest_file"]:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"],) * 2)
+    if order["uid"]:
+        os.setgroups([])
+        os.setgid(order["uid"])
+        os.setuid(order["uid"])
+    steps = Steps(order["stop_at"], order["side"])
+    for owner, name in LOCAL_STEPS:
+        steps.watch(owner, name)
+    return steps
+
+
+def run(order: dict[str, Any], go: int) -> None:
+    """Run the commands one after the other until one fails; this is the whole life of the forked process."""
+    code = 70
+    with contextlib.suppress(BaseException):
+        steps = become(order)
+        if os.read(go, 1) != b"g":
+            os._exit(71)
+        for name, *arguments in order["commands"]:
+            try:
+                code = int(MAINS[name](arguments))
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            if code:
+                break
+        print(f"local steps: {steps.count}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def serve() -> None:
+    """Take one order a line; answer with the pid at once, and with the wait status at the end."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        go, start = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(start)
+            run(order, go)
+        os.close(go)
+        print(json.dumps({"pid": child}), flush=True)
+        sys.stdin.readline()
+        with contextlib.suppress(BrokenPipeError):
+            os.write(start, b"g")
+        os.close(start)
+        _, status = os.waitpid(child, 0)
+        print(json.dumps({"status": status}), flush=True)
+
+
+if __name__ == "__main__":
+    hurry_botocore()
+    share_botocore_models()
+    # Forked processes share the pages that no collector touches.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    serve()

@@ -1,0 +1,203 @@
+"""Generated state folders: every kind of name, node and metadata that a disk can hold, and edits to them."""
+
+import contextlib
+import os
+import shutil
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from openclaw_agent.state_dir.exclusions import Exclusions
+
+AS_ROOT = os.geteuid() == 0
+LONG_NAMES = 8 * [b"n" * 250]
+NAME_SAMPLES = [
+    b"with space",
+    b" ",
+    b"'quoted' \"twice\"",
+    b"new\nline",
+    b"-rf",
+    b"--help",
+    "\N{LOBSTER}".encode(),
+    "e\u0301".encode(),
+    b"\xff\xfe not utf-8 \x80",
+    b"x" * 255,
+    b"...",
+    b"~",
+    b"$HOME",
+    b"a%2Fb%41",
+    b"plus+and&hash#?",
+    b"back\\slash",
+    b"*[a]?",
+    b"<xml>]]>&amp;",
+    b"\x01\x7f\t\r",
+    b"manifest.json",
+    b"latest",
+    b".openclaw",
+    b"notes.md",
+    b"a",
+    b"b",
+]
+
+_names = st.one_of(
+    st.sampled_from(NAME_SAMPLES),
+    st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_")),
+).filter(lambda name: name not in (b".", b".."))
+_folders = st.lists(_names, max_size=3).map(tuple) | st.just(tuple(LONG_NAMES[:5]))
+_times = st.integers(0, 2_000_000_000_999_999_999) | st.sampled_from([1, -1_500_000_000, 1_700_000_000_123_456_789])
+_modes = st.sampled_from([0o600, 0o644, 0o755, 0o400, 0o4755, 0o2755, 0o1777, 0o7777, *([0o000] if AS_ROOT else [])])
+_owners = st.tuples(*2 * [st.sampled_from([0, 1000, 65534, 2**31])]) if AS_ROOT else st.just((-1, -1))
+_bodies = st.one_of(
+    st.just(b""),
+    st.binary(max_size=3000),
+    st.sampled_from([b"a" * 70_000, b"SQLite format 3", b"\0" * 300_000]),
+)
+_targets = st.sampled_from(
+    [b"a", b"../..", b"/etc/passwd", b"no/such/place", b".", b"with space", b"\xff", b"./a//b/.", b"/" + b"d/" * 1000]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing to create: where, of which kind, with which body (target of a symlink) and metadata."""
+
+    parts: tuple[bytes, ...]
+    kind: str
+    body: bytes
+    mode: int
+    owner: tuple[int, int]
+    mtime_ns: int
+    hole: int
+
+
+_kinds = st.sampled_from([*4 * ["file"], "folder", "symlink", "hard link", "sparse", "fifo", "socket"])
+nodes = st.builds(
+    Node,
+    st.tuples(_folders, _names).map(lambda pair: (*pair[0], pair[1])).filter(lambda parts: _is_kept(parts)),
+    _kinds,
+    st.one_of(_bodies, _targets),
+    _modes,
+    _owners,
+    _times,
+    st.integers(0, 3_000_000),
+)
+trees = st.lists(nodes, max_size=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change: what, to the how-manieth path of the tree."""
+
+    what: str
+    choice: int
+    node: Node
+
+
+edits = st.lists(
+    st.builds(
+        Edit,
+        st.sampled_from(
+            ["same size and mtime", "append", "truncate", "remove", "chmod", "touch", "replace", "add", "move"]
+        ),
+        st.integers(0, 1000),
+        nodes,
+    ),
+    max_size=6,
+)
+
+
+def plant(root: Path, node: Node) -> None:
+    """Create a node below `root`; where its name is taken, or the disk refuses, nothing happens."""
+    place = os.fsencode(root)
+    with contextlib.suppress(OSError):
+        for part in node.parts[:-1]:
+            place += b"/" + part
+            if not os.path.lexists(place):
+                os.mkdir(place, 0o700)  # noqa: PTH102 - a name of any bytes
+        place += b"/" + node.parts[-1]
+        if not os.path.lexists(place):
+            _create(root, place, node)
+
+
+def _create(root: Path, place: bytes, node: Node) -> None:
+    body = node.body
+    match node.kind:
+        case "folder":
+            os.mkdir(place)  # noqa: PTH102
+        case "symlink":
+            os.symlink(body.replace(b"\0", b"_")[:4000] or b"x", place)  # noqa: PTH211
+        case "hard link":
+            first = next((found for found in _paths(root) if stat.S_ISREG(os.lstat(found).st_mode)), None)
+            if first is not None:
+                os.link(first, place)
+            return
+        case "fifo":
+            os.mkfifo(place)
+            return
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(place)
+            return
+        case _:
+            with open(place, "wb") as out:  # noqa: PTH123
+                if node.kind == "sparse":
+                    out.seek(node.hole)
+                out.write(body)
+    if AS_ROOT:
+        os.chown(place, *node.owner, follow_symlinks=False)
+    if node.kind != "symlink":
+        os.chmod(place, node.mode)  # noqa: PTH101
+    os.utime(place, ns=(node.mtime_ns, node.mtime_ns), follow_symlinks=False)
+
+
+def apply(root: Path, edit: Edit) -> None:
+    """Make one change; what the disk refuses does not happen."""
+    found = _paths(root)
+    if edit.what == "add" or not found:
+        plant(root, edit.node)
+        return
+    place = found[edit.choice % len(found)]
+    status = os.lstat(place)
+    regular = stat.S_ISREG(status.st_mode)
+    with contextlib.suppress(OSError):
+        match edit.what:
+            case "same size and mtime" if regular:
+                with open(place, "r+b") as out:  # noqa: PTH123
+                    out.write(bytes(byte ^ 1 for byte in out.read(100)) if not out.seek(0) else b"")
+                os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+            case "append" if regular:
+                with open(place, "ab") as out:  # noqa: PTH123
+                    out.write(b"more")
+            case "truncate" if regular:
+                os.truncate(place, status.st_size // 2)
+            case "chmod" if not stat.S_ISLNK(status.st_mode):
+                os.chmod(place, edit.node.mode)  # noqa: PTH101
+            case "touch":
+                os.utime(place, ns=(0, edit.node.mtime_ns), follow_symlinks=False)
+            case "move":
+                os.rename(place, os.fsencode(root) + b"/moved")  # noqa: PTH104
+            case "remove" | "replace":
+                if stat.S_ISDIR(status.st_mode):
+                    shutil.rmtree(place)
+                else:
+                    os.unlink(place)  # noqa: PTH108
+                if edit.what == "replace":
+                    _create(root, place, edit.node)
+
+
+def _paths(root: Path) -> list[bytes]:
+    top = os.fsencode(root)
+    return sorted(place + b"/" + name for place, folders, files in os.walk(top) for name in (*folders, *files))
+
+
+def _is_kept(parts: tuple[bytes, ...]) -> bool:
+    exclusions = Exclusions()
+    names = [os.fsdecode(part) for part in parts]
+    return all(
+        exclusions.reason_for("/".join(names[:depth]), is_folder=folder) is None
+        for depth in range(1, len(names) + 1)
+        for folder in (True, False)
+    )
