@@ -24,7 +24,7 @@ import botocore.loaders
 from botocore.exceptions import BotoCoreError
 
 from openclaw_agent.backup.run import Backup
-from openclaw_agent.capture.capture import capture
+from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
 from openclaw_agent.host import freezer

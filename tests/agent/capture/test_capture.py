@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.capture import capture as capture_module
 from openclaw_agent.capture.capture import RACY_NANOSECONDS, Capture, capture_state
-from openclaw_agent.capture.capture import capture as capture_module
 from openclaw_agent.capture.changes import Pending
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.demo.month import month_of_snapshot_names, put_month
-from openclaw_agent.retention.policy import prune
+from openclaw_agent.retention import prune
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.store.bucket import ObjectStore
 from tests.support.simulated_instance import Machine, World
