@@ -20,7 +20,7 @@ sys.path += [str(ROOT), str(ROOT / "scripts")]
 from lab.drills.gateway_probe import ask_readyz  # noqa: E402
 from lab.machine.machine import Machine  # noqa: E402
 from lab.machine.network import enter_namespace  # noqa: E402
-from lab.world.narration import Narrator  # noqa: E402
+from lab.world.narration import Terminal  # noqa: E402
 from lab.world.world import back_up, deployed_world, write_note  # noqa: E402
 
 QUIET_SECONDS = 30.0
@@ -88,7 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backups", type=int, default=100)
     count = parser.parse_args().backups
-    with tempfile.TemporaryDirectory() as scratch, deployed_world(Narrator(), Path(scratch)) as world:
+    with tempfile.TemporaryDirectory() as scratch, deployed_world(Terminal(), Path(scratch)) as world:
         machine = world.ready_machine()
         back_up(machine)
         stretches = {"before": quiet(machine)}

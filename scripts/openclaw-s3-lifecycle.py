@@ -9,10 +9,10 @@ _HERE = Path(__file__).resolve().parent
 sys.path.append(str(_HERE if (_HERE / "openclaw_agent").is_dir() else _INSTALLED))
 
 try:
-    from openclaw_agent.cli.frame import leave
+    from openclaw_agent.cli.frame import exit_now
     from openclaw_agent.cli.lifecycle import main
 except ModuleNotFoundError as missing:
     sys.exit(f"{Path(__file__).name}: the Python package {missing.name!r} is not installed; run: make setup")
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

@@ -10,14 +10,23 @@ from pathlib import Path
 from lab.demo.retention import show_lifecycle
 from lab.demo.without_machine import show_backup_and_restore
 from lab.engine.errors import EngineError
-from lab.host.capabilities import Piece, judge, look_around
+from lab.host.capabilities import Piece, capabilities, inspect_host
 from lab.host.errors import InstanceError
-from lab.host.gateway_engine import Engine, chosen_engine
-from lab.machine.fleet import MachineHost
+from lab.host.gateway_engine import GatewayEngine, chosen_engine
+from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
-from lab.world.deployment import REPOSITORY, Cloud, Fleet, deploy, destroy, group_name, temporary_state_dir, wait_for
+from lab.world.deployment import (
+    REPOSITORY,
+    DeployedStacks,
+    Fleet,
+    deploy,
+    destroy,
+    group_name,
+    temporary_state_dir,
+    wait_for,
+)
 from lab.world.gateway_life import (
     back_up,
     hold_gateway,
@@ -26,7 +35,7 @@ from lab.world.gateway_life import (
     show_secret_stays_put,
     write_through_gateway,
 )
-from lab.world.narration import Narrator, ProofFailed
+from lab.world.narration import CheckFailed, Terminal
 
 LAST_RUN = REPOSITORY / ".cache" / "lab" / "last-run"
 
@@ -39,11 +48,11 @@ def main() -> int:
     options = parser.parse_args()
     # A polite kill leaves by the same door as Ctrl-C, so that no mount or bridge stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    say = Narrator()
+    say = Terminal()
     state_dir = temporary_state_dir()
     try:
         tell(say, state_dir, keep=options.keep)
-    except (ProofFailed, EngineError, InstanceError) as problem:
+    except (CheckFailed, EngineError, InstanceError) as problem:
         if options.verbose:
             raise
         say.console.print(f"[red]make lab failed:[/red] {problem}", soft_wrap=True)
@@ -57,12 +66,12 @@ def main() -> int:
     return 0
 
 
-def tell(say: Narrator, state_dir: Path, *, keep: bool) -> None:
+def tell(say: Terminal, state_dir: Path, *, keep: bool) -> None:
     """All chapters that can run here."""
-    machine_ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
+    machine_ability = next(row for row in capabilities(inspect_host()) if row.piece is Piece.MACHINE)
     # A person who asked for an engine is told why there is none, and not shown something else.
-    if machine_ability.can_run or chosen_engine() is Engine.DOCKER:
-        host = MachineHost(say.step)
+    if machine_ability.can_run or chosen_engine() is GatewayEngine.DOCKER:
+        host = MachineFleet(say.step)
         with say.chapter("A machine that can boot the instance"):
             host.open()
         with closing(host), EmbeddedAws(host=str(host.host_address)) as aws:
@@ -78,7 +87,7 @@ def tell(say: Narrator, state_dir: Path, *, keep: bool) -> None:
     say.closing(["README.md, Runbook: what to do on the day it is needed", *_logs()])
 
 
-def _tell_booted(say: Narrator, aws: EmbeddedAws, host: MachineHost, state_dir: Path, *, keep: bool) -> None:
+def _tell_booted(say: Terminal, aws: EmbeddedAws, host: MachineFleet, state_dir: Path, *, keep: bool) -> None:
     with _chapter(say, "Both stacks in the embedded AWS"):
         cloud = deploy(aws, state_dir, say)
     hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
@@ -110,14 +119,14 @@ def _tell_booted(say: Narrator, aws: EmbeddedAws, host: MachineHost, state_dir: 
     hypervisor.reconcile()
 
 
-def _tell_the_end(say: Narrator, cloud: Cloud, endpoint_url: str) -> None:
+def _tell_the_end(say: Terminal, cloud: DeployedStacks, endpoint_url: str) -> None:
     with _chapter(say, "A month of snapshots, and the lifecycle"):
         show_lifecycle(cloud, endpoint_url, say)
     with _chapter(say, "pulumi destroy"):
         destroy(cloud, say)
 
 
-_chapter = Narrator.chapter
+_chapter = Terminal.chapter
 
 
 class _logs_kept:

@@ -7,13 +7,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from lab.demo.month import month_of_snapshot_names, put_month
-from lab.world.deployment import REPOSITORY, Cloud
-from lab.world.narration import Narrator
+from lab.world.deployment import REPOSITORY, DeployedStacks
+from lab.world.narration import Terminal
 
 COMMAND = REPOSITORY / "scripts" / "openclaw-s3-lifecycle.py"
 
 
-def show_lifecycle(cloud: Cloud, endpoint_url: str, say: Narrator) -> None:
+def show_lifecycle(cloud: DeployedStacks, endpoint_url: str, say: Terminal) -> None:
     """Fill the bucket with a month, look at the plan, carry it out, and count what is left."""
     before = _snapshot_names(cloud)
     now = datetime.now(UTC)
@@ -47,7 +47,7 @@ def _expected_of_the_month(names: list[str], now: datetime) -> set[str]:
     return expected
 
 
-def _run(cloud: Cloud, endpoint_url: str, *flags: str) -> dict[str, int]:
+def _run(cloud: DeployedStacks, endpoint_url: str, *flags: str) -> dict[str, int]:
     environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint_url}
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, str(COMMAND), "--bucket", cloud.bucket, "--region", cloud.aws.region, "--json", *flags],
@@ -62,7 +62,7 @@ def _run(cloud: Cloud, endpoint_url: str, *flags: str) -> dict[str, int]:
     return document
 
 
-def _snapshot_names(cloud: Cloud) -> set[str]:
+def _snapshot_names(cloud: DeployedStacks) -> set[str]:
     pages = (
         cloud.aws.client("s3")
         .get_paginator("list_objects_v2")

@@ -8,12 +8,12 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from lab.world.deployment import REPOSITORY, Cloud
+from lab.world.deployment import REPOSITORY, DeployedStacks
 from lab.world.evidence import account_of, differences
-from lab.world.narration import Narrator, ProofFailed
+from lab.world.narration import CheckFailed, Terminal
 
 
-def show_backup_and_restore(cloud: Cloud, say: Narrator) -> None:
+def show_backup_and_restore(cloud: DeployedStacks, say: Terminal) -> None:
     """Back a scratch state up, lose it, restore it, and compare."""
     with tempfile.TemporaryDirectory(prefix="openclaw-lab-") as folder:
         state = Path(folder) / "state"
@@ -38,7 +38,7 @@ def _make_state(state: Path) -> None:
         database.commit()
 
 
-def _run(command: str, cloud: Cloud, folder: Path, state: Path) -> None:
+def _run(command: str, cloud: DeployedStacks, folder: Path, state: Path) -> None:
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": cloud.aws.endpoint_url,
@@ -57,4 +57,4 @@ def _run(command: str, cloud: Cloud, folder: Path, state: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise ProofFailed(f"{command} failed: {done.stderr}")
+        raise CheckFailed(f"{command} failed: {done.stderr}")

@@ -13,14 +13,14 @@ from rich.table import Table
 
 from lab.drills.catalogue import DRILLS, Drill, chosen
 from lab.drills.scenario import on_stage
-from lab.drills.seed_data import Stake
+from lab.drills.seed_data import SeedData
 from lab.engine.errors import EngineError
-from lab.host.capabilities import Piece, judge, look_around
+from lab.host.capabilities import Piece, capabilities, inspect_host
 from lab.host.errors import InstanceError
 from lab.report.record import DrillRecord, encode_records
 from lab.report.render import write_report
 from lab.world.deployment import REPOSITORY, temporary_state_dir
-from lab.world.narration import Narrator
+from lab.world.narration import Terminal
 from lab.world.world import World, deployed_world
 
 REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
@@ -42,7 +42,7 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{drill.number:>3}  {drill.name:<18} {drill.title}" for drill in DRILLS))
         return 0
-    ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
+    ability = next(row for row in capabilities(inspect_host()) if row.piece is Piece.MACHINE)
     if not ability.can_run:
         print(f"make drills: nothing can be booted here: {ability.reason}.", file=sys.stderr)
         return 1
@@ -52,14 +52,14 @@ def main() -> int:
 
 
 def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
-    say = Narrator()
+    say = Terminal()
     scratch = temporary_state_dir()
     records: list[DrillRecord] = []
     gateway = ""
     try:
         with deployed_world(say, scratch) as world:
             gateway = world.host.image.gateway.value
-            stake = Stake(world.host.image.gateway)
+            stake = SeedData(world.host.image.gateway)
             for drill in drills:
                 records.append(play(drill, world, stake, say, verbose=verbose))
     except (EngineError, InstanceError) as problem:
@@ -77,7 +77,7 @@ def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
     return 0 if all(record.passed for record in records) else 1
 
 
-def play(drill: Drill, world: World, stake: Stake, say: Narrator, *, verbose: bool = False) -> DrillRecord:
+def play(drill: Drill, world: World, stake: SeedData, say: Terminal, *, verbose: bool = False) -> DrillRecord:
     """Play one drill, whatever became of those before; what fails is in the record."""
     record = DrillRecord(drill.number, drill.name, drill.title)
     with say.chapter(f"Drill {drill.number}: {drill.title}"):

@@ -8,7 +8,7 @@ from lab.drills.endings import no_notice, rebalance, reboot, spot_notice
 from lab.drills.limits import disk_full, out_of_memory
 from lab.drills.outages import at_boot, while_running
 from lab.drills.replacements import new_release, pause_and_resume, two_instances
-from lab.drills.scenario import Stage
+from lab.drills.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Drill:
     number: int
     name: str
     title: str
-    play: Callable[[Stage], None]
+    play: Callable[[Scenario], None]
 
 
 DRILLS: tuple[Drill, ...] = (

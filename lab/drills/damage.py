@@ -2,10 +2,10 @@
 
 import time
 
-from lab.drills.scenario import Stage
+from lab.drills.scenario import Scenario
 from lab.drills.workload import begin_work
 from lab.machine.machine import Machine
-from lab.report.record import Lane, Mood
+from lab.report.record import Severity, Track
 from lab.world.gateway_life import GATEWAY_UNIT, RESTORE_UNIT
 from lab.world.world import (
     BACKUP_PROGRAM,
@@ -25,7 +25,7 @@ ARCHIVE = "the-archive-of-the-drill"
 EXIT_REFUSED = 3
 
 
-def corrupted_latest(stage: Stage) -> None:
+def corrupted_latest(stage: Scenario) -> None:
     """Somebody has overwritten latest/ in the bucket; then the instance vanishes."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -52,7 +52,7 @@ def corrupted_latest(stage: Stage) -> None:
     stage.record.what_happened = f"restored from {name}; the next backup mended latest/"
 
 
-def deleted_state(stage: Stage) -> None:
+def deleted_state(stage: Scenario) -> None:
     """An operator deletes the state folder by mistake, and restarts the gateway."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -71,7 +71,7 @@ def deleted_state(stage: Stage) -> None:
         f"exit code {done.exit_code}: {done.stderr}",
     )
     stage.prove("latest/ is untouched", stage.world.history("latest/") == latest)
-    stage.tell(Lane.RESTORE, "sudo openclaw-s3-restore.py")
+    stage.tell(Track.RESTORE, "sudo openclaw-s3-restore.py")
     sh(machine, "sudo openclaw-s3-restore.py", seconds=180)
     # systemd tries the gateway again every 20 s: there is no second command to be typed.
     stage.wait_until_ready(machine)
@@ -81,7 +81,7 @@ def deleted_state(stage: Stage) -> None:
     stage.record.what_happened = "nothing was overwritten; one command brought it back as of the last backup"
 
 
-def runbook_restore(stage: Stage) -> None:
+def runbook_restore(stage: Scenario) -> None:
     """The runbook's two restores by hand: a chosen snapshot, and an archive bucket synced into the active one."""
     machine = stage.ready_machine()
     region = stage.world.aws.region
@@ -107,7 +107,7 @@ def runbook_restore(stage: Stage) -> None:
     stage.world.s3.delete_object(Bucket=ARCHIVE, Key=OWNER_KEY)
     write_note(machine, NOTE, "newer than the archive\n")
     stage.back_up(machine)
-    stage.tell(Lane.S3, "the archive bucket is synced into the active one", Mood.NEUTRAL)
+    stage.tell(Track.S3, "the archive bucket is synced into the active one", Severity.NEUTRAL)
     sh(machine, f"aws s3 sync s3://{ARCHIVE}/ s3://{stage.world.bucket}/ --region {region}", seconds=300)
     machine.shutdown()
     stage.forget(machine)

@@ -3,9 +3,9 @@
 import time
 from datetime import UTC, datetime
 
-from lab.drills.scenario import Stage
+from lab.drills.scenario import Scenario
 from lab.machine.machine import Machine
-from lab.report.record import Lane, Mood
+from lab.report.record import Severity, Track
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT
 from lab.world.world import (
     BACKUP_PROGRAM,
@@ -29,7 +29,7 @@ MANY = f"{STATE}/workspace/many"
 MICROSECONDS = 1_000_000
 
 
-def spot_notice(stage: Stage) -> None:
+def spot_notice(stage: Scenario) -> None:
     """AWS takes the instance back with a notice of two minutes, while it holds 5,000 files."""
     machine = stage.ready_machine()
     sh(
@@ -43,7 +43,7 @@ def spot_notice(stage: Stage) -> None:
     machine.imds.interrupt(datetime.now(UTC))
     until("the release of the bucket", lambda: stage.world.owner()["released"], SECONDS_OF_A_NOTICE, every=0.2)
     seconds = time.monotonic() - announced
-    stage.tell(Lane.INSTANCE, f"saved and released {seconds:.1f} s after the notice", Mood.GOOD)
+    stage.tell(Track.INSTANCE, f"saved and released {seconds:.1f} s after the notice", Severity.GOOD)
     stage.prove(
         f"with {MANY_FILES} files, everything is saved and released within {SECONDS_ALLOWED} s of the notice",
         seconds < SECONDS_ALLOWED,
@@ -63,7 +63,7 @@ def spot_notice(stage: Stage) -> None:
     sh(replacement, f"rm -r {MANY} && {BACKUP_PROGRAM} --accept-shrink", seconds=300)
 
 
-def no_notice(stage: Stage) -> None:
+def no_notice(stage: Scenario) -> None:
     """The instance vanishes between one moment and the next."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -87,7 +87,7 @@ def no_notice(stage: Stage) -> None:
     )
 
 
-def rebalance(stage: Stage) -> None:
+def rebalance(stage: Scenario) -> None:
     """AWS says that the instance is at elevated risk; most who are told so are never taken back."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -108,7 +108,7 @@ def rebalance(stage: Stage) -> None:
     stage.record.what_happened = "a backup at once; the gateway ran on"
 
 
-def reboot(stage: Stage) -> None:
+def reboot(stage: Scenario) -> None:
     """The same instance comes back on its own disk, which is newer than S3: first a reset, then a clean reboot."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -129,20 +129,20 @@ def reboot(stage: Stage) -> None:
     machine.start()
     stage.wait_until_ready(machine)
     stage.prove("a clean reboot loses nothing either", stage.measure_loss(machine) == 0)
-    restored = [span for span in stage.record.spans if span.lane is Lane.RESTORE and span.text.startswith("restored")]
+    restored = [span for span in stage.record.spans if span.lane is Track.RESTORE and span.text.startswith("restored")]
     stage.prove("nothing was restored over it", not restored, str(restored))
     stage.prove_nothing_is_missing(machine)
     stage.record.what_happened = "the disk was newer than S3, and was kept both times"
 
 
-def power_off(stage: Stage, machine: Machine) -> None:
+def power_off(stage: Scenario, machine: Machine) -> None:
     """Power off cleanly, as EC2 does when it terminates or reboots an instance."""
     began = time.monotonic()
     machine.shutdown()
-    stage.tell(Lane.INSTANCE, f"{machine.instance_id} has shut down in {time.monotonic() - began:.1f} s")
+    stage.tell(Track.INSTANCE, f"{machine.instance_id} has shut down in {time.monotonic() - began:.1f} s")
 
 
-def prove_stop_order(stage: Stage, lines: list[JournalLine]) -> None:
+def prove_stop_order(stage: Scenario, lines: list[JournalLine]) -> None:
     """From the journal of the shutdown: gateway stopped, final backup, bucket released, network down."""
     last_stop = max(line.at for line in lines if line.unit == GATEWAY_UNIT and line.text.startswith("Stopping "))
     at_the_end = [line for line in lines if line.at >= last_stop]
@@ -161,7 +161,7 @@ def prove_stop_order(stage: Stage, lines: list[JournalLine]) -> None:
     )
 
 
-def last_backup_seconds(stage: Stage) -> float:
+def last_backup_seconds(stage: Scenario) -> float:
     """How long the last backup that the timeline knows took."""
-    last = max((span for span in stage.record.spans if span.lane is Lane.BACKUP), key=lambda span: span.ended)
+    last = max((span for span in stage.record.spans if span.lane is Track.BACKUP), key=lambda span: span.ended)
     return last.ended - last.began

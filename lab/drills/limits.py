@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 from lab.drills.memory_shortage import memory_shortage, oom_kills
-from lab.drills.scenario import Stage
+from lab.drills.scenario import Scenario
 from lab.drills.workload import begin_work
 from lab.machine.machine import Machine
-from lab.report.record import Lane, Mood
+from lab.report.record import Severity, Track
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
 from lab.world.world import is_active, last_restore, last_run, sh, unit_properties, until, write_note
 
@@ -18,7 +18,7 @@ FILLER = "/mnt/small/filler"
 NOTE = "workspace/before-the-disk-was-full.md"
 
 
-def out_of_memory(stage: Stage) -> None:
+def out_of_memory(stage: Scenario) -> None:
     """The gateway wants more memory than there is, and the kernel kills it."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -26,7 +26,7 @@ def out_of_memory(stage: Stage) -> None:
     stage.disaster("the gateway's memory is used up")
     with memory_shortage(machine):
         until("the kill", lambda: _asked_to_death(machine), 90, every=0.2)
-    stage.tell(Lane.GATEWAY, "killed by the kernel for want of memory", Mood.BAD)
+    stage.tell(Track.GATEWAY, "killed by the kernel for want of memory", Severity.BAD)
     stage.wait_until_ready(machine)
     stage.prove("its unit has started it again", unit_properties(machine, GATEWAY_UNIT, "MainPID") != pid)
     begin_work(machine)
@@ -38,7 +38,7 @@ def out_of_memory(stage: Stage) -> None:
     stage.record.what_happened = "killed by the kernel, started again by its unit; backups went on"
 
 
-def disk_full(stage: Stage) -> None:
+def disk_full(stage: Scenario) -> None:
     """The disk that holds the state fills up, and is freed again."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -62,7 +62,7 @@ def disk_full(stage: Stage) -> None:
     stage.prove("latest/ is as it was", stage.world.history("latest/") == latest)
     stage.prove("the gateway still runs", is_active(machine))
     sh(machine, f"rm {FILLER} && systemctl reset-failed {BACKUP_UNIT}")
-    stage.tell(Lane.INSTANCE, "there is room again", Mood.GOOD)
+    stage.tell(Track.INSTANCE, "there is room again", Severity.GOOD)
     name = stage.back_up(machine)
     stage.prove("the next backup is complete", name in stage.world.complete_snapshots())
     sh(machine, "openclaw-s3-restore.py --verify", seconds=180)

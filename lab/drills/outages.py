@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lab.drills.scenario import Stage
-from lab.report.record import Lane, Mood
+from lab.drills.scenario import Scenario
+from lab.report.record import Severity, Track
 from lab.world.gateway_life import BACKUP_UNIT
 from lab.world.world import STATE, is_active, last_restore, last_run, sh, until, write_note
 
@@ -20,7 +20,7 @@ NOTE = "workspace/written-during-the-outage.md"
 ALARM = "no-good-backup"
 
 
-def at_boot(stage: Stage) -> None:
+def at_boot(stage: Scenario) -> None:
     """A replacement boots, and S3 is away."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -30,14 +30,14 @@ def at_boot(stage: Stage) -> None:
     replacement.partition()
     said = "cannot fetch s3://"
     until("the first try", lambda: said in replacement.console_log.read_text(errors="replace"), 120)
-    stage.tell(Lane.S3, "unreachable; the boot says so and tries again", Mood.BAD)
+    stage.tell(Track.S3, "unreachable; the boot says so and tries again", Severity.BAD)
     before = stage.world.history()
     time.sleep(SECONDS_WITHOUT_S3)
     stage.prove("no gateway has started on an empty state", not replacement.path(STATE).exists())
     stage.prove("nothing was written to the bucket", stage.world.history() == before)
     prove_alarm_is_due(stage)
     replacement.heal()
-    stage.tell(Lane.S3, "reachable again", Mood.GOOD)
+    stage.tell(Track.S3, "reachable again", Severity.GOOD)
     stage.wait_until_ready(replacement)
     stage.measure_loss(replacement)
     stage.prove_nothing_is_missing(replacement)
@@ -45,7 +45,7 @@ def at_boot(stage: Stage) -> None:
     stage.record.what_happened = "no gateway without its state; it came up by itself when S3 was back"
 
 
-def while_running(stage: Stage) -> None:
+def while_running(stage: Scenario) -> None:
     """Two hours without S3: six backups of the timer fail, one after the other."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -69,7 +69,7 @@ def while_running(stage: Stage) -> None:
     machine.heal()
     drop_in.joinpath(QUICK_TRIES.name).unlink()
     sh(machine, "systemctl daemon-reload")
-    stage.tell(Lane.S3, "reachable again", Mood.GOOD)
+    stage.tell(Track.S3, "reachable again", Severity.GOOD)
     name = stage.back_up(machine)
     stage.prove(
         "the first backup after it is complete, and has what was written meanwhile",
@@ -86,7 +86,7 @@ def while_running(stage: Stage) -> None:
     stage.record.what_happened = f"{loud} backups failed loudly, the gateway never noticed, the next one was complete"
 
 
-def prove_alarm_is_due(stage: Stage) -> None:
+def prove_alarm_is_due(stage: Scenario) -> None:
     """The alarm on missing backups, judged from what is in CloudWatch: an hour after the last good one it fires."""
     alarms = stage.world.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     (alarm,) = [row for row in alarms if ALARM in row["AlarmName"]]
@@ -97,7 +97,7 @@ def prove_alarm_is_due(stage: Stage) -> None:
     stage.prove(f"{sentence} (no data is a breach)", due and last is not None, str(alarm))
 
 
-def last_good_backup(stage: Stage, alarm: dict[str, Any]) -> datetime | None:
+def last_good_backup(stage: Scenario, alarm: dict[str, Any]) -> datetime | None:
     """When the metric of the alarm was last counted up."""
     now = datetime.now().astimezone()
     points = stage.world.aws.client("cloudwatch").get_metric_statistics(

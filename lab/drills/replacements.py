@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from lab.drills.endings import power_off
-from lab.drills.scenario import Stage
+from lab.drills.scenario import Scenario
 from lab.machine.machine import Machine
-from lab.report.record import Lane, Mood
+from lab.report.record import Severity, Track
 from lab.world.deployment import REPOSITORY, STACK, ZONE_SUFFIX
 from lab.world.gateway_life import BACKUP_UNIT
-from lab.world.narration import ProofFailed
+from lab.world.narration import CheckFailed
 from lab.world.world import (
     BACKUP_PROGRAM,
     RESTORE_UNIT,
@@ -34,7 +34,7 @@ VERSION_FILE = "scripts/openclaw_agent/__init__.py"
 LATE = "workspace/written-by-the-old-one.md"
 
 
-def new_release(stage: Stage) -> None:
+def new_release(stage: Scenario) -> None:
     """A script is changed, and `pulumi up` rolls the instance."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -63,7 +63,7 @@ def new_release(stage: Stage) -> None:
     stage.record.what_happened = "rolled by pulumi up: final backup, release, replacement with the new scripts"
 
 
-def two_instances(stage: Stage) -> None:
+def two_instances(stage: Scenario) -> None:
     """The old instance is cut off from the network, not dead; another one takes its place, and then it is back."""
     old = stage.ready_machine()
     stage.back_up(old)
@@ -83,12 +83,12 @@ def two_instances(stage: Stage) -> None:
     stage.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
 
 
-def one_is_fenced(stage: Stage, old: Machine) -> None:
+def one_is_fenced(stage: Scenario, old: Machine) -> None:
     """From the new instance's power-on to the end of the old one."""
     new = next(row for row in stage.world.host.machines.values() if row.instance_id != old.instance_id)
-    stage.tell(Lane.REPLACEMENT, f"{new.instance_id} is powered on beside it")
+    stage.tell(Track.REPLACEMENT, f"{new.instance_id} is powered on beside it")
     until("the new instance's restore", lambda: _restored(new), 180, every=0.5)
-    stage.tell(Lane.REPLACEMENT, "it has waited for the owner in vain, and taken the bucket", Mood.NEUTRAL)
+    stage.tell(Track.REPLACEMENT, "it has waited for the owner in vain, and taken the bucket", Severity.NEUTRAL)
     write_note(old, LATE, "late, and by the old one\n")
     new.wait_for_gateway()
     stage.watch(new)
@@ -97,12 +97,12 @@ def one_is_fenced(stage: Stage, old: Machine) -> None:
     latest, owner = stage.world.history("latest/"), stage.world.owner()
     stage.prove("the bucket is the new one's", owner["instance_id"] == new.instance_id, str(owner))
     old.heal()
-    stage.tell(Lane.INSTANCE, "the old instance is back on the network", Mood.NEUTRAL)
+    stage.tell(Track.INSTANCE, "the old instance is back on the network", Severity.NEUTRAL)
     done = old.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=120)
     line = last_run(old, "backup")
     stage.prove("the old one is fenced", (done.exit_code != 0, line["result"]) == (True, "fenced"), str(line))
     until("the stop of the old gateway", lambda: not is_active(old), 90)
-    stage.tell(Lane.INSTANCE, "the old instance is fenced and has stopped its gateway", Mood.GOOD)
+    stage.tell(Track.INSTANCE, "the old instance is fenced and has stopped its gateway", Severity.GOOD)
     stage.prove(
         "latest/ and the ownership are untouched by it: no write, no deletion",
         (stage.world.history("latest/"), stage.world.owner()) == (latest, owner),
@@ -120,7 +120,7 @@ def one_is_fenced(stage: Stage, old: Machine) -> None:
     stage.prove_nothing_is_missing(new)
 
 
-def pause_and_resume(stage: Stage) -> None:
+def pause_and_resume(stage: Scenario) -> None:
     """`make pause` in the evening, `make resume` in the morning."""
     machine = stage.ready_machine()
     stage.back_up(machine)
@@ -135,7 +135,7 @@ def pause_and_resume(stage: Stage) -> None:
     stage.prove("there is no instance, and none comes", not stage.world.host.machines)
     time.sleep(3)
     stage.prove("still none", not stage.world.hypervisor.reconcile().booted)
-    stage.tell(Lane.DRILL, "make resume")
+    stage.tell(Track.DRILL, "make resume")
     stage.say.step(" ".join(power(stage, "resume").split()))
     replacement = stage.boot_replacement()
     stage.wait_until_ready(replacement)
@@ -145,7 +145,7 @@ def pause_and_resume(stage: Stage) -> None:
     stage.record.what_happened = "final backup, no instance, and back with everything"
 
 
-def deploy_changed_copy(stage: Stage, version: str) -> None:
+def deploy_changed_copy(stage: Scenario, version: str) -> None:
     """Change one script in a copy of the programs, and deploy both stacks from there."""
     copy = stage.world.scratch / "changed"
     shutil.rmtree(copy, ignore_errors=True)
@@ -156,7 +156,7 @@ def deploy_changed_copy(stage: Stage, version: str) -> None:
     changed = copy / VERSION_FILE
     text = changed.read_text()
     if f'"{version}"' not in text:
-        raise ProofFailed(f"{VERSION_FILE} does not name the version {version}.")
+        raise CheckFailed(f"{VERSION_FILE} does not name the version {version}.")
     changed.write_text(text.replace(f'"{version}"', f'"{version}.1"'))
     engine, region = stage.world.cloud.engine, stage.world.aws.region
     stage.say.step("pulumi up in platform/")
@@ -173,7 +173,7 @@ def shorten_owner_wait(machine: object) -> None:
     shutil.copyfile(SHORT_OWNER_WAIT, target)
 
 
-def power(stage: Stage, what: str) -> str:
+def power(stage: Scenario, what: str) -> str:
     """Run the command behind `make pause` and `make resume`; returns what it says."""
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, str(POWER_COMMAND), what, "--region", stage.world.aws.region, "--every", "1", STACK],
@@ -183,7 +183,7 @@ def power(stage: Stage, what: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise ProofFailed(f"ec2-spot-power.py {what} failed: {done.stderr}")
+        raise CheckFailed(f"ec2-spot-power.py {what} failed: {done.stderr}")
     return done.stdout
 
 
@@ -192,5 +192,5 @@ def _restored(machine: Machine) -> bool:
         return False
     errors = json.loads(machine.path("/run/cloud-init/result.json").read_text())["v1"]["errors"]
     if errors:
-        raise ProofFailed(f"cloud-init failed: {errors}")
+        raise CheckFailed(f"cloud-init failed: {errors}")
     return is_active(machine, RESTORE_UNIT) and machine.path(STATE).is_dir()

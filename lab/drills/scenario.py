@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.drills.gateway_probe import GatewayProbe
-from lab.drills.seed_data import Stake
+from lab.drills.seed_data import SeedData
 from lab.drills.timeline import Timeline
 from lab.drills.workload import begin_work, last_work
 from lab.machine.machine import Machine
-from lab.report.record import DrillRecord, Lane, Mood
-from lab.world.narration import Narrator, ProofFailed
+from lab.report.record import DrillRecord, Severity, Track
+from lab.world.narration import CheckFailed, Terminal
 from lab.world.world import World, back_up, until
 
 SECONDS_TO_BE_READY = 150
 
 
 @dataclass(slots=True)
-class Stage:
+class Scenario:
     """One drill under way."""
 
     world: World
-    say: Narrator
+    say: Terminal
     record: DrillRecord
-    stake: Stake
+    stake: SeedData
     timeline: Timeline
     _probes: dict[str, GatewayProbe] = field(default_factory=dict)
     _disaster_at: float | None = None
@@ -53,10 +53,10 @@ class Stage:
     def back_up(self, machine: Machine) -> str:
         """Back up as the timer does; returns the snapshot's name ("" when nothing had changed)."""
         line = back_up(machine)
-        self.tell(Lane.BACKUP, f"a backup ended: {line['result']}", Mood.GOOD)
+        self.tell(Track.BACKUP, f"a backup ended: {line['result']}", Severity.GOOD)
         return str(line.get("snapshot", ""))
 
-    def tell(self, lane: Lane, text: str, mood: Mood = Mood.NEUTRAL) -> None:
+    def tell(self, lane: Track, text: str, mood: Severity = Severity.NEUTRAL) -> None:
         """Note an event, and say it."""
         self.timeline.tell(lane, text, mood)
         self.say.step(text)
@@ -73,7 +73,7 @@ class Stage:
     def disaster(self, text: str) -> None:
         """What the drill is about begins now."""
         self._disaster_at = self.timeline.now()
-        self.tell(Lane.DRILL, text, Mood.BAD)
+        self.tell(Track.DRILL, text, Severity.BAD)
 
     def note_last_work(self, disk: Path) -> None:
         """Remember the last line of work on the disk that is about to be lost, or is lost."""
@@ -96,7 +96,7 @@ class Stage:
             (max(since, began), end) for since, end in self.timeline.outages() if end is not None and end > began
         ]
         self.record.ready_seconds = round(max((end - since for since, end in outages), default=0.0), 1)
-        self.tell(Lane.GATEWAY, f"the gateway of {machine.instance_id} is ready", Mood.GOOD)
+        self.tell(Track.GATEWAY, f"the gateway of {machine.instance_id} is ready", Severity.GOOD)
 
     def prove_nothing_is_missing(self, machine: Machine) -> None:
         """Everything at stake is there, by the gateway's own CLI."""
@@ -118,7 +118,7 @@ class Stage:
     def boot_replacement(self) -> Machine:
         """Boot what the group has put in the place of an instance that is gone."""
         machine = self.world.boot_replacement()
-        self.tell(Lane.REPLACEMENT, f"{machine.instance_id} is powered on in its place")
+        self.tell(Track.REPLACEMENT, f"{machine.instance_id} is powered on in its place")
         self.watch(machine)
         return machine
 
@@ -142,12 +142,12 @@ class Stage:
 
 
 @contextmanager
-def on_stage(world: World, say: Narrator, record: DrillRecord, stake: Stake) -> Iterator[Stage]:
+def on_stage(world: World, say: Terminal, record: DrillRecord, stake: SeedData) -> Iterator[Scenario]:
     """Set the stage for one drill; what fails on it becomes the record's failure, and is raised."""
-    stage = Stage(world, say, record, stake, Timeline(record))
+    stage = Scenario(world, say, record, stake, Timeline(record))
     try:
         yield stage
-    except ProofFailed as failure:
+    except CheckFailed as failure:
         record.failure = str(failure)
         raise
     except Exception as failure:

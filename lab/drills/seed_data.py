@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.image.root_image import Gateway
 from lab.machine.machine import Machine
 from lab.world.gateway_life import gateway_cli
-from lab.world.narration import ProofFailed
+from lab.world.narration import CheckFailed
 from lab.world.world import STATE, require, sh, until, write_note
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ APPROVE_UNIT = "openclaw-auto-approve.service"
 
 
 @dataclass(slots=True)
-class Stake:
+class SeedData:
     """The state of one person; with the gateway's stand-in only its files.
 
     `is_there` is true from when all of it was found until somebody lost track of it: asking takes ten seconds.
@@ -92,7 +92,7 @@ class Stake:
 def _says(machine: Machine, arguments: list[str], expected: str) -> bool:
     try:
         return expected in gateway_cli(machine, arguments)
-    except ProofFailed:
+    except CheckFailed:
         # Asked for what does not exist, the CLI fails.
         return False
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.report.record import DrillRecord, Event, Lane, Mood, Span
+from lab.report.record import DrillRecord, Event, Severity, Span, Track
 
 AGENT_LOGS = "var/log/openclaw"
 SHORTEST_OUTAGE = 0.5
@@ -29,7 +29,7 @@ class Timeline:
         """Seconds since the drill began."""
         return time.monotonic() - self.began
 
-    def tell(self, lane: Lane, text: str, mood: Mood = Mood.NEUTRAL, *, at: float | None = None) -> None:
+    def tell(self, lane: Track, text: str, mood: Severity = Severity.NEUTRAL, *, at: float | None = None) -> None:
         """Note an event, now unless `at` says when."""
         self.record.events.append(Event(round(self.now() if at is None else at, 2), lane, text, mood))
 
@@ -54,9 +54,9 @@ class Timeline:
             found.append((down_since, None))
         return [row for row in found if row[1] is None or row[1] - row[0] >= SHORTEST_OUTAGE]
 
-    def read_agent_logs(self, disk: Path, lane: Lane | None = None) -> None:
+    def read_agent_logs(self, disk: Path, lane: Track | None = None) -> None:
         """Turn the agent's log lines on a machine's disk into spans, each line once; `lane` names the machine."""
-        for command, command_lane in (("backup", Lane.BACKUP), ("restore", Lane.RESTORE)):
+        for command, command_lane in (("backup", Track.BACKUP), ("restore", Track.RESTORE)):
             log = disk / AGENT_LOGS / f"{command}.log"
             if not log.exists():
                 continue
@@ -69,13 +69,13 @@ class Timeline:
         """Note the outages as spans, and how long the drill took."""
         for began, ended in self.outages():
             self.record.spans.append(
-                Span(round(began, 2), round(ended or self.now(), 2), Lane.GATEWAY, "gateway not ready", Mood.BAD)
+                Span(round(began, 2), round(ended or self.now(), 2), Track.GATEWAY, "gateway not ready", Severity.BAD)
             )
         self.record.seconds = round(self.now(), 1)
         self.record.events.sort(key=lambda event: event.at)
         self.record.spans.sort(key=lambda span: span.began)
 
-    def _note_run(self, line: dict[str, Any], lane: Lane) -> None:
+    def _note_run(self, line: dict[str, Any], lane: Track) -> None:
         ended = (datetime.fromisoformat(line["time"]) - self.began_at).total_seconds()
         began = ended - line["seconds"]
         if began < -1:
@@ -84,12 +84,12 @@ class Timeline:
         facts = [str(line["result"]), *(str(line[key]) for key in ("snapshot", "error") if line.get(key))]
         if "files" in line:
             facts.append(f"{line['files']} files")
-        mood = Mood.GOOD if good else Mood.BAD if "error" in line else Mood.NEUTRAL
+        mood = Severity.GOOD if good else Severity.BAD if "error" in line else Severity.NEUTRAL
         self.record.spans.append(Span(round(max(began, 0), 2), round(ended, 2), lane, ", ".join(facts), mood))
         frozen = float(line.get("freeze_ms") or 0)
         if frozen:
             # The line says how long, not when; a capture comes first in a backup.
             start = max(began, 0)
             self.record.spans.append(
-                Span(round(start, 3), round(start + frozen / 1000, 3), Lane.FREEZE, f"frozen for {frozen:.0f} ms")
+                Span(round(start, 3), round(start + frozen / 1000, 3), Track.FREEZE, f"frozen for {frozen:.0f} ms")
             )

@@ -29,7 +29,7 @@ from lab.engine.errors import (
 )
 from lab.engine.handlers import HANDLERS
 from lab.engine.handlers.base import Handler
-from lab.engine.region import Cloud, default_tags
+from lab.engine.region import Region, default_tags
 from lab.engine.shapes import check_shape
 from lab.engine.state import Resource, StackState, StateStore
 from lab.engine.values import UNKNOWN, Inputs, contains_unknown
@@ -55,7 +55,7 @@ class Step:
 class Deployment:
     """Works on `state`; a preview works on a copy of it, calls no handler that changes anything and saves nothing."""
 
-    def __init__(self, aws: EmbeddedAws, store: StateStore, state: StackState, cloud: Cloud, *, preview: bool) -> None:
+    def __init__(self, aws: EmbeddedAws, store: StateStore, state: StackState, cloud: Region, *, preview: bool) -> None:
         self._aws = aws
         self._store = store
         self._cloud = cloud
@@ -66,7 +66,7 @@ class Deployment:
         self._replaced: set[str] = set()
         self._deleted_first: set[str] = set()
 
-    def cloud_of(self, provider: str, inputs: Inputs) -> Cloud:
+    def cloud_of(self, provider: str, inputs: Inputs) -> Region:
         """Return the region that a resource's own input or its explicit provider chooses, else the stack's."""
         owner = self._seen.get(provider.rpartition("::")[0])
         settings = owner.inputs if owner is not None else {}
@@ -74,7 +74,7 @@ class Deployment:
         tags = default_tags(settings.get("defaultTags")) if owner is not None else self._cloud.default_tags
         if region is UNKNOWN or (region == self._cloud.region and owner is None):
             return self._cloud
-        return Cloud(self._aws, str(region), tags)
+        return Region(self._aws, str(region), tags)
 
     def register_untracked(self, goal: Goal) -> Resource:
         """Record a component, a provider or the stack itself: nothing of AWS's."""
@@ -168,7 +168,7 @@ class Deployment:
         for resource in deletion_order([*doomed]) + condemned:
             self._delete_one(resource, leaving)
 
-    def _carry_out(self, decided: Plan, old: Resource | None, goal: Goal, handler: Handler, cloud: Cloud) -> Resource:
+    def _carry_out(self, decided: Plan, old: Resource | None, goal: Goal, handler: Handler, cloud: Region) -> Resource:
         action = decided.action
         if action is Action.CREATE and goal.urn in self._deleted_first:
             action = Action.REPLACE
@@ -265,8 +265,8 @@ class Deployment:
             return f"the embedded AWS failed: {self._aws.last_words()}"
         return " ".join(str(error).split())
 
-    def _cloud_at(self, resource: Resource) -> Cloud:
-        return Cloud(self._aws, resource.region or self._cloud.region, self._cloud.default_tags)
+    def _cloud_at(self, resource: Resource) -> Region:
+        return Region(self._aws, resource.region or self._cloud.region, self._cloud.default_tags)
 
 
 def _handler(kind: str) -> Handler:

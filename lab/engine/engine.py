@@ -12,7 +12,7 @@ from lab.engine.errors import DestroyRefused, MissingStack
 from lab.engine.monitor import Monitor, find_stack_by_name
 from lab.engine.program_run import ProgramSettings, run_program
 from lab.engine.project import Project, full_config, load_project
-from lab.engine.region import Cloud, default_tags
+from lab.engine.region import Region, default_tags
 from lab.engine.state import Resource, StackState, StateStore
 from lab.moto.server import EmbeddedAws
 
@@ -125,7 +125,7 @@ class Engine:
     def _deployment(self, project: Project, state: StackState, *, preview: bool) -> Deployment:
         region = state.config.get(REGION_KEY, self._aws.region)
         tags = default_tags(state.config.get(DEFAULT_TAGS_KEY))
-        return Deployment(self._aws, self._store, state, Cloud(self._aws, region, tags), preview=preview)
+        return Deployment(self._aws, self._store, state, Region(self._aws, region, tags), preview=preview)
 
     def _find(self, name: str, project: str) -> StackState:
         return find_stack_by_name(name, self._organization, project, self._store.load)

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.engine.errors import InvalidInput, UnknownInvoke
 from lab.engine.policy_document import policy_document
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import SWITCH, TEXT, TEXTS, Shape, an_object, check_shape, list_of
 from lab.engine.values import Inputs
 
@@ -22,7 +22,7 @@ class InvokeRefused(Exception):
 FILTERS = list_of(an_object("name values", name=TEXT, values=TEXTS))
 
 
-def answer(token: str, arguments: Inputs, cloud: Cloud) -> Inputs:
+def answer(token: str, arguments: Inputs, cloud: Region) -> Inputs:
     """Answer one call.
 
     Raises:
@@ -42,23 +42,23 @@ def answer(token: str, arguments: Inputs, cloud: Cloud) -> Inputs:
     return {"id": cloud.region, "region": cloud.region, **given, **found}
 
 
-def _region(cloud: Cloud, asked: Inputs) -> Inputs:
+def _region(cloud: Region, asked: Inputs) -> Inputs:
     name = asked.get("name") or asked.get("region") or cloud.region
     return {"region": name, "name": name, "id": name, "endpoint": f"ec2.{name}.amazonaws.com", "description": name}
 
 
-def _caller_identity(cloud: Cloud, _asked: Inputs) -> Inputs:
+def _caller_identity(cloud: Region, _asked: Inputs) -> Inputs:
     found = cloud.client("sts").get_caller_identity()
     return {"accountId": found["Account"], "arn": found["Arn"], "userId": found["UserId"], "id": found["Account"]}
 
 
-def _partition(cloud: Cloud, _asked: Inputs) -> Inputs:
+def _partition(cloud: Region, _asked: Inputs) -> Inputs:
     suffix = "amazonaws.com.cn" if cloud.partition == "aws-cn" else "amazonaws.com"
     reverse = ".".join(reversed(suffix.split(".")))
     return {"partition": cloud.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse, "id": cloud.partition}
 
 
-def _availability_zones(cloud: Cloud, asked: Inputs) -> Inputs:
+def _availability_zones(cloud: Region, asked: Inputs) -> Inputs:
     found = cloud.client("ec2").describe_availability_zones(Filters=_filters(asked))["AvailabilityZones"]
     kept = [
         zone
@@ -74,7 +74,7 @@ def _availability_zones(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _availability_zone(cloud: Cloud, asked: Inputs) -> Inputs:
+def _availability_zone(cloud: Region, asked: Inputs) -> Inputs:
     names = [asked["name"]] if "name" in asked else []
     found = cloud.client("ec2").describe_availability_zones(ZoneNames=names, Filters=_filters(asked))
     matching = [zone for zone in found["AvailabilityZones"] if asked.get("zoneId", zone["ZoneId"]) == zone["ZoneId"]]
@@ -97,7 +97,7 @@ def _availability_zone(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _parameter(cloud: Cloud, asked: Inputs) -> Inputs:
+def _parameter(cloud: Region, asked: Inputs) -> Inputs:
     decrypt = asked.get("withDecryption", True)
     found = cloud.client("ssm").get_parameter(Name=asked["name"], WithDecryption=decrypt)["Parameter"]
     # The real provider leaves the plain value out for a SecureString, since it is not hidden from the state.
@@ -113,7 +113,7 @@ def _parameter(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _instance_type(cloud: Cloud, asked: Inputs) -> Inputs:
+def _instance_type(cloud: Region, asked: Inputs) -> Inputs:
     found = cloud.instance_type(asked["instanceType"])
     cpu, processor = found.get("VCpuInfo", {}), found.get("ProcessorInfo", {})
     network, ebs = found.get("NetworkInfo", {}), found.get("EbsInfo", {})
@@ -149,12 +149,12 @@ def _instance_type(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _instance_types(cloud: Cloud, asked: Inputs) -> Inputs:
+def _instance_types(cloud: Region, asked: Inputs) -> Inputs:
     pages = cloud.client("ec2").get_paginator("describe_instance_types").paginate(Filters=_filters(asked))
     return {"instanceTypes": sorted(each["InstanceType"] for page in pages for each in page["InstanceTypes"])}
 
 
-def _offerings(cloud: Cloud, asked: Inputs) -> Inputs:
+def _offerings(cloud: Region, asked: Inputs) -> Inputs:
     given = {"LocationType": asked["locationType"]} if "locationType" in asked else {}
     pages = cloud.client("ec2").get_paginator("describe_instance_type_offerings")
     found = [
@@ -167,7 +167,7 @@ def _offerings(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _offering(cloud: Cloud, asked: Inputs) -> Inputs:
+def _offering(cloud: Region, asked: Inputs) -> Inputs:
     offered = _offerings(cloud, asked)["instanceTypes"]
     preferred = [name for name in asked.get("preferredInstanceTypes", []) if name in offered] or offered
     if not preferred:
@@ -175,7 +175,7 @@ def _offering(cloud: Cloud, asked: Inputs) -> Inputs:
     return {"instanceType": preferred[0], "location": cloud.region, "locationType": asked.get("locationType", "region")}
 
 
-def _image(cloud: Cloud, asked: Inputs) -> Inputs:
+def _image(cloud: Region, asked: Inputs) -> Inputs:
     owners = {"Owners": asked["owners"]} if asked.get("owners") else {}
     images = cloud.client("ec2").describe_images(Filters=_filters(asked), **owners)["Images"]
     if "nameRegex" in asked:
@@ -203,7 +203,7 @@ def _image(cloud: Cloud, asked: Inputs) -> Inputs:
     }
 
 
-def _policy(_cloud: Cloud, asked: Inputs) -> Inputs:
+def _policy(_cloud: Region, asked: Inputs) -> Inputs:
     return policy_document(asked)
 
 
@@ -229,7 +229,7 @@ AMI_QUERY = an_object(
     allowUnsafeFilter=SWITCH,
 )
 
-INVOKES: Mapping[str, tuple[Shape, Callable[[Cloud, Inputs], Inputs]]] = {
+INVOKES: Mapping[str, tuple[Shape, Callable[[Region, Inputs], Inputs]]] = {
     "aws:index/getRegion:getRegion": (an_object(**NAMED, name=TEXT, endpoint=TEXT), _region),
     "aws:index/getCallerIdentity:getCallerIdentity": (an_object(**NAMED), _caller_identity),
     "aws:index/getPartition:getPartition": (an_object(**NAMED), _partition),

@@ -21,7 +21,7 @@ def default_tags(setting: Any) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Cloud:
+class Region:
     """One region of the embedded AWS, as one provider sees it; not slotted, because it caches what it asked."""
 
     aws: EmbeddedAws

@@ -24,7 +24,7 @@ class Piece(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class HostFacts:
     """What was found on this machine."""
 
     system: str
@@ -37,7 +37,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Ability:
+class Capability:
     """Whether a piece can run here; `reason` is a sentence, empty where it can."""
 
     piece: Piece
@@ -45,17 +45,17 @@ class Ability:
     reason: str
 
 
-def judge(found: Surroundings) -> tuple[Ability, ...]:
+def capabilities(found: HostFacts) -> tuple[Capability, ...]:
     """Returns one row for each piece, in the order of Piece."""
     boots = _first_reason(found)
     return (
-        Ability(Piece.MACHINE, not boots, boots),
-        Ability(
+        Capability(Piece.MACHINE, not boots, boots),
+        Capability(
             Piece.FREEZE,
             not boots and found.cgroup_controllers is not None,
             boots or ("" if found.cgroup_controllers is not None else "this kernel has no cgroup v2 mounted"),
         ),
-        Ability(
+        Capability(
             Piece.MEMORY_LIMITS,
             not boots and "memory" in (found.cgroup_controllers or ()),
             boots or ("" if "memory" in (found.cgroup_controllers or ()) else _NO_MEMORY_CONTROLLER),
@@ -63,11 +63,11 @@ def judge(found: Surroundings) -> tuple[Ability, ...]:
     )
 
 
-def look_around() -> Surroundings:
+def inspect_host() -> HostFacts:
     """Finds out what this machine offers; changes nothing."""
     unified = unified_root()
     is_root = os.geteuid() == 0
-    return Surroundings(
+    return HostFacts(
         system=platform.system(),
         architecture=platform.machine(),
         is_root=is_root,
@@ -80,7 +80,7 @@ def look_around() -> Surroundings:
     )
 
 
-def _first_reason(found: Surroundings) -> str:
+def _first_reason(found: HostFacts) -> str:
     return next((reason for is_so, reason in _REASONS if is_so(found)), "").format(found=found)
 
 
@@ -93,7 +93,7 @@ def _succeeds(arguments: list[str]) -> bool:
 
 _PROGRAMS = ("systemd-nspawn", "mmdebstrap", "ip")
 _NO_MEMORY_CONTROLLER = "the memory controller is not in cgroup v2 on this machine, so MemoryMax= has no effect"
-_REASONS: tuple[tuple[Callable[[Surroundings], bool], str], ...] = (
+_REASONS: tuple[tuple[Callable[[HostFacts], bool], str], ...] = (
     (lambda found: found.system != "Linux", "it needs Linux, and this is {found.system}"),
     (
         lambda found: found.architecture not in ARCHITECTURES,

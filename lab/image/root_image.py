@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from lab.host.errors import InstanceError, RootImageFailed
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.image.debian import Say
 from lab.image.docker_layers import STORE, compose_layer, docker_debian_layer, store_layer
 from lab.image.layers import (
@@ -57,7 +57,7 @@ class RootImage:
 
     layers: tuple[BuiltLayer, ...]
     gateway: Gateway
-    engine: Engine = Engine.UNIT
+    engine: GatewayEngine = GatewayEngine.UNIT
     store: Path | None = None
 
     @property
@@ -77,14 +77,14 @@ def cache_folder() -> Path:
     return Path(chosen).absolute() if chosen else REPOSITORY / ".cache" / "lab"
 
 
-def obtain_root_image(cache: Path, say: Say, engine: Engine = Engine.UNIT) -> RootImage:
+def obtain_root_image(cache: Path, say: Say, engine: GatewayEngine = GatewayEngine.UNIT) -> RootImage:
     """Returns the root for instances, building what the cache lacks.
 
     Where npm or PyPI's Node cannot be had, the gateway's stand-in takes the gateway's place, and `say` hears why; no
     image is made of a stand-in. Raises RootImageFailed when Debian, the AWS CLI or what the engine needs cannot be had.
     """
     with _one_builder_at_a_time(cache, say):
-        if engine is Engine.DOCKER:
+        if engine is GatewayEngine.DOCKER:
             return _obtain_with_docker(cache, say)
         base = (_obtain(awscli_layer(), cache, say), _obtain(debian_layer(), cache, say))
         try:
@@ -99,7 +99,7 @@ def _obtain_with_docker(cache: Path, say: Say) -> RootImage:
     debian = _obtain(docker_debian_layer(), cache, say)
     openclaw = _obtain(openclaw_layer(), cache, say)
     store = _obtain(store_layer(debian.path, openclaw.path, OPENCLAW_VERSION), cache, say)
-    return RootImage((compose, awscli, debian), Gateway.OPENCLAW, Engine.DOCKER, store.path / STORE)
+    return RootImage((compose, awscli, debian), Gateway.OPENCLAW, GatewayEngine.DOCKER, store.path / STORE)
 
 
 def layer_key(layer: Layer) -> str:

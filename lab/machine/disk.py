@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.host.commands import require_success, run_command
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.image.root_image import RootImage
 
 ROOT_FILES = Path(__file__).with_name("root_files")
-ENGINE_FILES = {engine: Path(__file__).with_name(f"root_files_{engine.value}") for engine in Engine}
+ENGINE_FILES = {engine: Path(__file__).with_name(f"root_files_{engine.value}") for engine in GatewayEngine}
 # Beside the root, because an engine cannot lay its overlays over an overlay.
 DOCKER_STORE = "docker"
 TEMPLATE_SUFFIX = ".tmpl"

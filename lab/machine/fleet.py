@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.host.capabilities import Piece, judge, look_around
+from lab.host.capabilities import Piece, capabilities, inspect_host
 from lab.host.errors import MachineFailed
-from lab.host.gateway_engine import Engine, chosen_engine
+from lab.host.gateway_engine import GatewayEngine, chosen_engine
 from lab.image.compose_file import read_compose_file
 from lab.image.compose_unit import unit_settings
 from lab.image.debian import Say, install_host_packages
@@ -25,8 +25,8 @@ from lab.machine.slot import Slot, take_slot
 
 # What install.sh and the agent go by; on the deployed instance they are not set, and mean Docker.
 ENGINE_SETTINGS = {
-    Engine.UNIT: {"gateway_engine": "native", "freezer": "systemd:openclaw.service"},
-    Engine.DOCKER: {"gateway_engine": "docker", "freezer": "compose:openclaw"},
+    GatewayEngine.UNIT: {"gateway_engine": "native", "freezer": "systemd:openclaw.service"},
+    GatewayEngine.DOCKER: {"gateway_engine": "docker", "freezer": "compose:openclaw"},
 }
 _EC2_ARCHITECTURES = {"aarch64": "arm64"}
 
@@ -44,7 +44,7 @@ class MachinePlan:
     image_id: str = "ami-00000000000000000"
 
 
-class MachineHost:
+class MachineFleet:
     """A context in which machines exist; leaving it leaves nothing of them on the host.
 
     Entering installs missing Debian packages, takes a place, builds or finds the root, and makes the network. `say`
@@ -53,7 +53,7 @@ class MachineHost:
     """
 
     def __init__(
-        self, say: Say = lambda message: None, cache: Path | None = None, engine: Engine | None = None
+        self, say: Say = lambda message: None, cache: Path | None = None, engine: GatewayEngine | None = None
     ) -> None:
         """Takes what runs the gateway on the machines; without it OPENCLAW_LAB_ENGINE says so, else it is a unit."""
         self.engine = engine or chosen_engine()
@@ -75,7 +75,7 @@ class MachineHost:
 
     def open(self) -> None:
         """Makes everything ready for machines; raises MachineFailed with the reason where they cannot run here."""
-        ability = next(row for row in judge(look_around()) if row.piece is Piece.MACHINE)
+        ability = next(row for row in capabilities(inspect_host()) if row.piece is Piece.MACHINE)
         if not ability.can_run:
             raise MachineFailed(f"The instance cannot be booted here: {ability.reason}.")
         atexit.register(self.close)
@@ -130,7 +130,7 @@ class MachineHost:
         try:
             container = read_compose_file()
             host_name = f"ip-{str(port.address).replace('.', '-')}"
-            if self.engine is Engine.UNIT and container.host_name:
+            if self.engine is GatewayEngine.UNIT and container.host_name:
                 # A unit sees the instance's name. OpenClaw takes a dead owner's lease over only under the same one.
                 host_name = container.host_name
             settings = {"endpoint_url": endpoint_url, **ENGINE_SETTINGS[self.engine], **unit_settings(container)}

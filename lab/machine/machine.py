@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.host.cgroups import create_cgroups, host_runs_systemd, remove_cgroup
 from lab.host.commands import Outcome, run_command
 from lab.host.errors import MachineFailed
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.machine.disk import Disk
 from lab.machine.imds import ImdsServer
 from lab.machine.network import Port
@@ -55,7 +55,7 @@ class Machine:
     disk: Disk
     port: Port
     imds: ImdsServer
-    engine: Engine = Engine.UNIT
+    engine: GatewayEngine = GatewayEngine.UNIT
     _supervisor: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _cgroups: tuple[Path, ...] = field(default=(), init=False)
     _started_at: float = field(default=0.0, init=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby, zip_longest
 
-from lab.report.record import DrillRecord, Event, Lane, Mood, Span
+from lab.report.record import DrillRecord, Event, Severity, Span, Track
 
 WIDTH = 1000.0
 LEFT = 104.0
@@ -81,7 +81,7 @@ class Badge:
 class LaneRow:
     """One lane's share of the picture."""
 
-    lane: Lane
+    lane: Track
     top: float
     height: float
     bars: tuple[Bar, ...]
@@ -127,17 +127,19 @@ def numbered(record: DrillRecord) -> list[Item]:
 
 
 def lay_out(record: DrillRecord, items: Sequence[Item]) -> Layout:
-    """Place a record's items; lanes come in the order of `Lane`, and unused ones not at all."""
+    """Place a record's items; lanes come in the order of `Track`, and unused ones not at all."""
     scale = _scale(record.seconds, items)
     rows: list[LaneRow] = []
     top = 0.0
-    for lane in Lane:
+    for lane in Track:
         mine = [item for item in items if item.what.lane is lane]
         if mine:
             row = _row(lane, top, mine, scale)
             rows.append(row)
             top += row.height
-    disasters = (scale.x(item.began) for item in items if item.what.lane is Lane.DRILL and item.what.mood is Mood.BAD)
+    disasters = (
+        scale.x(item.began) for item in items if item.what.lane is Track.DRILL and item.what.mood is Severity.BAD
+    )
     return Layout(top + AXIS_HEIGHT, tuple(rows), tuple(_ticks(scale)), tuple(disasters))
 
 
@@ -148,7 +150,7 @@ def _scale(seconds: float, items: Iterable[Item]) -> Scale:
     return Scale(first, max(last, first + 0.001))
 
 
-def _row(lane: Lane, top: float, items: Sequence[Item], scale: Scale) -> LaneRow:
+def _row(lane: Track, top: float, items: Sequence[Item], scale: Scale) -> LaneRow:
     bars = _bars([item for item in items if isinstance(item.what, Span)], top + LANE_PADDING, scale)
     below = max((bar.y + BAR_PITCH for bar in bars), default=top + LANE_PADDING)
     wanted = [(scale.x(item.began), top, item) for item in items if isinstance(item.what, Event)]

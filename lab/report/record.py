@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 
-class Lane(StrEnum):
+class Track(StrEnum):
     """The line of the timeline on which something happened."""
 
     DRILL = "drill"
@@ -20,7 +20,7 @@ class Lane(StrEnum):
     S3 = "S3"
 
 
-class Mood(StrEnum):
+class Severity(StrEnum):
     """How an event or a span is to be read: as it should be, a loss or an outage, or merely a step."""
 
     GOOD = "good"
@@ -33,9 +33,9 @@ class Event:
     """Something that happened at one moment: seconds since the drill began, and one short sentence."""
 
     at: float
-    lane: Lane
+    lane: Track
     text: str
-    mood: Mood = Mood.NEUTRAL
+    mood: Severity = Severity.NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Span:
 
     began: float
     ended: float
-    lane: Lane
+    lane: Track
     text: str
-    mood: Mood = Mood.NEUTRAL
+    mood: Severity = Severity.NEUTRAL
 
 
 @dataclass(slots=True)
@@ -79,9 +79,9 @@ class DrillRecord:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """Read what `encode_records` wrote for one record."""
-        events = [Event(row["at"], Lane(row["lane"]), row["text"], Mood(row["mood"])) for row in fields["events"]]
+        events = [Event(row["at"], Track(row["lane"]), row["text"], Severity(row["mood"])) for row in fields["events"]]
         spans = [
-            Span(row["began"], row["ended"], Lane(row["lane"]), row["text"], Mood(row["mood"]))
+            Span(row["began"], row["ended"], Track(row["lane"]), row["text"], Severity(row["mood"]))
             for row in fields["spans"]
         ]
         return cls(**{**fields, "events": events, "spans": spans})

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from lab.report.layout import LEFT, RIGHT, WIDTH, Badge, Bar, Item, LaneRow, Side, Tick, lay_out
-from lab.report.record import DrillRecord, Mood, Span
+from lab.report.record import DrillRecord, Severity, Span
 from lab.report.text import mark_text, plain
 
 BADGE_RADIUS = 9.0
@@ -73,7 +73,7 @@ def _draw_badge(svg: ET.Element, badge: Badge) -> None:
     if isinstance(badge.item.what, Span):
         box = {"x": f"{badge.x - r:.1f}", "y": f"{badge.y - r:.1f}", "width": f"{2 * r:g}", "height": f"{2 * r:g}"}
         ET.SubElement(group, "rect", {**box, "rx": "2.5"})
-    elif badge.item.what.mood is Mood.BAD:
+    elif badge.item.what.mood is Severity.BAD:
         corners = ((-r, -r / 2.4), (-r / 2.4, -r), (r / 2.4, -r), (r, -r / 2.4))
         around = [*corners, *((-x, -y) for x, y in corners)]
         points = " ".join(f"{badge.x + x:.1f},{badge.y + y:.1f}" for x, y in around)

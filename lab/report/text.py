@@ -3,10 +3,10 @@
 from unicodedata import category
 
 from lab.report.layout import Item
-from lab.report.record import DrillRecord, Event, Mood
+from lab.report.record import DrillRecord, Event, Severity
 
-MOODS = {Mood.GOOD: "as it should be", Mood.BAD: "a loss or an outage", Mood.NEUTRAL: "a step"}
-SIGNS = {Mood.GOOD: "✓", Mood.BAD: "✕", Mood.NEUTRAL: "·"}
+MOODS = {Severity.GOOD: "as it should be", Severity.BAD: "a loss or an outage", Severity.NEUTRAL: "a step"}
+SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✕", Severity.NEUTRAL: "·"}
 VERDICT_SIGNS = {"passed": "✓", "failed": "✕", "skipped": "○"}
 """Seen beside the colour, for those who do not see it."""
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from lab.engine.engine import Engine
 from lab.engine.errors import DestroyRefused
-from lab.machine.fleet import MachineHost
+from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
-from lab.world.narration import Narrator, ProofFailed
+from lab.world.narration import CheckFailed, Terminal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = "dev"
@@ -23,7 +23,7 @@ GATEWAY_SECONDS = 120.0
 
 
 @dataclass(slots=True)
-class Cloud:
+class DeployedStacks:
     """Both stacks, deployed into one embedded AWS."""
 
     aws: EmbeddedAws
@@ -38,7 +38,7 @@ class Cloud:
         return str(self.platform["backup_bucket"])
 
 
-def deploy(aws: EmbeddedAws, state_dir: Path, say: Narrator) -> Cloud:
+def deploy(aws: EmbeddedAws, state_dir: Path, say: Terminal) -> DeployedStacks:
     """Run both Pulumi programs against the embedded AWS, and store the gateway's token as a user would."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")  # noqa: S106 - moto takes any
     engine = Engine(aws, state_dir)
@@ -50,15 +50,15 @@ def deploy(aws: EmbeddedAws, state_dir: Path, say: Narrator) -> Cloud:
     )
     say.step("pulumi up in ec2_spot/")
     instance = engine.up(REPOSITORY / "ec2_spot", STACK, {"availability_zone": aws.region + ZONE_SUFFIX})
-    return Cloud(aws, engine, platform, instance, token)
+    return DeployedStacks(aws, engine, platform, instance, token)
 
 
-def group_name(cloud: Cloud) -> str:
+def group_name(cloud: DeployedStacks) -> str:
     """The Auto Scaling group that the stack made."""
     groups = cloud.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     names = [str(group["AutoScalingGroupName"]) for group in groups if STACK in group["AutoScalingGroupName"]]
     if len(names) != 1:
-        raise ProofFailed(f"one Auto Scaling group was expected, found {names}")
+        raise CheckFailed(f"one Auto Scaling group was expected, found {names}")
     return names[0]
 
 
@@ -66,9 +66,9 @@ def group_name(cloud: Cloud) -> str:
 class Fleet:
     """The machines of the group."""
 
-    host: MachineHost
+    host: MachineFleet
     hypervisor: Hypervisor
-    say: Narrator
+    say: Terminal
 
     def boot(self) -> Machine:
         """Boot what the group describes, and wait until cloud-init is through."""
@@ -79,7 +79,7 @@ class Fleet:
         """Wait for cloud-init, which runs the installer; raise ProofFailed with its last words if it failed."""
         result = machine.wait_for_cloud_init()
         if not result.succeeded:
-            raise ProofFailed(f"cloud-init failed on {machine.instance_id}: {result}\n{machine.console_end()}")
+            raise CheckFailed(f"cloud-init failed on {machine.instance_id}: {result}\n{machine.console_end()}")
 
     def wait_for_gateway(self, machine: Machine) -> float:
         """Wait until the gateway's /readyz says ready; return the seconds it took."""
@@ -99,10 +99,10 @@ def wait_for(what: str, check: Any, seconds: float, every: float = 0.1) -> None:
         if check():
             return
         time.sleep(every)
-    raise ProofFailed(f"{what} did not happen within {seconds:.0f} s")
+    raise CheckFailed(f"{what} did not happen within {seconds:.0f} s")
 
 
-def destroy(cloud: Cloud, say: Narrator) -> None:
+def destroy(cloud: DeployedStacks, say: Terminal) -> None:
     """Destroy the disposable half, and show that the half with the backups refuses."""
     cloud.engine.destroy(REPOSITORY / "ec2_spot", STACK)
     left = cloud.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
@@ -112,7 +112,7 @@ def destroy(cloud: Cloud, say: Narrator) -> None:
     except DestroyRefused as refusal:
         say.prove(f"pulumi destroy in platform/ refuses while the bucket holds backups: {refusal}", True)
     else:
-        raise ProofFailed("pulumi destroy in platform/ removed a backup bucket that holds data")
+        raise CheckFailed("pulumi destroy in platform/ removed a backup bucket that holds data")
 
 
 def temporary_state_dir() -> Path:

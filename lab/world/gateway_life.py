@@ -8,9 +8,9 @@ from typing import Any
 
 from lab.image.root_image import Gateway
 from lab.machine.machine import Machine
-from lab.world.deployment import Cloud, Fleet, wait_for
+from lab.world.deployment import DeployedStacks, Fleet, wait_for
 from lab.world.evidence import Account, account_of, differences
-from lab.world.narration import Narrator, ProofFailed
+from lab.world.narration import CheckFailed, Terminal
 
 STATE_DIR = "/opt/openclaw/.openclaw"
 GATEWAY_UNIT = "openclaw.service"
@@ -35,7 +35,7 @@ class FirstLife:
     snapshot: str
 
 
-def show_boot(machine: Machine, fleet: Fleet, cloud: Cloud, say: Narrator) -> None:
+def show_boot(machine: Machine, fleet: Fleet, cloud: DeployedStacks, say: Terminal) -> None:
     """The instance booted by itself from the user-data that the stack made."""
     fleet.wait_for_install(machine)
     say.step("cloud-init has run the installer")
@@ -54,7 +54,7 @@ def show_boot(machine: Machine, fleet: Fleet, cloud: Cloud, say: Narrator) -> No
     )
 
 
-def write_through_gateway(machine: Machine, fleet: Fleet, say: Narrator) -> None:
+def write_through_gateway(machine: Machine, fleet: Fleet, say: Terminal) -> None:
     """Make what is at stake: something the gateway keeps in its database, and a file of the workspace."""
     if fleet.host.image.gateway is Gateway.OPENCLAW:
         gateway_cli(
@@ -78,7 +78,7 @@ def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = N
     return _require(machine, [*entering, AS_GATEWAY, "openclaw", *arguments], seconds=90, given=given)
 
 
-def back_up(machine: Machine, say: Narrator) -> FirstLife:
+def back_up(machine: Machine, say: Terminal) -> FirstLife:
     """Stand the gateway still, take our own account of the state, back up, and see it run on."""
     _require(machine, [STAND_STILL, "freeze"])
     try:
@@ -114,7 +114,7 @@ def hold_gateway(machine: Machine) -> None:
     drop_in.write_text(HOLD_TEXT.read_text())
 
 
-def show_second_life(machine: Machine, fleet: Fleet, cloud: Cloud, first: FirstLife, say: Narrator) -> None:
+def show_second_life(machine: Machine, fleet: Fleet, cloud: DeployedStacks, first: FirstLife, say: Terminal) -> None:
     """The replacement has every file bit for bit, and its gateway knows what the first one was told."""
     fleet.wait_for_install(machine)
     wait_for("the restore", lambda: is_active(machine, RESTORE_UNIT), 120)
@@ -139,7 +139,7 @@ def show_second_life(machine: Machine, fleet: Fleet, cloud: Cloud, first: FirstL
         say.prove(f"the gateway still knows the cron job {CRON_JOB}", CRON_JOB in jobs, jobs[:200])
 
 
-def show_secret_stays_put(cloud: Cloud, machine: Machine, say: Narrator) -> None:
+def show_secret_stays_put(cloud: DeployedStacks, machine: Machine, say: Terminal) -> None:
     """The token is in no object of either bucket, no user-data, and no log."""
     needle = cloud.gateway_token.encode()
     s3 = cloud.aws.client("s3")
@@ -179,5 +179,5 @@ def last_run(machine: Machine, command: str) -> dict[str, Any]:
 def _require(machine: Machine, command: list[str], *, seconds: float = 60, given: str | None = None) -> str:
     outcome = machine.run(command, timeout_seconds=seconds, input_text=given)
     if outcome.exit_code != 0:
-        raise ProofFailed(f"{' '.join(command[:6])} failed on {machine.instance_id}: {outcome.stdout}{outcome.stderr}")
+        raise CheckFailed(f"{' '.join(command[:6])} failed on {machine.instance_id}: {outcome.stdout}{outcome.stderr}")
     return outcome.stdout

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 
-class ProofFailed(Exception):
+class CheckFailed(Exception):
     """Something that the story promises did not hold."""
 
 
 @dataclass(slots=True)
-class Narrator:
+class Terminal:
     """Prints chapters, steps and proofs, each with the seconds since the start."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
@@ -50,7 +50,7 @@ class Narrator:
             ProofFailed: when it does not hold.
         """
         if not holds:
-            raise ProofFailed(f"Not so: {sentence}" + (f" ({otherwise})" if otherwise else ""))
+            raise CheckFailed(f"Not so: {sentence}" + (f" ({otherwise})" if otherwise else ""))
         self.proofs.append(sentence)
         self._line(f"  [green]shown[/green] {escape(sentence)}")
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from lab.host.commands import require_success
-from lab.host.gateway_engine import Engine
-from lab.machine.fleet import MachineHost
+from lab.host.gateway_engine import GatewayEngine
+from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
-from lab.world.deployment import Cloud, deploy, group_name, wait_for
+from lab.world.deployment import DeployedStacks, deploy, group_name, wait_for
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
 from lab.world.gateway_life import is_active as is_active
 from lab.world.gateway_life import last_run as last_run
-from lab.world.narration import Narrator, ProofFailed
+from lab.world.narration import CheckFailed, Terminal
 
 OWNER_KEY = "owner.json"
 STATE = "/opt/openclaw/.openclaw"
@@ -46,9 +46,9 @@ class JournalLine:
 class World:
     """One embedded AWS with both stacks, and the group's instance on this host."""
 
-    host: MachineHost
+    host: MachineFleet
     aws: EmbeddedAws
-    cloud: Cloud
+    cloud: DeployedStacks
     hypervisor: Hypervisor
     scratch: Path
 
@@ -121,9 +121,9 @@ class World:
 
 
 @contextmanager
-def deployed_world(say: Narrator, scratch: Path, *, engine: Engine | None = None) -> Iterator[World]:
+def deployed_world(say: Terminal, scratch: Path, *, engine: GatewayEngine | None = None) -> Iterator[World]:
     """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
-    with MachineHost(say.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
+    with MachineFleet(say.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
         cloud = deploy(aws, scratch / "engine", say)
         hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
         yield World(host, aws, cloud, hypervisor, scratch)
@@ -140,7 +140,7 @@ def _may_get_ready(machine: Machine) -> bool:
 def require(holds: bool, otherwise: str) -> None:
     """Go on only if something holds; `otherwise` says what is the matter if it does not."""
     if not holds:
-        raise ProofFailed(otherwise)
+        raise CheckFailed(otherwise)
 
 
 def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from openclaw_agent.settings import Settings
 from openclaw_agent.store.cost import request_cost
 from openclaw_agent.store.transfers import Traffic
-from openclaw_agent.streams import tell
+from openclaw_agent.streams import print_error
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class RunLog:
 
     def say(self, sentence: str) -> None:
         """Tell the person (or the journal) what happens."""
-        tell(sentence)
+        print_error(sentence)
 
     def add(self, **facts: object) -> None:
         """Remember facts for the line."""

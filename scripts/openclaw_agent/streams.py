@@ -19,13 +19,13 @@ def open_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the life of the process
 
 
-def tell(text: str, end: str = "\n") -> None:
+def print_error(text: str, end: str = "\n") -> None:
     """Write to stderr; where nobody listens any more, the run goes on."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end=end, file=sys.stderr, flush=True)
 
 
-def answer(text: str) -> None:
+def print_result(text: str) -> None:
     """Write a result to stdout. A reader that has left is no news; any other failure is told on stderr."""
     try:
         print(text, flush=True)
@@ -33,7 +33,7 @@ def answer(text: str) -> None:
         return
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        tell(f"The result cannot be printed ({reason}); the run itself is not affected.")
+        print_error(f"The result cannot be printed ({reason}); the run itself is not affected.")
 
 
 def flush_streams() -> None:

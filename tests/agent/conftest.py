@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.moto.server import EmbeddedAws
-from tests.support.simulated_instance import Machine, World
+from tests.support.simulated_instance import SimulatedInstance, TestBucket
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +16,11 @@ def agent_aws() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
-def world(agent_aws: EmbeddedAws, tmp_path: Path) -> World:
-    return World(agent_aws, tmp_path)
+def world(agent_aws: EmbeddedAws, tmp_path: Path) -> TestBucket:
+    return TestBucket(agent_aws, tmp_path)
 
 
 @pytest.fixture
-def machine(world: World) -> Machine:
+def machine(world: TestBucket) -> SimulatedInstance:
     """A machine that has booted on the empty bucket and owns it."""
     return world.booted("first")

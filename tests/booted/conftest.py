@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from lab.machine.machine import Machine
-from lab.world.narration import Narrator
+from lab.world.narration import Terminal
 from lab.world.world import World, deployed_world
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with deployed_world(Narrator(), tmp_path_factory.mktemp("world")) as deployed:
+    with deployed_world(Terminal(), tmp_path_factory.mktemp("world")) as deployed:
         yield deployed
 
 

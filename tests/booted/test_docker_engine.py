@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.image.compose_file import COMPOSE_FILE, read_compose_file
 from lab.image.docker_layers import IMAGE
 from lab.image.layers import OPENCLAW_VERSION
 from lab.machine.machine import Machine
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.world.narration import Narrator
+from lab.world.narration import Terminal
 from lab.world.world import (
     BACKUP_PROGRAM,
     RESTORE_PROGRAM,
@@ -54,7 +54,7 @@ SECONDS_UNTIL_THAWED = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with deployed_world(Narrator(), tmp_path_factory.mktemp("world"), engine=Engine.DOCKER) as deployed:
+    with deployed_world(Terminal(), tmp_path_factory.mktemp("world"), engine=GatewayEngine.DOCKER) as deployed:
         yield deployed
 
 

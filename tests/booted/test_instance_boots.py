@@ -13,7 +13,7 @@ import pytest
 from lab.host.cgroups import cgroup_folders
 from lab.image.compose_file import read_compose_file
 from lab.image.root_image import REPOSITORY, Gateway
-from lab.machine.fleet import MachineHost, MachinePlan
+from lab.machine.fleet import MachineFleet, MachinePlan
 from lab.machine.machine import Machine
 from lab.machine.network import NAMESPACES
 from lab.moto.server import EmbeddedAws
@@ -77,13 +77,13 @@ def user_data() -> str:
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[MachineHost]:
-    with MachineHost(say=print) as opened:
+def host() -> Iterator[MachineFleet]:
+    with MachineFleet(say=print) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def aws(host: MachineHost) -> Iterator[EmbeddedAws]:
+def aws(host: MachineFleet) -> Iterator[EmbeddedAws]:
     with EmbeddedAws(host=str(host.host_address)) as server:
         server.client("s3").create_bucket(Bucket=BUCKET)
         server.client("s3").put_object(Bucket=BUCKET, Key="hello.txt", Body=b"hello")
@@ -91,7 +91,7 @@ def aws(host: MachineHost) -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture(scope="module")
-def machines(host: MachineHost, aws: EmbeddedAws) -> tuple[Machine, ...]:
+def machines(host: MachineFleet, aws: EmbeddedAws) -> tuple[Machine, ...]:
     made = tuple(host.add_machine(MachinePlan(name, user_data()), aws.endpoint_url) for name in INSTANCE_IDS)
     for machine in made:
         machine.start()
@@ -114,7 +114,7 @@ def test_cloud_init_wrote_files_and_ran_commands_and_systemd_is_content(machine:
     assert machine.wait_until_booted() == "running"
 
 
-def test_the_gateway_is_ready_under_the_deployed_unit_and_owns_its_state(machine: Machine, host: MachineHost) -> None:
+def test_the_gateway_is_ready_under_the_deployed_unit_and_owns_its_state(machine: Machine, host: MachineFleet) -> None:
     print(f"the gateway was ready {machine.wait_for_gateway()} s after the start")
     state = machine.run(["stat", "-c", "%u:%g", "/opt/openclaw/.openclaw/state/openclaw.sqlite"])
     assert state.stdout == "1000:1000\n"
@@ -242,7 +242,7 @@ def test_a_reboot_keeps_the_disk_and_runs_no_user_data_again(machine: Machine) -
     assert machine.run(["test", "-e", "/etc/ran-by-cloud-init"]).exit_code == 1
 
 
-def test_what_fails_in_the_user_data_is_told(host: MachineHost, aws: EmbeddedAws) -> None:
+def test_what_fails_in_the_user_data_is_told(host: MachineFleet, aws: EmbeddedAws) -> None:
     broken = host.add_machine(
         MachinePlan("i-0bbbbbbbbbbbbbbb1", "#cloud-config\nruncmd: ['false']\n"), aws.endpoint_url
     )
@@ -252,7 +252,7 @@ def test_what_fails_in_the_user_data_is_told(host: MachineHost, aws: EmbeddedAws
 
 
 def test_a_power_cut_ends_all_at_once_and_removing_leaves_nothing(
-    machines: tuple[Machine, ...], host: MachineHost
+    machines: tuple[Machine, ...], host: MachineFleet
 ) -> None:
     machine = machines[1]
     machine.wait_for_cloud_init()
@@ -270,7 +270,7 @@ def test_a_power_cut_ends_all_at_once_and_removing_leaves_nothing(
 
 
 def test_leaving_the_host_removes_the_network_and_every_machine(aws: EmbeddedAws) -> None:
-    with MachineHost() as second:
+    with MachineFleet() as second:
         machine = second.add_machine(MachinePlan("i-0ccccccccccccccc1", "#cloud-config\n{}\n"), aws.endpoint_url)
         machine.start()
         prefix = machine.name.split("-")[0]
@@ -289,7 +289,7 @@ def test_what_a_lab_leaves_behind_is_gone_when_the_next_one_has_begun(ending: si
     lab.send_signal(ending)
     lab.wait(timeout=60)
     lab.stdout.close()
-    with MachineHost():
+    with MachineFleet():
         assert not Path("/proc", init).exists()
         assert not Path(namespace).exists()
         assert not Path(disk).exists()

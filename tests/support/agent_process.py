@@ -14,7 +14,7 @@ NO_STEP = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class AgentProcess:
     """One instance: its id, this boot's id, and its two folders below `root`."""
 
     root: Path
@@ -95,7 +95,7 @@ class AgentLauncher:
 
     def run(
         self,
-        machine: Machine,
+        machine: AgentProcess,
         endpoint: str,
         order: Run,
         started: Callable[[int], None] = lambda _pid: None,

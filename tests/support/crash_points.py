@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.faults.plan import Seen
 from lab.faults.proxy import FaultProxy, Moment
-from tests.support.agent_process import AgentLauncher, Machine, Outcome, Run, command
+from tests.support.agent_process import AgentLauncher, AgentProcess, Outcome, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
 from tests.support.gateways import GatewayProcess
 from tests.support.state_trees import Image, copy_tree, differences, image_of
@@ -28,7 +28,7 @@ class Scenario:
     on, each of them tried; `kept_local` are the states that the same instance may have then (none: whatever it has).
     """
 
-    machine: Machine
+    machine: AgentProcess
     bucket: dict[str, Stored]
     run: Run
     restorable: tuple[Image, ...]
@@ -78,7 +78,7 @@ class CrashMatrix:
         return self.coverage
 
     @property
-    def _machine(self) -> Machine:
+    def _machine(self) -> AgentProcess:
         return replace(self.scenario.machine, root=self.scratch / "crashed")
 
     def _crashes(self) -> Iterator[tuple[str, Outcome]]:
@@ -120,7 +120,7 @@ class CrashMatrix:
         self.proxy.begin()
         return outcome
 
-    def _run(self, machine: Machine, run: Run, started: Callable[[int], None] = lambda _pid: None) -> Outcome:
+    def _run(self, machine: AgentProcess, run: Run, started: Callable[[int], None] = lambda _pid: None) -> Outcome:
         return self.launcher.run(machine, self.proxy.endpoint_url, run, started)
 
     def _judge(self, where: str) -> None:
@@ -135,7 +135,7 @@ class CrashMatrix:
             self.keeper.put_back(after_crash)
         self._judge_new_instance(where, after_crash)
 
-    def _judge_same_instance(self, where: str, same: Machine, run: Run) -> None:
+    def _judge_same_instance(self, where: str, same: AgentProcess, run: Run) -> None:
         checked = same.root / "checked"
         copied_out = command("restore", "--to", str(checked))
         outcome = self._run(same, replace(run, commands=(*run.commands, copied_out)))
@@ -147,7 +147,7 @@ class CrashMatrix:
             assert state in self.scenario.kept_local, f"{where}\nthe state of the same instance: {state}"
 
     def _judge_new_instance(self, where: str, after_crash: dict[str, Stored]) -> None:
-        new = Machine(self.scratch / "new", "lab-new", "boot-new")
+        new = AgentProcess(self.scratch / "new", "lab-new", "boot-new")
         copy_tree(self.scratch / "nothing", new.root)
         boot = command("restore", "--boot", "--owner-wait", "0")
         outcome = self._run(new, Run((boot, command("restore", "--before-start"))))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.faults.proxy import FaultProxy
-from tests.support.agent_process import AgentLauncher, Machine, Outcome, Run, command
+from tests.support.agent_process import AgentLauncher, AgentProcess, Outcome, Run, command
 from tests.support.bucket_image import BucketKeeper
 from tests.support.state_trees import Image, copy_tree, image_of, write_state
 
@@ -22,13 +22,13 @@ NEXT_BOOT = Run((BOOT, BEFORE_START, BACKUP), clock=LATER)
 
 
 @dataclass(slots=True)
-class Stage:
+class FaultScenario:
     """States 1, 2 and 3 lie ready as trees, with their images."""
 
     launcher: AgentLauncher
     proxy: FaultProxy
     keeper: BucketKeeper
-    machine: Machine
+    machine: AgentProcess
     scratch: Path
     images: dict[int, Image] = field(default_factory=dict)
 
@@ -39,13 +39,13 @@ class Stage:
             write_state(self.scratch / f"state-{version}", version)
             self.images[version] = image_of(self.scratch / f"state-{version}")
 
-    def put_state(self, version: int, machine: Machine | None = None) -> None:
+    def put_state(self, version: int, machine: AgentProcess | None = None) -> None:
         copy_tree(self.scratch / f"state-{version}", (machine or self.machine).state_dir)
 
-    def run(self, run: Run, machine: Machine | None = None) -> Outcome:
+    def run(self, run: Run, machine: AgentProcess | None = None) -> Outcome:
         return self.launcher.run(machine or self.machine, self.proxy.endpoint_url, run)
 
-    def must(self, run: Run, machine: Machine | None = None) -> Outcome:
+    def must(self, run: Run, machine: AgentProcess | None = None) -> Outcome:
         outcome = self.run(run, machine)
         assert outcome.code == 0, outcome.text
         return outcome

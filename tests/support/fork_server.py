@@ -78,7 +78,7 @@ class Steps:
     def watch(self, owner: Any, name: str) -> None:
         original = getattr(owner, name)
 
-        def counted(*arguments: Any, **options: Any) -> Any:
+        def with_totals(*arguments: Any, **options: Any) -> Any:
             if os.getpid() != self._process:
                 # The freezer's watcher is a process of its own, and survives.
                 return original(*arguments, **options)
@@ -89,7 +89,7 @@ class Steps:
             self._perhaps_stop(number, "after", name)
             return result
 
-        setattr(owner, name, counted)
+        setattr(owner, name, with_totals)
 
     def _perhaps_stop(self, number: int, side: str, name: str) -> None:
         if number == self._stop_at and side == self._side:

@@ -24,11 +24,11 @@ from botocore.config import Config
 from botocore.loaders import create_loader
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.backup.run import Backup
 from openclaw_agent.cli import backup, lifecycle, restore
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
 
 FIRST_BACKUP = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
@@ -70,10 +70,10 @@ class TestClock:
 
 
 @dataclass(slots=True)
-class Machine:
+class SimulatedInstance:
     """A simulated instance: its identity, its disk (state folder and agent folder), and which boot it is in."""
 
-    world: "World"
+    world: "TestBucket"
     name: str
     disk: Path
     boot_number: int = 1
@@ -88,8 +88,8 @@ class Machine:
         return self.disk / "agent"
 
     @property
-    def memory(self) -> LocalMemory:
-        return LocalMemory(self.agent)
+    def memory(self) -> AgentDir:
+        return AgentDir(self.agent)
 
     def variables(self) -> dict[str, str]:
         """The environment of this machine's commands, also for a command in a process of its own."""
@@ -183,7 +183,7 @@ def _session(_environment: tuple[tuple[str, str], ...], region_name: str) -> Sha
     return SharedSession(region_name=region_name)
 
 
-class World:
+class TestBucket:
     """One fresh bucket in the embedded AWS."""
 
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
@@ -202,23 +202,23 @@ class World:
         }
         self._numbers = itertools.count(1)
 
-    def machine(self, name: str | None = None) -> Machine:
+    def machine(self, name: str | None = None) -> SimulatedInstance:
         """A new machine with an empty disk; the state folder exists and is empty, as the installer leaves it."""
         number = next(self._numbers)
         disk = self.folder / f"disk-{number}"
         (disk / "state").mkdir(parents=True)
-        return Machine(self, name or f"machine-{number}", disk)
+        return SimulatedInstance(self, name or f"machine-{number}", disk)
 
-    def booted(self, name: str | None = None) -> Machine:
+    def booted(self, name: str | None = None) -> SimulatedInstance:
         """A new machine that has taken the bucket and restored what is there."""
         machine = self.machine(name)
         run = machine.boot()
         assert run.code == 0, run.err
         return machine
 
-    def store(self) -> ObjectStore:
+    def store(self) -> Bucket:
         with mock.patch.dict(os.environ, self.environment):
-            return ObjectStore(self.bucket, self.aws.region)
+            return Bucket(self.bucket, self.aws.region)
 
     def put(self, key: str, body: bytes | str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, SWITCH, TEXT, TEXTS, an_object, list_of, to_aws
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_objects, known_text, known_texts
@@ -70,7 +70,7 @@ class Group(Handler):
     replace_on = frozenset({"name", "namePrefix"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Refuse sizes out of order, unknown types, mixed architectures, and types that the zones do not offer."""
         _check_sizes(inputs)
         if "launchTemplate" in inputs and "mixedInstancesPolicy" in inputs:
@@ -80,7 +80,7 @@ class Group(Handler):
             _check_strategy(policy.get("instancesDistribution"))
         _check_types(cloud, inputs)
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the group, which launches its instances."""
         group = physical_name(name, inputs)
         optional = {aws: inputs[key] for key, aws in OPTIONAL_CAPACITY.items() if key in inputs}
@@ -90,7 +90,7 @@ class Group(Handler):
         self._suspend(cloud, group, [], inputs)
         return Created(group, self.read(cloud, group) or {})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change the group; a new launch template version rolls its instances if a refresh is configured."""
         autoscaling = cloud.client("autoscaling")
         optional = {
@@ -113,7 +113,7 @@ class Group(Handler):
             roll_instances(cloud, current.id)
         return self.read(cloud, current.id) or {}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing group's names and sizes."""
         answer = cloud.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[identifier])
         if not answer["AutoScalingGroups"]:
@@ -129,12 +129,12 @@ class Group(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the group and its instances."""
         with ignoring_gone():
             cloud.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=current.id, ForceDelete=True)
 
-    def _suspend(self, cloud: Cloud, group: str, old: list[str], inputs: Inputs) -> None:
+    def _suspend(self, cloud: Region, group: str, old: list[str], inputs: Inputs) -> None:
         new = inputs.get("suspendedProcesses") or []
         if set(old) - set(new):
             cloud.client("autoscaling").resume_processes(
@@ -144,7 +144,7 @@ class Group(Handler):
             cloud.client("autoscaling").suspend_processes(AutoScalingGroupName=group, ScalingProcesses=new)
 
 
-def roll_instances(cloud: Cloud, group: str) -> None:
+def roll_instances(cloud: Region, group: str) -> None:
     """Emulate StartInstanceRefresh, which moto does not know: one after the other, old instances end.
 
     The group itself launches each successor, from the template version that it names by now.
@@ -211,7 +211,7 @@ def _check_strategy(distribution: Any) -> None:
         raise InvalidInput(f"the spot allocation strategy is one of {', '.join(SPOT_STRATEGIES)}, not '{strategy}'")
 
 
-def _check_types(cloud: Cloud, inputs: Inputs) -> None:
+def _check_types(cloud: Region, inputs: Inputs) -> None:
     policy = inputs.get("mixedInstancesPolicy")
     launch = policy.get("launchTemplate") if isinstance(policy, dict) else None
     overrides = known_objects(launch.get("overrides")) if isinstance(launch, dict) else []

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from botocore.exceptions import ClientError
 
 from lab.engine.errors import EngineError
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import TEXT, Shape, an_object
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -44,7 +44,7 @@ class Handler(ABC):
     unique: ClassVar[bool] = False
     volatile: ClassVar[frozenset[str]] = frozenset()
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:  # noqa: B027 - most types need no check
+    def check(self, cloud: Region, inputs: Inputs) -> None:  # noqa: B027 - most types need no check
         """Refuse what AWS would refuse and moto takes; inputs may be unknown, in previews.
 
         Raises:
@@ -52,22 +52,22 @@ class Handler(ABC):
         """
 
     @abstractmethod
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the resource; `name` is its logical name in the program."""
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Bring an existing resource to new inputs, and return its computed outputs."""
         raise EngineError(f"{self.type} cannot be updated in place.")
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return the outputs of an existing resource, None if it is not there."""
         raise EngineError(f"{self.type} cannot be read by its id yet.")
 
     @abstractmethod
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the resource; one that is gone already is no error."""
 
-    def refusal(self, cloud: Cloud, current: Resource, doomed: Collection[Resource]) -> str | None:
+    def refusal(self, cloud: Region, current: Resource, doomed: Collection[Resource]) -> str | None:
         """Return the sentence why the resource must not be deleted along with the `doomed` ones, None if it may."""
         return None
 

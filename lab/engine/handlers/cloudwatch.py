@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import DIMENSIONS, INTEGER, JSON, NUMBER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of, to_aws
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_text
@@ -45,7 +45,7 @@ class MetricAlarm(Handler):
     replace_on = frozenset({"name"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Closed sets and periods that PutMetricAlarm refuses outside of, and moto does not."""
         for key, allowed in (("comparisonOperator", COMPARISONS), ("treatMissingData", MISSING_DATA)):
             value = known_text(inputs.get(key))
@@ -57,21 +57,21 @@ class MetricAlarm(Handler):
         if ("metricName" in inputs) == ("metricQueries" in inputs):
             raise InvalidInput("an alarm has either metricName or metricQueries")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the alarm."""
         alarm = physical_name(name, inputs)
         return Created(alarm, self._put(cloud, alarm, inputs))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the alarm again, which replaces it whole."""
         return self._put(cloud, current.id, inputs)
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the alarm."""
         with ignoring_gone():
             cloud.client("cloudwatch").delete_alarms(AlarmNames=[current.id])
 
-    def _put(self, cloud: Cloud, alarm: str, inputs: Inputs) -> Inputs:
+    def _put(self, cloud: Region, alarm: str, inputs: Inputs) -> Inputs:
         request: dict[str, Any] = to_aws(ALARM, {key: value for key, value in inputs.items() if key != "region"})
         request["AlarmName"] = alarm
         request["Tags"] = cloud.tag_list(inputs)
@@ -95,26 +95,26 @@ class Dashboard(Handler):
     replace_on = frozenset({"dashboardName"})
     name_key = "dashboardName"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """A body is an object with widgets; PutDashboard says so, moto does not."""
         body = known_text(inputs.get("dashboardBody"))
         if body is not None and not isinstance(json.loads(body), dict):
             raise InvalidInput("a dashboard's body is a JSON object")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the dashboard."""
         return Created(inputs["dashboardName"], self._put(cloud, inputs))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the dashboard again."""
         return self._put(cloud, inputs)
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the dashboard."""
         with ignoring_gone():
             cloud.client("cloudwatch").delete_dashboards(DashboardNames=[current.id])
 
-    def _put(self, cloud: Cloud, inputs: Inputs) -> Inputs:
+    def _put(self, cloud: Region, inputs: Inputs) -> Inputs:
         name = inputs["dashboardName"]
         cloud.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=inputs["dashboardBody"])
         return {"dashboardArn": cloud.arn("cloudwatch", f"dashboard/{name}", region=False), "region": cloud.region}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
 from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_objects, known_text
@@ -41,7 +41,7 @@ def _check_ports(first: object, last: object) -> None:
         raise InvalidInput(f"ports go from 0 to {HIGHEST_PORT}, not from {first} to {last}")
 
 
-def set_rules(cloud: Cloud, group: str, inputs: Inputs, directions: tuple[str, ...]) -> None:
+def set_rules(cloud: Region, group: str, inputs: Inputs, directions: tuple[str, ...]) -> None:
     """Make a group's rules in these directions exactly those of the inputs."""
     ec2 = cloud.client("ec2")
     found = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
@@ -79,11 +79,11 @@ class SecurityGroup(Handler):
     replace_on = frozenset({"description", "name", "namePrefix", "vpcId"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Rules must have ports and peers."""
         check_rules(inputs)
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the group and its rules."""
         place = {"VpcId": inputs["vpcId"]} if "vpcId" in inputs else {}
         group = cloud.client("ec2").create_security_group(
@@ -95,13 +95,13 @@ class SecurityGroup(Handler):
         set_rules(cloud, group, inputs, tuple(RULES))
         return Created(group, {**(self.read(cloud, group) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Exchange rules and tags; rules that the program never wrote are left to their own resources."""
         written = tuple(each for each in RULES if inputs.get(each) != current.inputs.get(each))
         set_rules(cloud, current.id, inputs, written)
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing group's names."""
         found = first_or_none(cloud.client("ec2").describe_security_groups, "SecurityGroups", GroupIds=[identifier])
         if found is None:
@@ -115,7 +115,7 @@ class SecurityGroup(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the group."""
         with ignoring_gone():
             cloud.client("ec2").delete_security_group(GroupId=current.id)
@@ -128,11 +128,11 @@ class DefaultSecurityGroup(Handler):
     shape = resource_inputs(vpcId=TEXT, revokeRulesOnDelete=SWITCH, tags=TAGS, **RULES)
     replace_on = frozenset({"vpcId"})
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Rules must have ports and peers."""
         check_rules(inputs)
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Adopt the group and set its rules."""
         own = [{"Name": "group-name", "Values": ["default"]}]
         if "vpcId" in inputs:
@@ -155,12 +155,12 @@ class DefaultSecurityGroup(Handler):
         }
         return Created(group, outputs)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Exchange rules and tags."""
         set_rules(cloud, current.id, inputs, tuple(RULES))
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Leave the group to its VPC, as the real provider does."""
 
 
@@ -180,7 +180,7 @@ class SecurityGroupRule(Handler):
     )  # fmt: skip
     unique = True
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """One peer, and ports that exist."""
         _check_ports(inputs.get("fromPort"), inputs.get("toPort"))
         peers = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
@@ -190,7 +190,7 @@ class SecurityGroupRule(Handler):
         if known_text(inputs.get("ipProtocol")) == "-1" and "fromPort" in inputs:
             raise InvalidInput("a rule for all protocols has no ports")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Authorize the rule."""
         rule = {
             "protocol": inputs["ipProtocol"],
@@ -217,11 +217,11 @@ class SecurityGroupRule(Handler):
         }
         return Created(identifier, outputs)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change the tags."""
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Revoke the rule."""
         with ignoring_gone():
             getattr(cloud.client("ec2"), f"revoke_security_group_{self.direction}")(

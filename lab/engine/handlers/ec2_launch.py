@@ -10,7 +10,7 @@ from typing import Any
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
 from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of, to_aws
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_objects, known_text
@@ -81,7 +81,7 @@ class LaunchTemplate(Handler):
     name_key = "name"
     volatile = frozenset({"latestVersion", "defaultVersion"})
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Refuse what moto launches and AWS does not: long user-data, unknown types, impossible disks and options."""
         _check_user_data(known_text(inputs.get("userData")))
         instance_type, image = known_text(inputs.get("instanceType")), known_text(inputs.get("imageId"))
@@ -97,7 +97,7 @@ class LaunchTemplate(Handler):
         if "vpcSecurityGroupIds" in inputs and known_objects(inputs.get("networkInterfaces")):
             raise InvalidInput("security groups belong either to the template or to its network interfaces")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the template with its first version."""
         template = cloud.client("ec2").create_launch_template(
             LaunchTemplateName=physical_name(name, inputs),
@@ -107,7 +107,7 @@ class LaunchTemplate(Handler):
         )["LaunchTemplate"]["LaunchTemplateId"]
         return Created(template, {**(self.read(cloud, template) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Add a version where anything but tags and the default changed, and move the default if asked to."""
         ec2 = cloud.client("ec2")
         keys = ("description", *TEMPLATE_KEYS)
@@ -123,7 +123,7 @@ class LaunchTemplate(Handler):
             ec2.modify_launch_template(LaunchTemplateId=current.id, DefaultVersion=str(inputs["defaultVersion"]))
         return {**(self.read(cloud, current.id) or {}), "tagsAll": retag(cloud, current, inputs)}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing template's name and version numbers."""
         describe = cloud.client("ec2").describe_launch_templates
         found = first_or_none(describe, "LaunchTemplates", LaunchTemplateIds=[identifier])
@@ -137,7 +137,7 @@ class LaunchTemplate(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the template with all its versions."""
         with ignoring_gone():
             cloud.client("ec2").delete_launch_template(LaunchTemplateId=current.id)

@@ -8,7 +8,7 @@ from typing import Any
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
 from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, TEXTS, json_text
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_text
@@ -42,11 +42,11 @@ class Vpc(Handler):
     )
     replace_on = frozenset({"cidrBlock"})
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """AWS bounds the block; moto does so only in part."""
         check_block(known_text(inputs.get("cidrBlock")), "VPC")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the VPC, then set its DNS attributes."""
         found = cloud.client("ec2").create_vpc(
             CidrBlock=inputs["cidrBlock"],
@@ -56,12 +56,12 @@ class Vpc(Handler):
         self._set_dns(cloud, found["VpcId"], inputs)
         return Created(found["VpcId"], {**(self.read(cloud, found["VpcId"]) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change DNS attributes and tags."""
         self._set_dns(cloud, current.id, inputs)
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing VPC and what AWS made along with it."""
         ec2, of_vpc = cloud.client("ec2"), [{"Name": "vpc-id", "Values": [identifier]}]
         found = first_or_none(ec2.describe_vpcs, "Vpcs", VpcIds=[identifier])
@@ -82,12 +82,12 @@ class Vpc(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the VPC."""
         with ignoring_gone():
             cloud.client("ec2").delete_vpc(VpcId=current.id)
 
-    def _set_dns(self, cloud: Cloud, vpc: str, inputs: Inputs) -> None:
+    def _set_dns(self, cloud: Region, vpc: str, inputs: Inputs) -> None:
         wanted = {
             "EnableDnsSupport": inputs.get("enableDnsSupport", True),
             "EnableDnsHostnames": inputs.get("enableDnsHostnames", False),
@@ -107,14 +107,14 @@ class Subnet(Handler):
     # Its block cannot be given out twice, so an old subnet goes before its successor comes.
     unique = True
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """The zone must be the region's; moto lists all regions' zones in its refusal, and takes some wrong ones."""
         check_block(known_text(inputs.get("cidrBlock")), "subnet")
         zone = known_text(inputs.get("availabilityZone"))
         if zone is not None:
             cloud.check_zone(zone)
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the subnet."""
         zone = {"AvailabilityZone": inputs["availabilityZone"]} if "availabilityZone" in inputs else {}
         found = cloud.client("ec2").create_subnet(
@@ -126,12 +126,12 @@ class Subnet(Handler):
         self._set_public(cloud, found, inputs)
         return Created(found, {**(self.read(cloud, found) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change the public address rule and tags."""
         self._set_public(cloud, current.id, inputs)
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing subnet."""
         found = first_or_none(cloud.client("ec2").describe_subnets, "Subnets", SubnetIds=[identifier])
         if found is None:
@@ -147,12 +147,12 @@ class Subnet(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the subnet."""
         with ignoring_gone():
             cloud.client("ec2").delete_subnet(SubnetId=current.id)
 
-    def _set_public(self, cloud: Cloud, subnet: str, inputs: Inputs) -> None:
+    def _set_public(self, cloud: Region, subnet: str, inputs: Inputs) -> None:
         cloud.client("ec2").modify_subnet_attribute(
             SubnetId=subnet, MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))}
         )
@@ -164,7 +164,7 @@ class InternetGateway(Handler):
     type = "aws:ec2/internetGateway:InternetGateway"
     shape = resource_inputs(vpcId=TEXT, tags=TAGS)
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create and attach the gateway."""
         gateway = cloud.client("ec2").create_internet_gateway(
             TagSpecifications=tag_specification("internet-gateway", cloud.tags(inputs))
@@ -178,19 +178,19 @@ class InternetGateway(Handler):
         }
         return Created(gateway, outputs)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Attach it elsewhere, change tags."""
         self._attach(cloud, current.id, current.inputs.get("vpcId"), inputs.get("vpcId"))
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Detach and delete the gateway."""
         with ignoring_gone():
             self._attach(cloud, current.id, current.inputs.get("vpcId"), None)
         with ignoring_gone():
             cloud.client("ec2").delete_internet_gateway(InternetGatewayId=current.id)
 
-    def _attach(self, cloud: Cloud, gateway: str, old: str | None, new: str | None) -> None:
+    def _attach(self, cloud: Region, gateway: str, old: str | None, new: str | None) -> None:
         ec2 = cloud.client("ec2")
         if old and old != new:
             ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=old)
@@ -209,13 +209,13 @@ class VpcEndpoint(Handler):
     )  # fmt: skip
     replace_on = frozenset({"vpcId", "serviceName", "vpcEndpointType"})
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """The service's name carries its region."""
         service = known_text(inputs.get("serviceName"))
         if service is not None and service.startswith("com.amazonaws.") and f".{cloud.region}." not in service:
             raise InvalidInput(f"the service '{service}' is not in {cloud.region}")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the endpoint."""
         optional: dict[str, Any] = {
             "RouteTableIds": inputs.get("routeTableIds"),
@@ -245,7 +245,7 @@ class VpcEndpoint(Handler):
         }
         return Created(endpoint["VpcEndpointId"], outputs)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change policy, tables, groups, subnets and tags."""
         request: dict[str, Any] = {}
         for key, parameter in (("routeTableIds", "RouteTableIds"), ("securityGroupIds", "SecurityGroupIds"),
@@ -259,7 +259,7 @@ class VpcEndpoint(Handler):
             cloud.client("ec2").modify_vpc_endpoint(VpcEndpointId=current.id, **request)
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the endpoint."""
         with ignoring_gone():
             cloud.client("ec2").delete_vpc_endpoints(VpcEndpointIds=[current.id])

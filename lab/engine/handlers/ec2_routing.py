@@ -7,7 +7,7 @@ from typing import Any
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
 from lab.engine.handlers.ec2_tags import retag, tag_specification
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import TAGS, TEXT, an_object, list_of, to_aws
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -37,7 +37,7 @@ class RouteTable(Handler):
     shape = resource_inputs("vpcId", vpcId=TEXT, routes=list_of(INLINE_ROUTE), tags=TAGS)
     replace_on = frozenset({"vpcId"})
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the table and its routes."""
         table = cloud.client("ec2").create_route_table(
             VpcId=inputs["vpcId"], TagSpecifications=tag_specification("route-table", cloud.tags(inputs))
@@ -51,17 +51,17 @@ class RouteTable(Handler):
         }
         return Created(table, outputs)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Exchange routes and tags."""
         self._set_routes(cloud, current.id, current.inputs.get("routes") or [], inputs.get("routes") or [])
         return {"tagsAll": retag(cloud, current, inputs)}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the table."""
         with ignoring_gone():
             cloud.client("ec2").delete_route_table(RouteTableId=current.id)
 
-    def _set_routes(self, cloud: Cloud, table: str, old: list[Inputs], new: list[Inputs]) -> None:
+    def _set_routes(self, cloud: Region, table: str, old: list[Inputs], new: list[Inputs]) -> None:
         ec2 = cloud.client("ec2")
         for route in old:
             if route not in new:
@@ -81,26 +81,26 @@ class Route(Handler):
     replace_on = frozenset({"routeTableId", *DESTINATIONS})
     unique = True
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """One destination, one target."""
         for keys, what in ((DESTINATIONS, "destination"), (tuple(TARGETS), "target")):
             given = [key for key in keys if key in inputs]
             if len(given) != 1:
                 raise InvalidInput(f"a route has one {what}, not {len(given)} ({', '.join(keys)})")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the route; its id is made of table and destination."""
         cloud.client("ec2").create_route(**_written(inputs))
         destination = next(inputs[key] for key in DESTINATIONS if key in inputs)
         state = {"origin": "CreateRoute", "state": "active", "region": cloud.region}
         return Created(f"r-{inputs['routeTableId']}_{destination}", state)
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Point the destination at another target."""
         cloud.client("ec2").replace_route(**_written(inputs))
         return {}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the route."""
         written = _written(
             {key: current.inputs[key] for key in ("routeTableId", *DESTINATIONS) if key in current.inputs}
@@ -117,20 +117,20 @@ class RouteTableAssociation(Handler):
     replace_on = frozenset({"subnetId", "gatewayId"})
     unique = True
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Associate the subnet."""
         target = {key[0].upper() + key[1:]: inputs[key] for key in ("subnetId", "gatewayId") if key in inputs}
         answer = cloud.client("ec2").associate_route_table(RouteTableId=inputs["routeTableId"], **target)
         return Created(answer["AssociationId"], {"region": cloud.region})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change the table."""
         cloud.client("ec2").replace_route_table_association(
             AssociationId=current.id, RouteTableId=inputs["routeTableId"]
         )
         return {}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """End the association."""
         with ignoring_gone():
             cloud.client("ec2").disassociate_route_table(AssociationId=current.id)

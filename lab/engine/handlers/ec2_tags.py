@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lab.engine.handlers.base import is_gone
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
 
@@ -19,7 +19,7 @@ def tag_specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]
     return [{"ResourceType": kind, "Tags": pairs}] if pairs else []
 
 
-def retag(cloud: Cloud, current: Resource, inputs: Inputs) -> dict[str, str]:
+def retag(cloud: Region, current: Resource, inputs: Inputs) -> dict[str, str]:
     """Bring a resource's tags to the new inputs, and return them all."""
     ec2, tags = cloud.client("ec2"), cloud.tags(inputs)
     stale = [{"Key": key} for key in current.outputs.get("tagsAll", {}) if key not in tags]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from botocore.exceptions import ClientError
 
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, an_object, json_text, list_of
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -27,7 +27,7 @@ class Repository(Handler):
     replace_on = frozenset({"name", "encryptionConfigurations"})
     name_key = "name"
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the repository."""
         repository = physical_name(name, inputs)
         # ECR's own API writes its keys in camelCase, as the provider does.
@@ -42,7 +42,7 @@ class Repository(Handler):
         )
         return Created(repository, {**(self.read(cloud, repository) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change mutability, scanning and tags."""
         ecr, arn, tags = cloud.client("ecr"), current.outputs["arn"], cloud.tags(inputs)
         ecr.put_image_tag_mutability(
@@ -59,7 +59,7 @@ class Repository(Handler):
             ecr.tag_resource(resourceArn=arn, tags=cloud.tag_list(inputs))
         return {"tagsAll": tags}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing repository's names."""
         try:
             found = cloud.client("ecr").describe_repositories(repositoryNames=[identifier])["repositories"][0]
@@ -75,7 +75,7 @@ class Repository(Handler):
             "region": cloud.region,
         }
 
-    def refusal(self, cloud: Cloud, current: Resource, doomed: Collection[Resource]) -> str | None:
+    def refusal(self, cloud: Region, current: Resource, doomed: Collection[Resource]) -> str | None:
         """Refuse a repository that holds images, unless it is forceDelete."""
         if current.inputs.get("forceDelete"):
             return None
@@ -85,7 +85,7 @@ class Repository(Handler):
                 return f"The repository {current.id} holds {len(images)} images and is not forceDelete."
         return None
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the repository."""
         with ignoring_gone():
             cloud.client("ecr").delete_repository(
@@ -101,20 +101,20 @@ class LifecyclePolicy(Handler):
     replace_on = frozenset({"repository"})
     unique = True
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the policy."""
         return Created(inputs["repository"], self._put(cloud, inputs))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the policy again."""
         return self._put(cloud, inputs)
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Take the policy away."""
         with ignoring_gone():
             cloud.client("ecr").delete_lifecycle_policy(repositoryName=current.id)
 
-    def _put(self, cloud: Cloud, inputs: Inputs) -> Inputs:
+    def _put(self, cloud: Region, inputs: Inputs) -> Inputs:
         answer = cloud.client("ecr").put_lifecycle_policy(
             repositoryName=inputs["repository"], lifecyclePolicyText=json_text(inputs["policy"])
         )

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, json_text
 from lab.engine.state import Resource
 from lab.engine.values import Inputs, known_text
@@ -33,11 +33,11 @@ class Role(Handler):
     replace_on = frozenset({"name", "namePrefix", "path"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Names are bounded; moto does not say so."""
         _check_name(inputs, ROLE_NAME_LIMIT, "role")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the role."""
         role = physical_name(name, inputs)
         optional = {
@@ -54,7 +54,7 @@ class Role(Handler):
         )
         return Created(role, {**(self.read(cloud, role) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change trust, description, session length and tags."""
         iam = cloud.client("iam")
         iam.update_assume_role_policy(RoleName=current.id, PolicyDocument=json_text(inputs["assumeRolePolicy"]))
@@ -71,7 +71,7 @@ class Role(Handler):
             iam.tag_role(RoleName=current.id, Tags=cloud.tag_list(inputs))
         return {**(self.read(cloud, current.id) or {}), "tagsAll": tags}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing role's names."""
         try:
             role = cloud.client("iam").get_role(RoleName=identifier)["Role"]
@@ -87,7 +87,7 @@ class Role(Handler):
             "createDate": role["CreateDate"].isoformat(),
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the role, with foreign policies only if it is forceDetachPolicies."""
         iam = cloud.client("iam")
         with ignoring_gone():
@@ -107,31 +107,31 @@ class RolePolicy(Handler):
     replace_on = frozenset({"role", "name", "namePrefix"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """All inline policies of a role share 10,240 characters without white space; moto does not count them."""
         policy = inputs.get("policy")
         text = "".join(json_text(policy).split()) if isinstance(policy, str | dict) else ""
         if len(text) > INLINE_POLICY_LIMIT:
             raise InvalidInput(f"a role's policies have at most {INLINE_POLICY_LIMIT} characters, here {len(text)}")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the policy; its id is role:name."""
         policy = physical_name(name, inputs)
         self._put(cloud, inputs["role"], policy, inputs)
         return Created(f"{inputs['role']}:{policy}", {"name": policy})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the policy again."""
         self._put(cloud, inputs["role"], current.outputs["name"], inputs)
         return {"name": current.outputs["name"]}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Take the policy out of the role."""
         role, _, policy = current.id.partition(":")
         with ignoring_gone():
             cloud.client("iam").delete_role_policy(RoleName=role, PolicyName=policy)
 
-    def _put(self, cloud: Cloud, role: str, policy: str, inputs: Inputs) -> None:
+    def _put(self, cloud: Region, role: str, policy: str, inputs: Inputs) -> None:
         document = json_text(inputs["policy"])
         cloud.client("iam").put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
 
@@ -144,12 +144,12 @@ class RolePolicyAttachment(Handler):
     replace_on = frozenset({"policyArn", "role"})
     unique = True
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Attach the policy."""
         cloud.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
         return Created(f"{inputs['role']}/{inputs['policyArn']}", {})
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Detach the policy."""
         with ignoring_gone():
             cloud.client("iam").detach_role_policy(
@@ -165,7 +165,7 @@ class InstanceProfile(Handler):
     replace_on = frozenset({"name", "namePrefix", "path"})
     name_key = "name"
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the profile with its role."""
         profile = physical_name(name, inputs)
         cloud.client("iam").create_instance_profile(
@@ -174,12 +174,12 @@ class InstanceProfile(Handler):
         self._change_role(cloud, profile, None, inputs.get("role"))
         return Created(profile, {**(self.read(cloud, profile) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Exchange the role."""
         self._change_role(cloud, current.id, current.inputs.get("role"), inputs.get("role"))
         return {**(self.read(cloud, current.id) or {}), "tagsAll": cloud.tags(inputs)}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing profile's names."""
         try:
             profile = cloud.client("iam").get_instance_profile(InstanceProfileName=identifier)["InstanceProfile"]
@@ -195,14 +195,14 @@ class InstanceProfile(Handler):
             "createDate": profile["CreateDate"].isoformat(),
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Take the role out, then delete the profile."""
         with ignoring_gone():
             self._change_role(cloud, current.id, current.inputs.get("role"), None)
         with ignoring_gone():
             cloud.client("iam").delete_instance_profile(InstanceProfileName=current.id)
 
-    def _change_role(self, cloud: Cloud, profile: str, old: str | None, new: str | None) -> None:
+    def _change_role(self, cloud: Region, profile: str, old: str | None, new: str | None) -> None:
         iam = cloud.client("iam")
         if old and old != new:
             iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, an_object, map_of
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -30,13 +30,13 @@ class LogGroup(Handler):
     replace_on = frozenset({"name", "namePrefix", "logGroupClass"})
     name_key = "name"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Only certain retentions exist; 0 means for ever."""
         days = inputs.get("retentionInDays")
         if isinstance(days, int) and days not in (0, *RETENTION_DAYS):
             raise InvalidInput(f"logs are kept for one of {', '.join(map(str, RETENTION_DAYS))} days, not {days}")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the group."""
         group = physical_name(name, inputs)
         optional = {"tags": cloud.tags(inputs), "kmsKeyId": inputs.get("kmsKeyId"),
@@ -47,7 +47,7 @@ class LogGroup(Handler):
         self._retain(cloud, group, inputs)
         return Created(group, {**(self.read(cloud, group) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change retention and tags."""
         logs, tags, arn = cloud.client("logs"), cloud.tags(inputs), current.outputs["arn"]
         self._retain(cloud, current.id, inputs)
@@ -58,7 +58,7 @@ class LogGroup(Handler):
             logs.tag_resource(resourceArn=arn, tags=tags)
         return {"tagsAll": tags}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing group's names."""
         found = cloud.client("logs").describe_log_groups(logGroupNamePrefix=identifier)["logGroups"]
         for group in found:
@@ -71,13 +71,13 @@ class LogGroup(Handler):
                 }
         return None
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the group, unless it is skipDestroy."""
         with ignoring_gone():
             if not current.inputs.get("skipDestroy"):
                 cloud.client("logs").delete_log_group(logGroupName=current.id)
 
-    def _retain(self, cloud: Cloud, group: str, inputs: Inputs) -> None:
+    def _retain(self, cloud: Region, group: str, inputs: Inputs) -> None:
         days = inputs.get("retentionInDays")
         if days:
             cloud.client("logs").put_retention_policy(logGroupName=group, retentionInDays=days)
@@ -96,25 +96,25 @@ class LogMetricFilter(Handler):
     replace_on = frozenset({"logGroupName", "name"})
     name_key = "name"
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the filter."""
         filter_name = physical_name(name, inputs)
         self._put(cloud, filter_name, inputs)
         return Created(filter_name, {"name": filter_name, "region": cloud.region})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the filter again."""
         self._put(cloud, current.id, inputs)
         return {"name": current.id}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the filter."""
         with ignoring_gone():
             cloud.client("logs").delete_metric_filter(
                 logGroupName=current.inputs["logGroupName"], filterName=current.id
             )
 
-    def _put(self, cloud: Cloud, filter_name: str, inputs: Inputs) -> None:
+    def _put(self, cloud: Region, filter_name: str, inputs: Inputs) -> None:
         wanted = inputs["metricTransformation"]
         transformation = {
             "metricName": wanted["name"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
 from lab.engine.handlers.s3_objects import BUCKET_OBJECT_TYPE, delete_versions, object_versions
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import SWITCH, TAGS, TEXT
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -23,7 +23,7 @@ class Bucket(Handler):
     replace_on = frozenset({"bucket", "bucketPrefix", "objectLockEnabled"})
     name_key = "bucket"
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the bucket in the cloud's region, then tag it."""
         bucket = physical_name(name, inputs, "bucket", "bucketPrefix")
         # us-east-1 is the one region that must not be named.
@@ -36,12 +36,12 @@ class Bucket(Handler):
         self._tag(cloud, bucket, inputs)
         return Created(bucket, self._outputs(cloud, bucket, inputs))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Replace the tags; forceDestroy lives in the state alone."""
         self._tag(cloud, current.id, inputs)
         return self._outputs(cloud, current.id, inputs)
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return the names of an existing bucket."""
         from botocore.exceptions import ClientError
 
@@ -53,7 +53,7 @@ class Bucket(Handler):
             raise
         return self._outputs(cloud, identifier, {})
 
-    def refusal(self, cloud: Cloud, current: Resource, doomed: Collection[Resource]) -> str | None:
+    def refusal(self, cloud: Region, current: Resource, doomed: Collection[Resource]) -> str | None:
         """Refuse a bucket that holds what the program did not put there, unless it is forceDestroy."""
         if current.inputs.get("forceDestroy"):
             return None
@@ -72,21 +72,21 @@ class Bucket(Handler):
                 )
         return None
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the bucket, emptied first if it is forceDestroy."""
         with ignoring_gone():
             if current.inputs.get("forceDestroy"):
                 delete_versions(cloud, current.id, object_versions(cloud, current.id))
             cloud.client("s3").delete_bucket(Bucket=current.id)
 
-    def _tag(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def _tag(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         tags = cloud.tag_list(inputs)
         if tags:
             cloud.client("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
         else:
             cloud.client("s3").delete_bucket_tagging(Bucket=bucket)
 
-    def _outputs(self, cloud: Cloud, bucket: str, inputs: Inputs) -> Inputs:
+    def _outputs(self, cloud: Region, bucket: str, inputs: Inputs) -> Inputs:
         return {
             "bucket": bucket,
             "arn": cloud.arn("s3", bucket, region=False, account=False),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import ASSET, SWITCH, TAGS, TEXT, map_of
 from lab.engine.state import Resource
 from lab.engine.values import Asset, Inputs
@@ -49,29 +49,29 @@ class BucketObject(Handler):
     unique = True
     volatile = frozenset({"etag", "versionId"})
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """Exactly one source of bytes."""
         given = [key for key in SOURCES if key in inputs]
         if len(given) > 1:
             raise InvalidInput(f"an object has one source, not {' and '.join(given)}")
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Upload the object."""
         key = inputs.get("key") or name
         return Created(key, self._put(cloud, key, inputs))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Upload the object again."""
         return self._put(cloud, current.id, inputs)
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete all versions of the object, as the real provider does."""
         bucket = current.inputs["bucket"]
         with ignoring_gone():
             found = [each for each in object_versions(cloud, bucket, current.id) if each["Key"] == current.id]
             delete_versions(cloud, bucket, found)
 
-    def _put(self, cloud: Cloud, key: str, inputs: Inputs) -> Inputs:
+    def _put(self, cloud: Region, key: str, inputs: Inputs) -> Inputs:
         headers = {HEADERS[name]: inputs[name] for name in HEADERS if name in inputs}
         tags = cloud.tags(inputs)
         answer = cloud.client("s3").put_object(
@@ -90,7 +90,7 @@ class BucketObject(Handler):
         }
 
 
-def object_versions(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[dict[str, str]]:
+def object_versions(cloud: Region, bucket: str, prefix: str = "") -> Iterator[dict[str, str]]:
     """Yield key and version of every version and delete marker; a bucket without versioning has version `null`."""
     pages = cloud.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
@@ -98,7 +98,7 @@ def object_versions(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[dic
             yield {"Key": found["Key"], "VersionId": found["VersionId"]}
 
 
-def delete_versions(cloud: Cloud, bucket: str, versions: Iterable[dict[str, str]]) -> None:
+def delete_versions(cloud: Region, bucket: str, versions: Iterable[dict[str, str]]) -> None:
     """Delete these versions for good, as many in a request as S3 allows.
 
     Raises:

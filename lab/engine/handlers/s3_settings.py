@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from lab.engine.errors import InvalidInput
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, TEXTS, Shape, an_object, json_text, list_of, to_aws
 from lab.engine.state import Resource
 from lab.engine.values import UNKNOWN, Inputs, known_objects
@@ -54,23 +54,23 @@ class BucketSetting(Handler):
     unique = True
     remove: ClassVar[str] = ""
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Put the setting; its id is the bucket's name."""
         self.put(cloud, inputs["bucket"], inputs)
         return Created(inputs["bucket"], {"region": cloud.region})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Put the setting again."""
         self.put(cloud, current.id, inputs)
         return {"region": cloud.region}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Take the setting away."""
         with ignoring_gone():
             getattr(cloud.client("s3"), self.remove)(Bucket=current.id)
 
     @abstractmethod
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Send the request that makes the setting."""
 
 
@@ -85,13 +85,13 @@ class Versioning(BucketSetting):
     type = "aws:s3/bucketVersioning:BucketVersioning"
     shape = setting_inputs("versioningConfiguration", versioningConfiguration=VERSIONING, mfa=TEXT)
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Switch versioning on or off; `Disabled` may only stand at a bucket that never had it."""
         wanted = to_aws(VERSIONING, inputs["versioningConfiguration"])
         if wanted["Status"] != "Disabled":
             cloud.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=wanted)
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Suspend versioning."""
         with ignoring_gone():
             cloud.client("s3").put_bucket_versioning(Bucket=current.id, VersioningConfiguration={"Status": "Suspended"})
@@ -104,7 +104,7 @@ class Encryption(BucketSetting):
     shape = setting_inputs("rules", rules=list_of(ENCRYPTION_RULE))
     remove = "delete_bucket_encryption"
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Put the rules."""
         rules = to_aws(list_of(ENCRYPTION_RULE), inputs["rules"])
         cloud.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
@@ -117,7 +117,7 @@ class PublicAccessBlock(BucketSetting):
     shape = resource_inputs("bucket", bucket=TEXT, skipDestroy=SWITCH, **dict.fromkeys(BLOCKS, SWITCH))
     remove = "delete_public_access_block"
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Put all four, those not given as false."""
         wanted = {key[0].upper() + key[1:]: bool(inputs.get(key)) for key in BLOCKS}
         cloud.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=wanted)
@@ -130,7 +130,7 @@ class Lifecycle(BucketSetting):
     shape = setting_inputs("rules", rules=list_of(RULE), transitionDefaultMinimumObjectSize=TEXT)
     remove = "delete_bucket_lifecycle"
 
-    def check(self, cloud: Cloud, inputs: Inputs) -> None:
+    def check(self, cloud: Region, inputs: Inputs) -> None:
         """AWS refuses a rule that does nothing, and two rules of one id; moto takes both."""
         identifiers = [rule.get("id") for rule in known_objects(inputs.get("rules"))]
         for rule in known_objects(inputs.get("rules")):
@@ -139,7 +139,7 @@ class Lifecycle(BucketSetting):
             if rule.get("id") is not UNKNOWN and identifiers.count(rule.get("id")) > 1:
                 raise InvalidInput(f"the lifecycle rule {rule.get('id')} is there twice")
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Put the rules; one without a filter covers the whole bucket."""
         rules = [_lifecycle_rule(rule) for rule in inputs["rules"]]
         cloud.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
@@ -159,7 +159,7 @@ class Policy(BucketSetting):
     shape = resource_inputs("bucket policy", bucket=TEXT, policy=JSON)
     remove = "delete_bucket_policy"
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Put the document."""
         cloud.client("s3").put_bucket_policy(Bucket=bucket, Policy=json_text(inputs["policy"]))
 
@@ -171,7 +171,7 @@ class OwnershipControls(BucketSetting):
     shape = resource_inputs("bucket rule", bucket=TEXT, rule=OWNERSHIP_RULE)
     remove = "delete_bucket_ownership_controls"
 
-    def put(self, cloud: Cloud, bucket: str, inputs: Inputs) -> None:
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
         """Put the one rule."""
         rule = to_aws(OWNERSHIP_RULE, inputs["rule"])
         cloud.client("s3").put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [rule]})

@@ -7,7 +7,7 @@ import json
 from botocore.exceptions import ClientError
 
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Cloud
+from lab.engine.region import Region
 from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, json_text
 from lab.engine.state import Resource
 from lab.engine.values import Inputs
@@ -21,14 +21,14 @@ class Topic(Handler):
     replace_on = frozenset({"name", "namePrefix"})
     name_key = "name"
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the topic; its id is its ARN."""
         topic = physical_name(name, inputs)
         arn = cloud.client("sns").create_topic(Name=topic, Tags=cloud.tag_list(inputs))["TopicArn"]
         self._set(cloud, arn, inputs)
         return Created(arn, {**(self.read(cloud, arn) or {}), "tagsAll": cloud.tags(inputs)})
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change the attributes and tags."""
         sns, tags = cloud.client("sns"), cloud.tags(inputs)
         self._set(cloud, current.id, inputs)
@@ -39,7 +39,7 @@ class Topic(Handler):
             sns.tag_resource(ResourceArn=current.id, Tags=cloud.tag_list(inputs))
         return {"tagsAll": tags}
 
-    def read(self, cloud: Cloud, identifier: str) -> Inputs | None:
+    def read(self, cloud: Region, identifier: str) -> Inputs | None:
         """Return an existing topic's names."""
         try:
             found = cloud.client("sns").get_topic_attributes(TopicArn=identifier)["Attributes"]
@@ -54,12 +54,12 @@ class Topic(Handler):
             "region": cloud.region,
         }
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Delete the topic."""
         with ignoring_gone():
             cloud.client("sns").delete_topic(TopicArn=current.id)
 
-    def _set(self, cloud: Cloud, arn: str, inputs: Inputs) -> None:
+    def _set(self, cloud: Region, arn: str, inputs: Inputs) -> None:
         for key, attribute in (("displayName", "DisplayName"), ("kmsMasterKeyId", "KmsMasterKeyId")):
             if key in inputs:
                 cloud.client("sns").set_topic_attributes(
@@ -75,15 +75,15 @@ class TopicPolicy(Handler):
     replace_on = frozenset({"arn"})
     unique = True
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Set the policy."""
         return Created(inputs["arn"], self._set(cloud, inputs["arn"], json_text(inputs["policy"])))
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Set the policy again."""
         return self._set(cloud, current.id, json_text(inputs["policy"]))
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Set the policy that a new topic has: its owner alone."""
         owner_only = {
             "Version": "2008-10-17",
@@ -102,7 +102,7 @@ class TopicPolicy(Handler):
         with ignoring_gone():
             self._set(cloud, current.id, json.dumps(owner_only))
 
-    def _set(self, cloud: Cloud, arn: str, policy: str) -> Inputs:
+    def _set(self, cloud: Region, arn: str, policy: str) -> Inputs:
         cloud.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
         return {"owner": cloud.account_id, "region": cloud.region}
 
@@ -119,7 +119,7 @@ class TopicSubscription(Handler):
     replace_on = frozenset({"endpoint", "protocol", "topic"})
     unique = True
 
-    def create(self, cloud: Cloud, name: str, inputs: Inputs) -> Created:
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Subscribe the endpoint."""
         arn = cloud.client("sns").subscribe(
             TopicArn=inputs["topic"],
@@ -141,17 +141,17 @@ class TopicSubscription(Handler):
             },
         )
 
-    def update(self, cloud: Cloud, current: Resource, inputs: Inputs) -> Inputs:
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
         """Change filter and delivery."""
         self._set(cloud, current.id, inputs)
         return {}
 
-    def delete(self, cloud: Cloud, current: Resource) -> None:
+    def delete(self, cloud: Region, current: Resource) -> None:
         """Unsubscribe."""
         with ignoring_gone():
             cloud.client("sns").unsubscribe(SubscriptionArn=current.id)
 
-    def _set(self, cloud: Cloud, arn: str, inputs: Inputs) -> None:
+    def _set(self, cloud: Region, arn: str, inputs: Inputs) -> None:
         attributes = {
             "FilterPolicy": json_text(inputs["filterPolicy"]) if "filterPolicy" in inputs else None,
             "FilterPolicyScope": inputs.get("filterPolicyScope"),

@@ -57,7 +57,7 @@ class CopySource:
         return cls(bucket, manifest.snapshot, manifest.created, manifest.epoch, manifest.instance_id)
 
 
-class LocalMemory:
+class AgentDir:
     """The agent's own folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -143,11 +143,11 @@ class LocalMemory:
         crash in between must never leave a base that the next backup takes for what these folders hold.
         """
         if not latest_holds_base:
-            self.latest_is_being_written()
+            self.mark_latest_partial()
         self.remember_base(base)
         self.remember_latest(latest)
         if latest_holds_base:
-            self.latest_is_whole()
+            self.mark_latest_intact()
         if snapshot_holds_base:
             self._write("copy-source.json", [json.dumps(asdict(CopySource.of(latest.bucket, base))).encode()])
 
@@ -172,11 +172,11 @@ class LocalMemory:
         for name in ("base-manifest.json", "latest.json"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def latest_is_being_written(self, snapshot: str = "") -> None:
+    def mark_latest_partial(self, snapshot: str = "") -> None:
         """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
         self._write("latest-torn", [snapshot.encode()])
 
-    def latest_is_whole(self) -> None:
+    def mark_latest_intact(self) -> None:
         """Take the note back."""
         (self.folder / "latest-torn").unlink(missing_ok=True)
 
@@ -190,16 +190,16 @@ class LocalMemory:
             return ""
 
     @property
-    def latest_may_be_torn(self) -> bool:
+    def latest_may_be_partial(self) -> bool:
         """Whether `latest/` is not known to hold the base."""
         return self.latest_under_way() is not None
 
-    def remember_left_behind(self, keys: Sequence[str]) -> None:
+    def remember_unrestorable(self, keys: Sequence[str]) -> None:
         """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""
         self._write("left-behind.json", [json.dumps({"keys": list(keys)}).encode()])
 
-    def left_behind(self) -> frozenset[str]:
-        """The keys that `remember_left_behind` noted."""
+    def unrestorable(self) -> frozenset[str]:
+        """The keys that `remember_unrestorable` noted."""
         keys = self._read_json("left-behind.json").get("keys", [])
         return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 

@@ -12,7 +12,7 @@ from openclaw_agent.sqlite.files import JOURNAL_SUFFIX, WAL_SUFFIX
 from openclaw_agent.store.transfers import Upload
 
 
-def described(damaged: Sequence[Damage], last: Manifest | None) -> tuple[DamagedDatabase, ...]:
+def describe_damage(damaged: Sequence[Damage], last: Manifest | None) -> tuple[DamagedDatabase, ...]:
     """The manifest's rows; each names the last snapshot if that has a good copy, which the new one then holds too."""
     known = last.by_path() if last and damaged else {}
     rows = []

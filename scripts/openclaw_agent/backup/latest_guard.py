@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 
-from openclaw_agent.agent_dir.records import BootRecord, LatestRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord
 from openclaw_agent.errors import AgentError, NotOwner, PreconditionFailed, Refused
-from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, read_ownership
-from openclaw_agent.lease.record import OwnerRecord
+from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, read_lease
+from openclaw_agent.lease.record import Lease
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.snapshot.names import LATEST_PREFIX
-from openclaw_agent.store.bucket import ObjectStore
-from openclaw_agent.store.manifests import read_header
+from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.manifests import load_header_or_none
 
 # Another instance waits ten times as long before it takes the bucket from one that is alive.
 LOOK_GOOD_FOR_SECONDS = WAIT_LIMIT_SECONDS / 10
@@ -20,7 +20,7 @@ LOOK_GOOD_FOR_SECONDS = WAIT_LIMIT_SECONDS / 10
 class LatestGuard:
     """The verdict on `latest/` for one backup; it remembers what `latest/` was when it was looked at."""
 
-    def __init__(self, store: ObjectStore, memory: LocalMemory, boot: BootRecord) -> None:
+    def __init__(self, store: Bucket, memory: AgentDir, boot: BootRecord) -> None:
         self._store = store
         self._memory = memory
         self._boot = boot
@@ -30,7 +30,7 @@ class LatestGuard:
         # An owner that was displaced may have gone on writing objects whose manifest it could not commit.
         self.latest_is_uncertain = False
 
-    def require_ownership(self) -> OwnerRecord:
+    def require_ownership(self) -> Lease:
         """The owner record, which is this instance's.
 
         Raises:
@@ -39,7 +39,7 @@ class LatestGuard:
         """
         boot = self._boot
         self._looked_at = _seconds()
-        owner = read_ownership(self._store)
+        owner = read_lease(self._store)
         if owner is None:
             raise Refused(
                 f"Refused to write latest/: owner.json of {self._store.bucket} is gone, so that nobody owns it. Run "
@@ -64,7 +64,7 @@ class LatestGuard:
             owner = self.require_ownership()
         except (NotOwner, Refused) as refused:
             return refused
-        self.latest_is_uncertain = bool(owner.displaced) and (base is None or base.epoch < owner.epoch)
+        self.latest_is_uncertain = bool(owner.preempted) and (base is None or base.epoch < owner.epoch)
         self._seen_etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
         known = self._memory.latest()
         known_etag = known.etag if known and known.bucket == self._store.bucket else ""
@@ -75,13 +75,13 @@ class LatestGuard:
             "by openclaw-s3-restore.py --force, or replace it by openclaw-s3-backup.py --overwrite-latest."
         )
 
-    def _may_be_replaced(self, owner: OwnerRecord, base: Manifest | None) -> bool:
+    def _may_be_replaced(self, owner: Lease, base: Manifest | None) -> bool:
         """Whether a `latest/` that is not as this machine last saw it holds nothing that was put there on purpose."""
         if not self._seen_etag:
             # Its manifest was deleted: what is left is somebody's upload under way, unless nothing is left.
             self.latest_is_uncertain = True
             return not any(self._store.list(LATEST_PREFIX, most=1))
-        stored = read_header(self._store, LATEST_MANIFEST_KEY)
+        stored = load_header_or_none(self._store, LATEST_MANIFEST_KEY)
         if stored is None:
             return False
         header = stored.manifest
@@ -92,7 +92,7 @@ class LatestGuard:
         # The displaced owner's last backup, committed after it had lost the bucket. What an operator brings back is
         # older than the base.
         late = (
-            header.instance_id == owner.displaced
+            header.instance_id == owner.preempted
             and base is not None
             and header.epoch <= base.epoch < owner.epoch
             and header.snapshot >= base.snapshot
@@ -111,7 +111,7 @@ class LatestGuard:
         try:
             return put(self._seen_etag)
         except PreconditionFailed as lost:
-            stored = read_header(self._store, LATEST_MANIFEST_KEY)
+            stored = load_header_or_none(self._store, LATEST_MANIFEST_KEY)
             if stored and _identity(stored.manifest) == _identity(manifest):
                 # Written by this run's first try, whose answer was lost.
                 return stored.etag

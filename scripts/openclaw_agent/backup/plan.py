@@ -13,14 +13,14 @@ from openclaw_agent.store.transfers import Copy, Upload
 class SnapshotPlan:
     """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
 
-    `rescued` are last good copies that can be had from `latest/` alone.
+    `recovered` are last good copies that can be had from `latest/` alone.
     """
 
     snapshot: str
     base: str
     copied: tuple[Entry, ...]
     uploaded: tuple[Entry, ...]
-    rescued: tuple[Entry, ...]
+    recovered: tuple[Entry, ...]
     clones: Mapping[str, Path]
 
     def copies(self) -> Iterator[Copy]:
@@ -28,7 +28,7 @@ class SnapshotPlan:
         for entry in self.copied:
             # The path alone makes the key, so that it is the same in both snapshots.
             yield Copy(snapshot_key(self.base, entry), snapshot_key(self.snapshot, entry), entry.size)
-        for entry in self.rescued:
+        for entry in self.recovered:
             yield Copy(latest_key(entry), snapshot_key(self.snapshot, entry), entry.size)
 
     def uploads(self) -> Iterator[Upload]:
@@ -61,16 +61,16 @@ def plan_snapshot(
     known = base.by_path() if base else {}
     copied: list[Entry] = []
     uploaded: list[Entry] = []
-    rescued: list[Entry] = []
+    recovered: list[Entry] = []
     for entry in manifest.files():
         before = known.get(entry.path)
         same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
         if same and not (send_all and entry.path in clones):
             copied.append(entry)
         else:
-            (uploaded if entry.path in clones else rescued).append(entry)
+            (uploaded if entry.path in clones else recovered).append(entry)
     return SnapshotPlan(
-        manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), tuple(rescued), clones
+        manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), tuple(recovered), clones
     )
 
 
@@ -87,7 +87,7 @@ def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
     return LatestPlan(manifest.snapshot, tuple(changed), gone)
 
 
-def plan_latest_anew(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
+def plan_latest_in_full(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
     """Bring a `latest/` of which nothing is certain but the keys that are there to `manifest`."""
     gone = {key for key in present_keys if key != manifest_key}
     for entry in manifest.files():

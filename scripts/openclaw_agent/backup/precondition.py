@@ -1,22 +1,22 @@
 """No backup before a restore: the boot in whose name a backup is made, or an unused bucket that is taken first."""
 
-from openclaw_agent.agent_dir.records import BootRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord
 from openclaw_agent.errors import Refused
 from openclaw_agent.host.identity import boot_id, instance_id
-from openclaw_agent.lease.claim import claim_ownership, read_ownership
-from openclaw_agent.lease.record import OWNER_KEY, Liveness
+from openclaw_agent.lease.claim import acquire, read_lease
+from openclaw_agent.lease.record import LEASE_KEY, Liveness
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
-def require_restored_boot(settings: Settings, store: ObjectStore, log: RunLog) -> BootRecord:
+def require_restored_boot(settings: Settings, store: Bucket, log: RunLog) -> BootRecord:
     """The record of this boot's finished restore; on a machine that never backed up, of taking an unused bucket.
 
     Raises:
         Refused: when this boot has restored nothing from the bucket, or there is nothing to back up yet.
     """
-    memory = LocalMemory(settings.agent_dir)
+    memory = AgentDir(settings.agent_dir)
     me = instance_id(settings)
     boot = memory.boot()
     mine = boot is not None and boot.bucket == settings.bucket and boot.instance_id == me
@@ -30,22 +30,22 @@ def require_restored_boot(settings: Settings, store: ObjectStore, log: RunLog) -
     )
 
 
-def _is_unused(store: ObjectStore, me: str) -> bool:
+def _is_unused(store: Bucket, me: str) -> bool:
     keys = [row.key for row in store.list("", most=2)]
-    if keys == [OWNER_KEY]:
+    if keys == [LEASE_KEY]:
         # This machine's own first backup may have been cut off right after its claim.
-        owner = read_ownership(store)
+        owner = read_lease(store)
         return owner is not None and owner.record.instance_id == me
     return not keys
 
 
-def _taken(settings: Settings, store: ObjectStore, memory: LocalMemory, me: str, log: RunLog) -> BootRecord:
+def _taken(settings: Settings, store: Bucket, memory: AgentDir, me: str, log: RunLog) -> BootRecord:
     if not settings.state_dir.is_dir() or not any(settings.state_dir.iterdir()):
         raise Refused(
             f"The state folder {settings.state_dir} is empty or missing, and so is the bucket: there is nothing to "
             "back up yet."
         )
-    owner = claim_ownership(store, me, lambda _id: Liveness.UNKNOWN, log.say)
+    owner = acquire(store, me, lambda _id: Liveness.UNKNOWN, log.say)
     record = BootRecord(boot_id(), me, settings.bucket, owner.epoch, restored=True)
     memory.write_boot(record)
     return record

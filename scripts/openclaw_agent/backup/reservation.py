@@ -6,12 +6,12 @@ from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import AgentError, PreconditionFailed
 from openclaw_agent.snapshot.keys import RESERVED_FILE
 from openclaw_agent.snapshot.names import choose_snapshot_name, snapshot_prefix
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 MINUTE_NAME_LENGTH = len("2026-02-27-14-00")
 
 
-def reserve_name(store: ObjectStore, now: datetime, boot: BootRecord, last_name: str = "") -> str:
+def reserve_name(store: Bucket, now: datetime, boot: BootRecord, last_name: str = "") -> str:
     """Take the first free name for a snapshot of this instant; `last_name` is known to be taken, as is its minute's.
 
     Raises:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.agent_dir.records import BootRecord, LatestRecord, LocalMemory, replace_file
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord, replace_file
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
-from openclaw_agent.backup.damage import damage_error, described, uploads_as_found
+from openclaw_agent.backup.damage import damage_error, describe_damage, uploads_as_found
 from openclaw_agent.backup.latest_guard import LatestGuard
-from openclaw_agent.backup.plan import plan_latest, plan_latest_anew, plan_snapshot
+from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
 from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import shrink_refusal
@@ -30,7 +30,7 @@ from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.snapshot.names import LATEST_PREFIX, MANIFEST_FILE, snapshot_manifest_key, snapshot_prefix
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.staging import remove_previous_states
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 Clock = Callable[[], datetime]
 
@@ -63,14 +63,14 @@ class Backup:
     """One run. The lock must be held."""
 
     def __init__(
-        self, settings: Settings, store: ObjectStore, freezer: Freezer, log: RunLog, clock: Clock = utc_now
+        self, settings: Settings, store: Bucket, freezer: Freezer, log: RunLog, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
         self._store = store
         self._freezer = freezer
         self._log = log
         self._clock = clock
-        self._memory = LocalMemory(settings.agent_dir)
+        self._memory = AgentDir(settings.agent_dir)
         self._files_before: int | None = None
 
     def run(self, options: BackupOptions) -> str:
@@ -106,7 +106,7 @@ class Backup:
 
     def _last_backup(self) -> LastBackup:
         base = self._memory.base()
-        self._files_before = base.counted().file_count if base else None
+        self._files_before = base.with_totals().file_count if base else None
         if base is None:
             return NOTHING_KNOWN
         latest = self._memory.latest()
@@ -114,7 +114,7 @@ class Backup:
         known = LastBackup(
             base,
             snapshot_holds_it=self._memory.may_copy_from(base, self._settings.bucket),
-            latest_holds_it=here and not self._memory.latest_may_be_torn,
+            latest_holds_it=here and not self._memory.latest_may_be_partial,
         )
         return known if known.snapshot_holds_it or known.latest_holds_it else NOTHING_KNOWN
 
@@ -154,11 +154,11 @@ class Backup:
             capture=capture.method.value,
             freeze_ms=round(capture.freeze_ms, 1),
         )
-        if capture.live_because:
-            self._log.add(live_because=capture.live_because)
-        if capture.unjudged:
-            self._log.add(unjudged=[row.path for row in capture.unjudged])
-        for row in capture.unjudged:
+        if capture.live_reason:
+            self._log.add(live_reason=capture.live_reason)
+        if capture.unverified:
+            self._log.add(unverified=[row.path for row in capture.unverified])
+        for row in capture.unverified:
             self._log.say(f"Warning: nobody here can tell whether the database {row.path!r} is whole: {row.reason}.")
 
     def _shrink_refusal(self, capture: Capture, name: str, options: BackupOptions) -> Refused | None:
@@ -167,7 +167,7 @@ class Backup:
         before = self._files_before
         if before is None:
             # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
-            no_files = {LATEST_MANIFEST_KEY, *self._memory.left_behind()}
+            no_files = {LATEST_MANIFEST_KEY, *self._memory.unrestorable()}
             keys = (row.key for row in self._store.list(LATEST_PREFIX))
             before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
         shrink = shrink_refusal(capture.file_count, before)
@@ -228,15 +228,16 @@ class Backup:
             entries=tuple(capture.entries),
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
-            damaged=described(capture.damaged, last.manifest),
-            left_behind=tuple(sorted(self._memory.left_behind())),
+            damaged=describe_damage(capture.damaged, last.manifest),
+            unrestorable=tuple(sorted(self._memory.unrestorable())),
             agent_version=AGENT_VERSION,
         )
 
     def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, send_all: bool) -> None:
         plan = plan_snapshot(manifest, last.copy_source, capture.clones, send_all=send_all)
         self._log.add(
-            uploaded_files=len(plan.uploaded) + len(capture.damaged), copied_files=len(plan.copied) + len(plan.rescued)
+            uploaded_files=len(plan.uploaded) + len(capture.damaged),
+            copied_files=len(plan.copied) + len(plan.recovered),
         )
         self._store.copy(plan.copies())
         self._store.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
@@ -244,12 +245,12 @@ class Backup:
     def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, text: Path) -> None:
         guard.require_ownership_again()
         if base is None:
-            left_behind = self._memory.left_behind()
-            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in left_behind)
-            plan = plan_latest_anew(manifest, present, LATEST_MANIFEST_KEY)
+            unrestorable = self._memory.unrestorable()
+            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in unrestorable)
+            plan = plan_latest_in_full(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
-        self._memory.latest_is_being_written(manifest.snapshot)
+        self._memory.mark_latest_partial(manifest.snapshot)
         self._store.copy(plan.copies())
         refused = self._store.delete(plan.deletions)
         if refused:

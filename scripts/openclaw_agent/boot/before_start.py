@@ -4,24 +4,24 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import BootRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord
 from openclaw_agent.catalog.unmanaged import GATEWAY_UID
 from openclaw_agent.errors import LocalStorageError, NotOwner, PreconditionFailed, Refused, StoreError
 from openclaw_agent.host.identity import boot_id
-from openclaw_agent.lease.claim import read_ownership
-from openclaw_agent.lease.record import OWNER_KEY
-from openclaw_agent.restore.nested_sync import mend_nested_restore
+from openclaw_agent.lease.claim import read_lease
+from openclaw_agent.lease.record import LEASE_KEY
+from openclaw_agent.restore.nested_sync import repair_nested_sync
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 # docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
 AUTH_KEY_FOLDER = ".config/openclaw"
 
 
-def prepare_start(settings: Settings, store: ObjectStore, log: RunLog) -> None:
+def prepare_start(settings: Settings, store: Bucket, log: RunLog) -> None:
     """Let the gateway start only on a state that is in order. The lock must be held.
 
     Raises:
@@ -29,16 +29,16 @@ def prepare_start(settings: Settings, store: ObjectStore, log: RunLog) -> None:
         NotOwner: when another instance owns the bucket by now.
         AgentError: when a snapshot that was synced into the state folder does not agree with its manifest.
     """
-    memory = LocalMemory(settings.agent_dir)
+    memory = AgentDir(settings.agent_dir)
     boot = _require_restored(memory)
     _require_ownership(store, boot, log)
-    mend_nested_restore(settings, memory, log)
+    repair_nested_sync(settings, memory, log)
     _require_state(settings, memory)
     if settings.on_instance:
         _provide_auth_key_folder(settings.state_dir)
 
 
-def _require_restored(memory: LocalMemory) -> BootRecord:
+def _require_restored(memory: AgentDir) -> BootRecord:
     boot = memory.boot()
     if boot is None or not boot.restored or boot.boot_id != boot_id():
         raise Refused(
@@ -48,19 +48,19 @@ def _require_restored(memory: LocalMemory) -> BootRecord:
     return boot
 
 
-def _require_ownership(store: ObjectStore, boot: BootRecord, log: RunLog) -> None:
+def _require_ownership(store: Bucket, boot: BootRecord, log: RunLog) -> None:
     """Refuse a bucket that is not ours any more; take it back where a final backup has let go of it.
 
     The state is here and in order: an outage of S3 must not keep a restarted gateway down.
     """
     try:
-        owner = read_ownership(store)
+        owner = read_lease(store)
     except StoreError as problem:
         log.say(f"Ownership could not be checked: {problem}")
         return
     if owner is None:
         raise NotOwner(
-            f"The gateway must not start: {OWNER_KEY} is gone from the bucket {store.bucket}, so nobody owns it. "
+            f"The gateway must not start: {LEASE_KEY} is gone from the bucket {store.bucket}, so nobody owns it. "
             "If no other instance is running, openclaw-s3-restore.py --boot takes it again."
         )
     taken = NotOwner(
@@ -72,7 +72,7 @@ def _require_ownership(store: ObjectStore, boot: BootRecord, log: RunLog) -> Non
     if not owner.record.released:
         return
     try:
-        store.put(OWNER_KEY, replace(owner.record, released=False).encode(), if_match=owner.etag)
+        store.put(LEASE_KEY, replace(owner.record, released=False).encode(), if_match=owner.etag)
     except PreconditionFailed as lost:
         raise taken from lost
     except StoreError as problem:
@@ -81,9 +81,9 @@ def _require_ownership(store: ObjectStore, boot: BootRecord, log: RunLog) -> Non
     log.say("Took the released bucket back.")
 
 
-def _require_state(settings: Settings, memory: LocalMemory) -> None:
+def _require_state(settings: Settings, memory: AgentDir) -> None:
     base = memory.base()
-    held = base.counted().file_count if base else 0
+    held = base.with_totals().file_count if base else 0
     if held and not holds_files(settings.state_dir, Exclusions(settings.excludes)):
         raise Refused(
             f"The gateway must not start: the state folder {settings.state_dir} is empty or missing: no file is in it, "

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import BootRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.boot.local_changes import local_changes
-from openclaw_agent.boot.quarantine import KeptAside
-from openclaw_agent.catalog.restore_points import require_nothing_put_by_hand
+from openclaw_agent.boot.quarantine import QuarantineRecord
+from openclaw_agent.catalog.restore_points import require_no_external_uploads
 from openclaw_agent.catalog.unmanaged import CONFIG_FILE, GATEWAY_UID
 from openclaw_agent.errors import AgentError, LocalStorageError, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.host.identity import boot_id, instance_id
-from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, claim_ownership, read_ownership
+from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.restore.rebuild import require_room
 from openclaw_agent.restore.restorer import Restorer
@@ -26,8 +26,8 @@ from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.store.bucket import ObjectStore
-from openclaw_agent.store.manifests import read_header
+from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.manifests import load_header_or_none
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 NO_BOOT = ""
@@ -44,7 +44,7 @@ class BootOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver:
+class LeasePolicy:
     """How ownership is taken: how to look up an owner, and how long to wait for it, in seconds."""
 
     liveness_of: Callable[[str], Liveness]
@@ -56,14 +56,14 @@ class Boot:
     """One boot. The lock must be held."""
 
     def __init__(
-        self, settings: Settings, store: ObjectStore, restorer: Restorer, log: RunLog, take_over: TakeOver
+        self, settings: Settings, store: Bucket, restorer: Restorer, log: RunLog, take_over: LeasePolicy
     ) -> None:
         self._settings = settings
         self._store = store
         self._restorer = restorer
         self._log = log
         self._take_over = take_over
-        self._memory = LocalMemory(settings.agent_dir)
+        self._memory = AgentDir(settings.agent_dir)
         self._me = instance_id(settings)
 
     def run(self) -> BootOutcome:
@@ -141,7 +141,7 @@ class Boot:
                 return before.epoch
             # Also where owner.json is gone: what we write must outrank what we wrote.
             least_epoch = max(least_epoch, before.epoch + 1)
-        owner = claim_ownership(
+        owner = acquire(
             self._store,
             self._me,
             self._take_over.liveness_of,
@@ -168,7 +168,7 @@ class Boot:
         return boot if known else None
 
     def _still_owner(self, boot: BootRecord) -> bool:
-        owner = read_ownership(self._store)
+        owner = read_lease(self._store)
         return owner is not None and owner.record.is_current(boot.epoch, boot.instance_id) and not owner.record.released
 
     def _has_state(self) -> bool:
@@ -185,7 +185,7 @@ class Boot:
         if not under_way:
             return True
         # Ours, where this machine was cut off before it could note down that it had written it.
-        stored = read_header(self._store, LATEST_MANIFEST_KEY)
+        stored = load_header_or_none(self._store, LATEST_MANIFEST_KEY)
         header = stored.manifest if stored else None
         return header is None or (header.instance_id, header.snapshot) != (self._me, under_way)
 
@@ -193,10 +193,10 @@ class Boot:
         """Refuse to overlook what somebody put into the bucket, and to fall back behind it."""
         points = self._restorer.points
         if changed and (points.latest or points.latest_problem):
-            points.insisted_because = "somebody changed it since this instance last wrote it"
+            points.pinned_reason = "somebody changed it since this instance last wrote it"
         try:
-            points.require_what_is_insisted_on()
-            require_nothing_put_by_hand(self._store, points)
+            points.require_pinned()
+            require_no_external_uploads(self._store, points)
         except AgentError:
             if own_disk:
                 self._keep_local_state_aside(bucket_changed=True)
@@ -210,7 +210,7 @@ class Boot:
 
     def _keep_local_state_aside(self, *, bucket_changed: bool) -> None:
         """Keep what a restore is about to replace as a quarantined snapshot, once."""
-        aside = KeptAside(self._settings, self._memory)
+        aside = QuarantineRecord(self._settings, self._memory)
         if aside.is_there(self._store):
             return
         # In full: of a bucket that others changed nothing is sure enough to be copied.

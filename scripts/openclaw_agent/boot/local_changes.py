@@ -2,12 +2,12 @@
 
 import os
 
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import Found, walk
+from openclaw_agent.state_dir.walk import WalkEntry, walk
 
 
 def local_changes(settings: Settings) -> list[str]:
@@ -30,14 +30,14 @@ def local_changes(settings: Settings) -> list[str]:
 
 
 def _known_in_s3(settings: Settings) -> dict[str, Entry]:
-    memory = LocalMemory(settings.agent_dir)
+    memory = AgentDir(settings.agent_dir)
     base, latest = memory.base(), memory.latest()
     if base is None or (latest is not None and latest.bucket != settings.bucket):
         return {}
     return base.by_path()
 
 
-def _is_known(row: Found, entry: Entry | None, log: Fingerprint | None) -> bool:
+def _is_known(row: WalkEntry, entry: Entry | None, log: Fingerprint | None) -> bool:
     if entry is None or entry.kind is not row.kind or entry.target != row.target:
         return False
     # Only root restores owners; an ordinary user's state has its own from then on.

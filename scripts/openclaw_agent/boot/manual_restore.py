@@ -8,16 +8,16 @@ from openclaw_agent.boot.local_changes import local_changes
 from openclaw_agent.errors import Refused
 from openclaw_agent.host.identity import instance_id
 from openclaw_agent.host.spot_watch import GATEWAY_UNIT
-from openclaw_agent.lease.claim import read_ownership
+from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.restore.restorer import Restorer
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
-def restore_by_hand(
+def restore_manually(
     settings: Settings,
-    store: ObjectStore,
+    store: Bucket,
     restorer: Restorer,
     boot: Boot,
     liveness_of: Callable[[str], Liveness],
@@ -61,8 +61,8 @@ def require_stopped_gateway(settings: Settings) -> None:
         raise Refused(f"The gateway is running on this state; stop it first: systemctl stop {GATEWAY_UNIT}")
 
 
-def _require_no_other_owner(store: ObjectStore, me: str, liveness_of: Callable[[str], Liveness]) -> None:
-    owner = read_ownership(store)
+def _require_no_other_owner(store: Bucket, me: str, liveness_of: Callable[[str], Liveness]) -> None:
+    owner = read_lease(store)
     if owner is None or owner.record.released or owner.record.instance_id == me:
         return
     holder = owner.record.instance_id

@@ -3,23 +3,23 @@
 import hashlib
 import json
 
-from openclaw_agent.agent_dir.records import LocalMemory, replace_file
+from openclaw_agent.agent_dir.records import AgentDir, replace_file
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.names import parse_snapshot_name, snapshot_manifest_key
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import walk
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
-class KeptAside:
+class QuarantineRecord:
     """The note about the state folder as it is now; the gateway must not run."""
 
-    def __init__(self, settings: Settings, memory: LocalMemory) -> None:
+    def __init__(self, settings: Settings, memory: AgentDir) -> None:
         self._bucket = settings.bucket
         self._note = memory.folder / "kept-aside.json"
         self._digest = _digest(settings)
 
-    def is_there(self, store: ObjectStore) -> bool:
+    def is_there(self, store: Bucket) -> bool:
         """Whether this very state lies in a complete snapshot already."""
         try:
             note = json.loads(self._note.read_bytes())

@@ -8,17 +8,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from openclaw_agent.capture.changes import Pending, entry_of, split_tree
-from openclaw_agent.capture.clones import Clones
+from openclaw_agent.capture.clones import CloneDir
 from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, settle_database
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
-from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.host.freezer import Freeze, Freezer, FreezeUnavailable, GatewayUnknown, NothingToFreeze, frozen
-from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Fingerprint, LeftOut, Manifest, path_order
+from openclaw_agent.snapshot.manifest import (
+    CaptureMethod,
+    Entry,
+    EntryKind,
+    Fingerprint,
+    Manifest,
+    Omission,
+    path_order,
+)
 from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clone
 from openclaw_agent.sqlite.online_backup import capture_live
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import Found, Tree, fingerprint_of, open_state_folder, walk
+from openclaw_agent.state_dir.walk import Tree, WalkEntry, fingerprint_of, open_state_folder, walk
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
@@ -45,19 +53,19 @@ class Damage:
 class Capture:
     """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
 
-    `unjudged` are databases of which nobody here can tell whether they are whole, and why; `thaw_problem` says why the
-    gateway may still stand still, "" when it runs.
+    `unverified` are databases that could not be verified here, and why; `thaw_problem` says why the gateway may still
+    be frozen, "" when it runs.
     """
 
     method: CaptureMethod
     freeze_ms: float = 0.0
-    live_because: str = ""
+    live_reason: str = ""
     entries: list[Entry] = field(default_factory=list)
     clones: Mapping[str, Path] = field(default_factory=dict)
-    excluded: list[LeftOut] = field(default_factory=list)
-    skipped: list[LeftOut] = field(default_factory=list)
+    excluded: list[Omission] = field(default_factory=list)
+    skipped: list[Omission] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
-    unjudged: list[LeftOut] = field(default_factory=list)
+    unverified: list[Omission] = field(default_factory=list)
     thaw_problem: str = ""
     bytes_read: int = 0
 
@@ -69,7 +77,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class _ClonedFile:
-    found: Found
+    found: WalkEntry
     number: int
     live: bool
 
@@ -78,11 +86,11 @@ class _Capturing:
     """One capture under way."""
 
     def __init__(
-        self, top: Folder, base: Manifest | None, exclusions: Exclusions, clone_dir: Path, *, reread_all: bool
+        self, top: ConfinedDir, base: Manifest | None, exclusions: Exclusions, clone_dir: Path, *, reread_all: bool
     ) -> None:
         self._top = top
         self._exclusions = exclusions
-        self._clones = Clones(clone_dir)
+        self._clones = CloneDir(clone_dir)
         self._base = {} if base is None else base.by_path()
         self._known = {} if reread_all else self._base
         self._cloned: list[_ClonedFile | ClonedDatabase] = []
@@ -120,7 +128,7 @@ class _Capturing:
                 deferred.append(row)
                 continue
             target = self._next_target()
-            source = Within(self._top, row.found.path)
+            source = ConfinedPath(self._top, row.found.path)
             try:
                 status = (clone_database if row.database else clone_file)(source, target)
             except FileNotFoundError:
@@ -136,7 +144,7 @@ class _Capturing:
     def clone_live(self, pending: Iterable[Pending]) -> None:
         """Clone while the gateway writes: databases through SQLite, files until they hold still or three tries."""
         for row in pending:
-            source = Within(self._top, row.found.path)
+            source = ConfinedPath(self._top, row.found.path)
             try:
                 if row.database:
                     copy = capture_live(source, self._next_target())
@@ -146,7 +154,7 @@ class _Capturing:
             except FileNotFoundError:
                 continue
 
-    def _file_live(self, source: Within) -> os.stat_result:
+    def _file_live(self, source: ConfinedPath) -> os.stat_result:
         for _attempt in range(LIVE_ATTEMPTS):
             status = clone_file(source, self._next_target())
             if fingerprint_of(source.lstat()) == fingerprint_of(status):
@@ -176,7 +184,7 @@ class _Capturing:
                 self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
         capture.excluded = self._tree.excluded
-        capture.skipped = self._tree.skipped + [LeftOut(path, FOLDED_REASON) for path in sorted(self._companions)]
+        capture.skipped = self._tree.skipped + [Omission(path, FOLDED_REASON) for path in sorted(self._companions)]
 
     def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
         path = cloned.found.path
@@ -191,15 +199,15 @@ class _Capturing:
         if settled.damage:
             digest = digest_as_found(settled.as_found)
             capture.damaged.append(Damage(path, settled.damage, settled.as_found, digest))
-        if settled.unjudged:
-            capture.unjudged.append(LeftOut(path, settled.unjudged))
+        if settled.unverified:
+            capture.unverified.append(Omission(path, settled.unverified))
 
     def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
         found = stored.found
         with self._clones.place(stored.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
-            holes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES
+            sparse_bytes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES
         capture.bytes_read += size
         seen: Fingerprint | None = found.fingerprint
         youngest = max(found.fingerprint.ctime_ns, wal.ctime_ns if wal else 0)
@@ -216,7 +224,7 @@ class _Capturing:
                 fingerprint=seen,
                 wal=wal if seen and stored.database else None,
                 # File systems that keep small files elsewhere than in blocks tell of holes that are none.
-                holes=holes if holes >= SMALLEST_HOLES_BYTES else 0,
+                sparse_bytes=sparse_bytes if sparse_bytes >= SMALLEST_HOLES_BYTES else 0,
             )
         )
         self._clones.add(found.path, stored.number)
@@ -261,7 +269,7 @@ def capture_state(
 
 
 def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
-    live = Capture(CaptureMethod.LIVE, live_because="no gateway is configured to be frozen")
+    live = Capture(CaptureMethod.LIVE, live_reason="no gateway is configured to be frozen")
     if not isinstance(freezer, NothingToFreeze):
         try:
             if not freezer.is_running():
@@ -271,9 +279,9 @@ def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
                     return Capture(CaptureMethod.STOPPED)
             return _take_frozen(freezer, budget, capturing)
         except FreezeUnavailable as problem:
-            live = replace(live, live_because=str(problem), thaw_problem=problem.thaw_problem)
+            live = replace(live, live_reason=str(problem), thaw_problem=problem.thaw_problem)
         except GatewayUnknown as problem:
-            live = replace(live, live_because=str(problem))
+            live = replace(live, live_reason=str(problem))
     capturing.forget()
     capturing.clone_live(capturing.look())
     return live

@@ -3,24 +3,24 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from openclaw_agent.fs.confined import Folder, Within
-from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, LeftOut
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission
 from openclaw_agent.sqlite.files import WAL_SUFFIX, companion_base, is_companion, is_database
-from openclaw_agent.state_dir.walk import Found, Tree
+from openclaw_agent.state_dir.walk import Tree, WalkEntry
 
-NO_COMPANIONS: tuple[Found, ...] = ()
+NO_COMPANIONS: tuple[WalkEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A file to read; a database comes with its companions as they stand."""
 
-    found: Found
+    found: WalkEntry
     database: bool
-    companions: tuple[Found, ...] = NO_COMPANIONS
+    companions: tuple[WalkEntry, ...] = NO_COMPANIONS
 
 
-def split_tree(top: Folder, tree: Tree, known: Mapping[str, Entry]) -> tuple[list[Pending], list[Entry], set[str]]:
+def split_tree(top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]) -> tuple[list[Pending], list[Entry], set[str]]:
     """Split the tree into files to read, entries that are known, and companions of a database.
 
     A companion goes where its database goes, whatever the rules say of its name: `tree.excluded` is put right.
@@ -50,7 +50,7 @@ def split_tree(top: Folder, tree: Tree, known: Mapping[str, Entry]) -> tuple[lis
     return pending, entries, companions
 
 
-def entry_of(found: Found) -> Entry:
+def entry_of(found: WalkEntry) -> Entry:
     """The entry of what the walk found, without the content of a file."""
     return Entry(
         path=found.path,
@@ -63,9 +63,9 @@ def entry_of(found: Found) -> Entry:
     )
 
 
-def _by_base(tree: Tree) -> Mapping[str, list[Found]]:
+def _by_base(tree: Tree) -> Mapping[str, list[WalkEntry]]:
     """The files that have the name of a companion, kept and excluded ones, by the path of the database."""
-    by_base: dict[str, list[Found]] = {}
+    by_base: dict[str, list[WalkEntry]] = {}
     for rows in (tree.found, tree.withheld):
         for row in rows:
             base = companion_base(row.path)
@@ -75,8 +75,8 @@ def _by_base(tree: Tree) -> Mapping[str, list[Found]]:
 
 
 def _databases(
-    top: Folder, tree: Tree, known: Mapping[str, Entry], by_base: Mapping[str, list[Found]]
-) -> Mapping[str, tuple[Found, ...]]:
+    top: ConfinedDir, tree: Tree, known: Mapping[str, Entry], by_base: Mapping[str, list[WalkEntry]]
+) -> Mapping[str, tuple[WalkEntry, ...]]:
     """The companions of each database that has any; few files are read, for this goes on under the freeze."""
     databases = {}
     for row in tree.found:
@@ -86,35 +86,35 @@ def _databases(
 
 
 def _keep_with_their_databases(
-    top: Folder, tree: Tree, by_base: Mapping[str, list[Found]], companions: set[str]
+    top: ConfinedDir, tree: Tree, by_base: Mapping[str, list[WalkEntry]], companions: set[str]
 ) -> None:
-    left_out: list[LeftOut] = []
+    left_out: list[Omission] = []
     for base in tree.excluded:
         if base.path not in companions:
             left_out.append(base)
-        if base.path in by_base and is_database(Within(top, base.path)):
-            left_out += [LeftOut(row.path, base.reason) for row in _companions(top, base.path, by_base)]
+        if base.path in by_base and is_database(ConfinedPath(top, base.path)):
+            left_out += [Omission(row.path, base.reason) for row in _companions(top, base.path, by_base)]
     tree.excluded = list({row.path: row for row in left_out}.values())
 
 
-def _companions(top: Folder, base: str, by_base: Mapping[str, list[Found]]) -> Iterator[Found]:
+def _companions(top: ConfinedDir, base: str, by_base: Mapping[str, list[WalkEntry]]) -> Iterator[WalkEntry]:
     for row in by_base[base]:
-        if is_companion(Within(top, base), row.path.removeprefix(base)):
+        if is_companion(ConfinedPath(top, base), row.path.removeprefix(base)):
             yield row
 
 
-def _log(path: str, companions: tuple[Found, ...]) -> Fingerprint | None:
+def _log(path: str, companions: tuple[WalkEntry, ...]) -> Fingerprint | None:
     return next((row.fingerprint for row in companions if row.path == path + WAL_SUFFIX), None)
 
 
-def _is_database(top: Folder, row: Found, known: Mapping[str, Entry]) -> bool:
+def _is_database(top: ConfinedDir, row: WalkEntry, known: Mapping[str, Entry]) -> bool:
     before = known.get(row.path)
     if before is not None and before.fingerprint == row.fingerprint:
         return before.database
-    return is_database(Within(top, row.path))
+    return is_database(ConfinedPath(top, row.path))
 
 
-def _with_metadata_of(before: Entry, row: Found) -> Entry:
+def _with_metadata_of(before: Entry, row: WalkEntry) -> Entry:
     if (before.mode, before.uid, before.gid) == (row.mode, row.uid, row.gid):
         return before
     return replace(before, mode=row.mode, uid=row.uid, gid=row.gid)

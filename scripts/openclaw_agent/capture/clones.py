@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
-class Clones(Mapping[str, Path]):
+class CloneDir(Mapping[str, Path]):
     """The local clone of each file whose bytes were read; kept as numbers, for 100,000 Paths would take 40 MiB."""
 
     def __init__(self, folder: Path) -> None:

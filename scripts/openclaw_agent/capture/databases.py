@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openclaw_agent.capture.clones import Clones
+from openclaw_agent.capture.clones import CloneDir
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.snapshot.manifest import Entry
 from openclaw_agent.sqlite.check import Outcome
-from openclaw_agent.sqlite.files import LOG_SUFFIXES, beside, clone_database, discard_clone, settle
-from openclaw_agent.state_dir.walk import Found
+from openclaw_agent.sqlite.files import LOG_SUFFIXES, clone_database, discard_clone, fold_and_check, sidecar_path
+from openclaw_agent.state_dir.walk import WalkEntry
 
 TORN = "it was written all the while it was copied, and SQLite could not take it"
 
@@ -18,8 +18,8 @@ TORN = "it was written all the while it was copied, and SQLite could not take it
 class ClonedDatabase:
     """A database whose clone has this number; `torn` when its files may be of several moments."""
 
-    found: Found
-    companions: tuple[Found, ...]
+    found: WalkEntry
+    companions: tuple[WalkEntry, ...]
     number: int
     live: bool
     torn: bool = False
@@ -29,7 +29,7 @@ class ClonedDatabase:
 class StoredFile:
     """A clone that goes into the snapshot as the file `found`; `trusted` when it need not be read again next time."""
 
-    found: Found
+    found: WalkEntry
     number: int
     database: bool
     unchecked: bool = False
@@ -37,10 +37,10 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class DatabaseResult:
     """What a database becomes: files of the snapshot, or the `last_good` entry in their place.
 
-    `damage` says what is wrong with it, and `as_found` holds its bytes then, with the log if any; `unjudged` says why
+    `damage` says what is wrong with it, and `as_found` holds its bytes then, with the log if any; `unverified` says why
     nobody can tell whether something is.
     """
 
@@ -48,10 +48,10 @@ class Settled:
     last_good: Entry | None = None
     damage: str = ""
     as_found: Path = Path()
-    unjudged: str = ""
+    unverified: str = ""
 
 
-def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: Clones) -> Settled:
+def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: CloneDir) -> DatabaseResult:
     """Fold a database and check it; `before` is the entry that the last snapshot has under its path.
 
     Raises:
@@ -62,50 +62,54 @@ def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: Clones
     number_as_found = clones.next_number()
     as_found = clones.place(number_as_found)
     clone_database(clone, as_found)
-    verdict = settle(clone)
+    verdict = fold_and_check(clone)
     was_good = before is not None and before.is_good_database
     if verdict.outcome is Outcome.NO_DATABASE and not was_good:
         # Somebody's own format that begins like SQLite's, an encrypted database for example.
         discard_clone(clone)
-        return Settled(_stored_as_found(cloned, number_as_found, clones, database=False))
+        return DatabaseResult(_stored_as_found(cloned, number_as_found, clones, database=False))
     if verdict.outcome is Outcome.WHOLE:
         discard_clone(as_found)
         whole = StoredFile(cloned.found, cloned.number, database=True, unchecked=cloned.torn)
-        return Settled((whole,), unjudged=TORN if cloned.torn else "")
+        return DatabaseResult((whole,), unverified=TORN if cloned.torn else "")
     reason = f"{verdict.reason}; {TORN}" if cloned.torn else verdict.reason
     if verdict.outcome is Outcome.UNKNOWN:
         if verdict.folded:
             discard_clone(as_found)
-            return Settled((StoredFile(cloned.found, cloned.number, database=True, unchecked=True),), unjudged=reason)
+            return DatabaseResult(
+                (StoredFile(cloned.found, cloned.number, database=True, unchecked=True),), unverified=reason
+            )
         discard_clone(clone)
-        return Settled(_stored_as_found(cloned, number_as_found, clones, database=True), unjudged=reason)
+        return DatabaseResult(_stored_as_found(cloned, number_as_found, clones, database=True), unverified=reason)
     discard_clone(clone)
     if was_good:
-        return Settled(last_good=before, damage=reason, as_found=as_found)
+        return DatabaseResult(last_good=before, damage=reason, as_found=as_found)
     clone_database(as_found, clone)
-    return Settled(_stored_as_found(cloned, cloned.number, clones, database=True), damage=reason, as_found=as_found)
+    return DatabaseResult(
+        _stored_as_found(cloned, cloned.number, clones, database=True), damage=reason, as_found=as_found
+    )
 
 
 def digest_as_found(as_found: Path) -> bytes:
     """The SHA-256 of a database's file and of its log, one after the other."""
     digest = hashlib.sha256()
     for suffix in ("", *LOG_SUFFIXES):
-        place = beside(as_found, suffix)
+        place = sidecar_path(as_found, suffix)
         if place.exists():
             with place.open("rb") as reading:
                 digest.update(hashlib.file_digest(reading, "sha256").digest())
     return digest.digest()
 
 
-def _stored_as_found(cloned: ClonedDatabase, main: int, clones: Clones, *, database: bool) -> tuple[StoredFile, ...]:
+def _stored_as_found(cloned: ClonedDatabase, main: int, clones: CloneDir, *, database: bool) -> tuple[StoredFile, ...]:
     """The files of the clone `main`, each with a number of its own; the log is an ordinary file then."""
     known = {row.path: row for row in cloned.companions}
     clone = clones.place(main)
     logs = []
     for suffix in LOG_SUFFIXES:
-        if beside(clone, suffix).exists():
+        if sidecar_path(clone, suffix).exists():
             number = clones.next_number()
-            clone_file(beside(clone, suffix), clones.place(number))
+            clone_file(sidecar_path(clone, suffix), clones.place(number))
             path = cloned.found.path + suffix
             found = known.get(path, replace(cloned.found, path=path))
             logs.append(StoredFile(found, number, database=False, trusted=False))

@@ -45,7 +45,7 @@ def is_restore_point(manifest: Manifest) -> bool:
     return not manifest.quarantined
 
 
-def is_cut_short(latest: RestorePoint, newest: RestorePoint) -> bool:
+def is_partially_written(latest: RestorePoint, newest: RestorePoint) -> bool:
     """Whether `latest/` was left behind while a backup updated it.
 
     A backup commits its snapshot first and `latest/` last, so a newer snapshot that S3 took after the manifest of
@@ -55,7 +55,7 @@ def is_cut_short(latest: RestorePoint, newest: RestorePoint) -> bool:
     return age_order(latest.manifest) < age_order(newest.manifest) and latest.modified <= newest.modified
 
 
-def is_put_there_on_purpose(latest: RestorePoint, newest: RestorePoint) -> bool:
+def is_uploaded_externally(latest: RestorePoint, newest: RestorePoint) -> bool:
     """Whether somebody put a state older than the newest snapshot into `latest/` after that snapshot was taken."""
     return age_order(latest.manifest) < age_order(newest.manifest) and latest.modified > newest.modified
 
@@ -66,7 +66,7 @@ def order_candidates(latest: RestorePoint | None, newest: RestorePoint | None) -
         return [_snapshot(newest, "latest/ has no readable manifest")] if newest else []
     if newest is None:
         return [_latest(latest, "latest/ is the only restore point")]
-    if is_cut_short(latest, newest):
+    if is_partially_written(latest, newest):
         because = f"latest/ is of {latest.manifest.snapshot}, older than the newest complete snapshot"
         return [_snapshot(newest, because), _latest(latest, "the newest complete snapshot could not be used")]
     return [

@@ -18,8 +18,8 @@ from openclaw_agent.snapshot.names import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
-from openclaw_agent.store.bucket import ObjectStore
-from openclaw_agent.store.manifests import open_header
+from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.manifests import load_header
 from openclaw_agent.store.transfers import ListedObject
 
 NO_MANIFEST = "no"
@@ -46,7 +46,7 @@ class _Look:
     complete: str
 
 
-def list_restore_points(store: ObjectStore, now: datetime) -> list[ListRow]:
+def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
     """`latest/`, every snapshot from new to old, and what was put into the bucket without a manifest."""
     latest = _look(store, LATEST_MANIFEST_KEY)
     rows = []
@@ -64,9 +64,9 @@ def list_restore_points(store: ObjectStore, now: datetime) -> list[ListRow]:
     return [*rows, *_foreign_rows(store, latest, [name for name in names if name not in looks])]
 
 
-def _look(store: ObjectStore, key: str) -> _Look:
+def _look(store: Bucket, key: str) -> _Look:
     try:
-        stored = open_header(store, key)
+        stored = load_header(store, key)
     except ManifestTooNew:
         return _Look(None, "by a newer agent")
     except ManifestInvalid:
@@ -91,7 +91,7 @@ def _tiers(looks: dict[str, _Look], now: datetime, *, latest_complete: bool) -> 
     return {name: f"{tier}, apart" if tier and name in quarantined else tier for name, tier in tiers.items()}
 
 
-def _foreign_rows(store: ObjectStore, latest: _Look, foreign_names: list[str]) -> Iterator[ListRow]:
+def _foreign_rows(store: Bucket, latest: _Look, foreign_names: list[str]) -> Iterator[ListRow]:
     outside = list(list_outside_snapshots(store))
     if _is_missing(latest):
         in_latest = _plain_row("latest", LATEST_PREFIX, (row for row in outside if place_of(row.key) == LATEST_PREFIX))

@@ -9,18 +9,18 @@ from openclaw_agent.catalog.choice import (
     RestorePoint,
     Source,
     age_order,
-    is_put_there_on_purpose,
     is_restore_point,
+    is_uploaded_externally,
     order_candidates,
 )
-from openclaw_agent.catalog.unmanaged import FoundObjects, choose_state, named, unexplained
-from openclaw_agent.catalog.uploads import found_later_than, put_by_hand
+from openclaw_agent.catalog.unmanaged import UnmanagedObjects, choose_unmanaged, named, unexplained
+from openclaw_agent.catalog.uploads import external_uploads, found_later_than
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, UsageError
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.snapshot.names import SNAPSHOTS_PREFIX, parse_snapshot_name, snapshot_manifest_key
-from openclaw_agent.store.bucket import ObjectStore
-from openclaw_agent.store.manifests import StoredManifest, open_header, read_manifest
+from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.manifests import StoredManifest, load_header, read_manifest
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
@@ -32,7 +32,7 @@ MOST_WITHOUT_LATEST = 5
 class RestorePoints:
     """The bucket's restore points; names of snapshots from new to old.
 
-    `insisted_because` says why `latest/` alone may be restored ("" where the next best will do).
+    `pinned_reason` says why `latest/` alone may be restored ("" where the next best will do).
     """
 
     latest: StoredManifest | None = None
@@ -43,8 +43,8 @@ class RestorePoints:
     newest: StoredManifest | None = None
     too_new: ManifestTooNew | None = None
     # A state without a manifest, which is to be restored before the snapshots.
-    found: FoundObjects | None = None
-    insisted_because: str = ""
+    found: UnmanagedObjects | None = None
+    pinned_reason: str = ""
 
     def choices(self) -> list[Choice]:
         """The order in which to try `latest/` and the newest snapshot.
@@ -56,25 +56,25 @@ class RestorePoints:
             raise self.too_new
         return [] if self.found else order_candidates(_point(self.latest), _point(self.newest))
 
-    def every_choice(self, store: ObjectStore) -> Iterator[Choice]:
+    def every_choice(self, store: Bucket) -> Iterator[Choice]:
         """All there is to try, best first; asking for the next one says that the last could not be used.
 
         Raises:
             AgentError: when nothing else may be restored in the place of `latest/`.
         """
-        self.require_what_is_insisted_on()
+        self.require_pinned()
         tried: set[str] = set()
         for choice in self.choices():
             if choice.source is Source.SNAPSHOT:
                 tried.add(choice.name)
             yield choice
-            if choice.source is Source.LATEST and self.insisted_because:
+            if choice.source is Source.LATEST and self.pinned_reason:
                 raise self._nothing_else("")
         for name, _stored in () if self.found else complete_snapshots(store, self.names):
             if name not in tried:
                 yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
 
-    def require_what_is_insisted_on(self) -> None:
+    def require_pinned(self) -> None:
         """Refuse where `latest/` alone may be restored, and has no manifest that can be read.
 
         Raises:
@@ -82,7 +82,7 @@ class RestorePoints:
         """
         if self.latest_problem and self.too_new is not None:
             raise self.too_new
-        if self.latest_problem and self.insisted_because:
+        if self.latest_problem and self.pinned_reason:
             raise self._nothing_else(f" ({self.latest_problem})")
 
     def manifests(self) -> list[Manifest]:
@@ -92,7 +92,7 @@ class RestorePoints:
     def _nothing_else(self, problem: str) -> AgentError:
         return AgentError(
             f"latest/ cannot be used as it stands{problem}, and nothing else is restored in its place: "
-            f"{self.insisted_because}. Put it there again by aws s3 cp --recursive (aws s3 sync skips objects of equal "
+            f"{self.pinned_reason}. Put it there again by aws s3 cp --recursive (aws s3 sync skips objects of equal "
             "size), or take a snapshot by its name (--list, --snapshot NAME --force). The state in place is untouched."
         )
 
@@ -101,13 +101,13 @@ def _point(stored: StoredManifest | None) -> RestorePoint | None:
     return RestorePoint(stored.manifest, stored.modified) if stored else None
 
 
-def snapshot_names(store: ObjectStore) -> list[str]:
+def snapshot_names(store: Bucket) -> list[str]:
     """The names of all snapshots, complete or not, from new to old."""
     names = [name for name in store.list_folders(SNAPSHOTS_PREFIX) if parse_snapshot_name(name)]
     return sorted(names, reverse=True)
 
 
-def find_restore_points(store: ObjectStore) -> RestorePoints:
+def find_restore_points(store: Bucket) -> RestorePoints:
     """Look at `latest/` and at the newest complete snapshots of the main line.
 
     Raises:
@@ -121,13 +121,13 @@ def find_restore_points(store: ObjectStore) -> RestorePoints:
         points.too_new = problem
         return points
     if points.latest and points.newest and _is_on_purpose(points.latest, points.newest):
-        points.insisted_because = "it is older than the newest snapshot, and was put there later, on purpose"
+        points.pinned_reason = "it is older than the newest snapshot, and was put there later, on purpose"
     if not points.latest_etag and points.newest is not None:
         points.found = found_later_than(store, points.newest, points.names)
     return points
 
 
-def _read_latest(store: ObjectStore, points: RestorePoints) -> None:
+def _read_latest(store: Bucket, points: RestorePoints) -> None:
     try:
         points.latest = read_manifest(store, LATEST_MANIFEST_KEY)
         points.latest_etag = points.latest.etag if points.latest else ""
@@ -138,7 +138,7 @@ def _read_latest(store: ObjectStore, points: RestorePoints) -> None:
             raise
 
 
-def _find_newest(store: ObjectStore, points: RestorePoints) -> None:
+def _find_newest(store: Bucket, points: RestorePoints) -> None:
     present_epoch = points.latest.manifest.epoch if points.latest else None
     most = MOST_STALE_SNAPSHOTS if points.latest else MOST_WITHOUT_LATEST
     try:
@@ -154,12 +154,12 @@ def _find_newest(store: ObjectStore, points: RestorePoints) -> None:
 
 
 def _is_on_purpose(latest: StoredManifest, newest: StoredManifest) -> bool:
-    return is_put_there_on_purpose(
+    return is_uploaded_externally(
         RestorePoint(latest.manifest, latest.modified), RestorePoint(newest.manifest, newest.modified)
     )
 
 
-def complete_snapshots(store: ObjectStore, names: list[str]) -> Iterator[tuple[str, StoredManifest]]:
+def complete_snapshots(store: Bucket, names: list[str]) -> Iterator[tuple[str, StoredManifest]]:
     """Headers of the complete snapshots of the main line among `names`, in that order.
 
     Raises:
@@ -167,7 +167,7 @@ def complete_snapshots(store: ObjectStore, names: list[str]) -> Iterator[tuple[s
     """
     for name in names:
         try:
-            stored = open_header(store, snapshot_manifest_key(name))
+            stored = load_header(store, snapshot_manifest_key(name))
         except ManifestInvalid:
             continue
         if stored is not None and is_restore_point(stored.manifest):
@@ -187,7 +187,7 @@ def require_snapshot_name(name: str) -> str:
     return name
 
 
-def find_plain_objects(store: ObjectStore, points: RestorePoints) -> FoundObjects | None:
+def find_unmanaged(store: Bucket, points: RestorePoints) -> UnmanagedObjects | None:
     """State that was put there by hand or by another tool, or None where the bucket is empty (a first start).
 
     Raises:
@@ -195,7 +195,7 @@ def find_plain_objects(store: ObjectStore, points: RestorePoints) -> FoundObject
     """
     if points.found is None:
         listed = list(store.list(""))
-        points.found = choose_state(listed)
+        points.found = choose_unmanaged(listed)
         strange = unexplained(listed)
         if points.found is None and strange:
             raise AgentError(
@@ -206,7 +206,7 @@ def find_plain_objects(store: ObjectStore, points: RestorePoints) -> FoundObject
     return points.found
 
 
-def require_nothing_put_by_hand(store: ObjectStore, points: RestorePoints) -> None:
+def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:
     """Refuse to overlook objects that somebody put over a bucket of ours without a manifest.
 
     Raises:
@@ -216,7 +216,7 @@ def require_nothing_put_by_hand(store: ObjectStore, points: RestorePoints) -> No
     # A latest/ whose manifest is damaged is damaged: what else lies there cannot be told from it.
     if reference is None or points.found is not None or points.latest_problem:
         return
-    strange = put_by_hand(store, reference, points.names)
+    strange = external_uploads(store, reference, points.names)
     if strange:
         raise AgentError(
             f"Somebody has put {len(strange)} objects into the bucket {store.bucket} ({named(strange)}) since the last "

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_agent.catalog.choice import Choice, Source
-from openclaw_agent.lease.record import OWNER_KEY
+from openclaw_agent.lease.record import LEASE_KEY
 from openclaw_agent.snapshot.keys import OWN_NAMES, RESERVED_FILE
 from openclaw_agent.snapshot.manifest import STATE_PREFIX, CaptureMethod, Entry, EntryKind, Manifest
 from openclaw_agent.snapshot.names import (
@@ -24,11 +24,11 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class FoundObjects:
+class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
     `marks` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a folder
-    `.openclaw/`, else 0. `left_behind` are keys of which no file can be made, or that lie beside what was taken.
+    `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside what was taken.
     """
 
     prefix: str
@@ -36,7 +36,7 @@ class FoundObjects:
     keys: dict[str, str]
     marks: int
     oldest_ns: int
-    left_behind: tuple[str, ...] = ()
+    unrestorable: tuple[str, ...] = ()
 
     @property
     def choice(self) -> Choice:
@@ -53,10 +53,10 @@ class FoundObjects:
     def warning(self) -> str:
         """What the person must know before relying on this state."""
         text = f"Warning: {self.choice.because}, without checksums, modes or owners."
-        if self.left_behind:
+        if self.unrestorable:
             text += (
-                f" {len(self.left_behind)} objects are not part of it and stay where they are: "
-                f"{named(self.left_behind)}."
+                f" {len(self.unrestorable)} objects are not part of it and stay where they are: "
+                f"{named(self.unrestorable)}."
             )
         return text
 
@@ -77,7 +77,7 @@ def place_of(key: str) -> str:
     return ROOT
 
 
-def choose_state(listed: Iterable[ListedObject]) -> FoundObjects | None:
+def choose_unmanaged(listed: Iterable[ListedObject]) -> UnmanagedObjects | None:
     """The state to restore from a listing without usable manifests: the surest, then the newest by its place.
 
     A stray file in `latest/` must not hide a state elsewhere, so what has the gateway's configuration comes first.
@@ -93,10 +93,10 @@ def choose_state(listed: Iterable[ListedObject]) -> FoundObjects | None:
     if best.prefix.startswith(LATEST_PREFIX):
         return best
     others = [row.key for row in places.get(LATEST_PREFIX, ()) if not _is_marker(row)]
-    return _with_left_behind(best, others)
+    return _with_unrestorable(best, others)
 
 
-def arrange(place: str, listed: Iterable[ListedObject]) -> FoundObjects | None:
+def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | None:
     """The state in one place, nested in `.openclaw/` or flat; None where there is none, or only a part of one.
 
     It is nested unless something of a state's lies beside `.openclaw/`: a flat state may have a folder of that name.
@@ -108,7 +108,7 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> FoundObjects | None:
         # A snapshot of ours: complete ones are restored by their manifests, and a part of a state is no state.
         return None
     if place == ROOT:
-        objects.pop(OWNER_KEY, None)
+        objects.pop(LEASE_KEY, None)
     inner = {path.removeprefix(STATE_PREFIX): row for path, row in objects.items() if path.startswith(STATE_PREFIX)}
     beside = [path for path in objects if not path.startswith(STATE_PREFIX)]
     foreign = [path for path in beside if path.split("/")[0] not in OWN_NAMES]
@@ -123,13 +123,13 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> FoundObjects | None:
     if not usable:
         return None
     refused = [row.key for path, row in files.items() if path not in usable]
-    return FoundObjects(
+    return UnmanagedObjects(
         place + (STATE_PREFIX if nested else ""),
         tuple(_made_up_entries(usable)),
         {path: row.key for path, row in usable.items()},
         marks=2 if CONFIG_FILE in usable else int(nested),
         oldest_ns=min(_nanoseconds(row) for row in usable.values()),
-        left_behind=tuple(sorted([*refused, *(place + path for path in aside)])),
+        unrestorable=tuple(sorted([*refused, *(place + path for path in aside)])),
     )
 
 
@@ -144,7 +144,7 @@ def is_file_path(path: str) -> bool:
 
 def unexplained(listed: Iterable[ListedObject]) -> list[str]:
     """The keys that are no owner record, no folder marker and no part of a backup that was cut short."""
-    rows = [row for row in listed if row.key != OWNER_KEY and not _is_marker(row)]
+    rows = [row for row in listed if row.key != LEASE_KEY and not _is_marker(row)]
     committed = {place_of(row.key) for row in rows if row.key == place_of(row.key) + MANIFEST_FILE}
     cut_short = {place_of(row.key) for row in rows if row.key == place_of(row.key) + RESERVED_FILE} - committed
     cut_short = {place for place in cut_short if place.startswith(SNAPSHOTS_PREFIX)}
@@ -163,8 +163,8 @@ def _is_marker(row: ListedObject) -> bool:
     return row.size == 0 and row.key.endswith("/")
 
 
-def _with_left_behind(found: FoundObjects, keys: Iterable[str]) -> FoundObjects:
-    return replace(found, left_behind=tuple(sorted({*found.left_behind, *keys})))
+def _with_unrestorable(found: UnmanagedObjects, keys: Iterable[str]) -> UnmanagedObjects:
+    return replace(found, unrestorable=tuple(sorted({*found.unrestorable, *keys})))
 
 
 def _folders_of(files: Iterable[str]) -> set[str]:

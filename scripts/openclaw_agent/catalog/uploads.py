@@ -6,12 +6,12 @@ a backup that was cut short after its snapshot: the newest snapshots tell which.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from openclaw_agent.catalog.unmanaged import CONFIG_FILE, ROOT, FoundObjects, arrange, choose_state, place_of
-from openclaw_agent.lease.record import OWNER_KEY
+from openclaw_agent.catalog.unmanaged import CONFIG_FILE, ROOT, UnmanagedObjects, arrange, choose_unmanaged, place_of
+from openclaw_agent.lease.record import LEASE_KEY
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, latest_key
 from openclaw_agent.snapshot.manifest import STATE_PREFIX
 from openclaw_agent.snapshot.names import LATEST_PREFIX, SNAPSHOTS_PREFIX, snapshot_prefix
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import StoredManifest
 from openclaw_agent.store.transfers import ListedObject
 
@@ -21,7 +21,7 @@ LATEST_CONFIG_KEY = LATEST_PREFIX + STATE_PREFIX + CONFIG_FILE
 _PAST_SNAPSHOTS = SNAPSHOTS_PREFIX + "\U0010ffff"
 
 
-def put_by_hand(store: ObjectStore, reference: StoredManifest, names: Sequence[str]) -> list[str]:
+def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[str]) -> list[str]:
     """Keys of objects younger than the manifest `reference` that no backup of ours explains.
 
     At the bucket's root anything may lie; there only what looks like a state counts. Objects that the manifest promises
@@ -38,10 +38,10 @@ def put_by_hand(store: ObjectStore, reference: StoredManifest, names: Sequence[s
     return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.marks else [])
 
 
-def found_later_than(store: ObjectStore, newest: StoredManifest, names: Sequence[str]) -> FoundObjects | None:
+def found_later_than(store: Bucket, newest: StoredManifest, names: Sequence[str]) -> UnmanagedObjects | None:
     """A whole state without a manifest that was put into the bucket after its newest snapshot, or None."""
     listed = list(list_outside_snapshots(store))
-    found = choose_state(listed)
+    found = choose_unmanaged(listed)
     if found is None or not found.marks or found.oldest_ns <= int(newest.modified.timestamp()) * 1_000_000_000:
         return None
     taken = set(found.keys.values())
@@ -49,7 +49,7 @@ def found_later_than(store: ObjectStore, newest: StoredManifest, names: Sequence
     return found if strange else None
 
 
-def list_outside_snapshots(store: ObjectStore) -> Iterator[ListedObject]:
+def list_outside_snapshots(store: Bucket) -> Iterator[ListedObject]:
     """Every object of the bucket but those below `snapshots/`, in key order."""
     for row in store.list(""):
         if row.key.startswith(SNAPSHOTS_PREFIX):
@@ -66,12 +66,12 @@ def _promised_sizes(reference: StoredManifest) -> Mapping[str, int]:
 
 
 def _not_ours(
-    store: ObjectStore, listed: Iterable[ListedObject], promised: Mapping[str, int], names: Sequence[str]
+    store: Bucket, listed: Iterable[ListedObject], promised: Mapping[str, int], names: Sequence[str]
 ) -> list[ListedObject]:
     strange = [
         row
         for row in listed
-        if row.key not in (LATEST_MANIFEST_KEY, OWNER_KEY)
+        if row.key not in (LATEST_MANIFEST_KEY, LEASE_KEY)
         and not row.key.endswith("/")
         and promised.get(row.key) != row.size
     ]

@@ -4,17 +4,17 @@ import argparse
 import signal
 import subprocess
 
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.errors import AgentError, DatabaseDamaged, LocalStorageError, NotOwner, Refused
 from openclaw_agent.host.freezer import Freezer, GatewayUnknown, UnitFreezer, freezer_for, thaw
 from openclaw_agent.host.identity import instance_id
 from openclaw_agent.host.spot_watch import GATEWAY_UNIT
-from openclaw_agent.lease.claim import release_ownership
+from openclaw_agent.lease.claim import release
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
     freezer = freezer_for(settings.freezer)
-    memory = LocalMemory(settings.agent_dir)
+    memory = AgentDir(settings.agent_dir)
     if options.thaw:
         return _thaw(memory, freezer)
-    store = ObjectStore(settings.bucket, settings.region)
+    store = Bucket(settings.bucket, settings.region)
     try:
         with memory.locked(wait=options.final):
             backup = Backup(settings, store, freezer, log)
@@ -65,7 +65,7 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
         log.add_traffic(store.traffic)
 
 
-def _thaw(memory: LocalMemory, freezer: Freezer) -> Result:
+def _thaw(memory: AgentDir, freezer: Freezer) -> Result:
     try:
         # Another run's freeze is its own to end: a thaw in its midst would tear what it captures.
         with memory.locked(wait=False):
@@ -89,12 +89,10 @@ def _ask_and_thaw(freezer: Freezer) -> None:
     thaw(freezer)
 
 
-def _release(
-    options: argparse.Namespace, settings: Settings, memory: LocalMemory, store: ObjectStore, log: RunLog
-) -> None:
+def _release(options: argparse.Namespace, settings: Settings, memory: AgentDir, store: Bucket, log: RunLog) -> None:
     boot = memory.boot()
     if options.final and boot is not None:
-        released = release_ownership(store, boot.epoch, instance_id(settings))
+        released = release(store, boot.epoch, instance_id(settings))
         log.add(released=released)
         log.say("Released the bucket." if released else "The bucket belongs to another instance already.")
 

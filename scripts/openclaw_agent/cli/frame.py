@@ -17,7 +17,7 @@ from openclaw_agent.errors import AgentError, Terminated, UsageError
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
 from openclaw_agent.run_log import RunLog, count_metrics
 from openclaw_agent.settings import Settings, load_settings
-from openclaw_agent.streams import answer, flush_streams, open_missing_streams, tell
+from openclaw_agent.streams import flush_streams, open_missing_streams, print_error, print_result
 
 
 @dataclass(slots=True)
@@ -30,9 +30,9 @@ class Result:
     logged: bool = True
 
 
-Action = Callable[[argparse.Namespace, Settings, RunLog], Result]
+Workflow = Callable[[argparse.Namespace, Settings, RunLog], Result]
 Metrics = Callable[[Result | None, AgentError | None], list[str]]
-LastAct = Callable[[Settings, RunLog, AgentError | None], None]
+FinalHook = Callable[[Settings, RunLog, AgentError | None], None]
 
 
 def parser_for(command: str, description: str) -> argparse.ArgumentParser:
@@ -55,12 +55,12 @@ def parser_for(command: str, description: str) -> argparse.ArgumentParser:
 def run_command(
     parser: argparse.ArgumentParser,
     log_name: str,
-    action: Action,
+    action: Workflow,
     *,
     arguments: Sequence[str] | None = None,
     needs_bucket: bool = True,
     metrics: Metrics = lambda _result, _error: [],
-    last_act: LastAct = lambda _settings, _log, _error: None,
+    last_act: FinalHook = lambda _settings, _log, _error: None,
 ) -> int:
     """Parse, run the action, log the run, do the last act, print the result, and return the exit code."""
     open_missing_streams()
@@ -73,15 +73,15 @@ def run_command(
             needs_bucket=needs_bucket,
         )
     except UsageError as problem:
-        tell(f"{parser.prog}: {problem}")
+        print_error(f"{parser.prog}: {problem}")
         return problem.exit_code
     log = RunLog(log_name, settings)
     with Termination() as termination:
         result, error = _run(action, options, settings, log, termination)
         if error is not None:
             if options.verbose:
-                tell("".join(traceback.format_exception(error)))
-            tell(f"{parser.prog}: {error}")
+                print_error("".join(traceback.format_exception(error)))
+            print_error(f"{parser.prog}: {error}")
             log.add(error=str(error))
         word = result.word if result else _word(error)
         line = log.write(word) if result is None or result.logged else log.line(word)
@@ -91,14 +91,14 @@ def run_command(
         last_act(settings, log, error)
         # Last, because stdout may be broken: nothing of the run hangs on it.
         if options.json:
-            answer(json.dumps(result.document if result and result.document is not None else line, indent=2))
+            print_result(json.dumps(result.document if result and result.document is not None else line, indent=2))
         elif result is not None and result.text:
-            answer(result.text)
+            print_result(result.text)
     return ExitCode.DONE if error is None else error.exit_code
 
 
 def _run(
-    action: Action, options: argparse.Namespace, settings: Settings, log: RunLog, termination: Termination
+    action: Workflow, options: argparse.Namespace, settings: Settings, log: RunLog, termination: Termination
 ) -> tuple[Result | None, AgentError | None]:
     try:
         return action(options, settings, log), None
@@ -122,7 +122,7 @@ def _run(
         termination.hold()
 
 
-def leave(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End the process with this exit code, at once.
 
     obstore's threads may still hold Python objects when the interpreter takes itself apart, and then abort it: a run

@@ -9,7 +9,7 @@ from openclaw_agent.retention.prune import plan_prune, prune, require_ownership_
 from openclaw_agent.retention.report import retention_document, retention_sentence, retention_table
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
     now = _instant(options.now)
-    store = ObjectStore(settings.bucket, settings.region)
+    store = Bucket(settings.bucket, settings.region)
     try:
         if not options.dry_run:
             require_ownership_here(settings, store)

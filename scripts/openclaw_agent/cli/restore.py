@@ -4,11 +4,11 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.backup.run import utc_now
 from openclaw_agent.boot.before_start import prepare_start
-from openclaw_agent.boot.boot import Boot, BootOutcome, TakeOver
-from openclaw_agent.boot.manual_restore import require_stopped_gateway, restore_by_hand
+from openclaw_agent.boot.boot import Boot, BootOutcome, LeasePolicy
+from openclaw_agent.boot.manual_restore import require_stopped_gateway, restore_manually
 from openclaw_agent.catalog.listing import list_restore_points, list_table
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.cli.progress import Progress
@@ -23,7 +23,7 @@ from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.target import resolve_target
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,13 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
     check_flags(options)
-    store = ObjectStore(settings.bucket, settings.region)
+    store = Bucket(settings.bucket, settings.region)
     try:
         if options.list:
             rows = list_restore_points(store, utc_now())
             return Result("listed", [asdict(row) for row in rows], list_table(rows))
         if options.before_start:
-            with LocalMemory(settings.agent_dir).locked(wait=True):
+            with AgentDir(settings.agent_dir).locked(wait=True):
                 prepare_start(settings, store, log)
             return Result("ready")
         with Progress(shown=sys.stderr.isatty() and not options.json) as progress:
@@ -86,7 +86,7 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
                 return _verify(options, restorer, log)
             if options.to is not None:
                 return _restore_elsewhere(options, settings, restorer, log)
-            with LocalMemory(settings.agent_dir).locked(wait=True):
+            with AgentDir(settings.agent_dir).locked(wait=True):
                 return _restore_in_place(options, settings, store, restorer, log)
     finally:
         log.add_traffic(store.traffic)
@@ -126,13 +126,13 @@ def _restore_elsewhere(options: argparse.Namespace, settings: Settings, restorer
     restored = restorer.restore_to(target, snapshot)
     if restored is None:
         raise AgentError(restorer.nothing_there())
-    totals = restored.manifest.counted()
+    totals = restored.manifest.with_totals()
     log.say(f"Restored {totals.file_count} files, {totals.total_bytes:,} bytes to {target}.")
     return Result("restored")
 
 
 def _restore_in_place(
-    options: argparse.Namespace, settings: Settings, store: ObjectStore, restorer: Restorer, log: RunLog
+    options: argparse.Namespace, settings: Settings, store: Bucket, restorer: Restorer, log: RunLog
 ) -> Result:
     snapshot, liveness_of = _snapshot(options.snapshot), ec2_liveness(settings.region)
     if options.path is not None:
@@ -142,10 +142,10 @@ def _restore_in_place(
         log.say(f"Restored {', '.join(options.path)}{beside}")
         return Result("restored")
     wait = WAIT_LIMIT_SECONDS if options.owner_wait is None else options.owner_wait
-    boot = Boot(settings, store, restorer, log, TakeOver(liveness_of, wait))
+    boot = Boot(settings, store, restorer, log, LeasePolicy(liveness_of, wait))
     if options.boot:
         outcome = boot.run()
         log.say(f"Boot: {outcome.value}.")
         return Result(outcome.value)
-    outcome = restore_by_hand(settings, store, restorer, boot, liveness_of, snapshot, force=options.force)
+    outcome = restore_manually(settings, store, restorer, boot, liveness_of, snapshot, force=options.force)
     return Result(outcome.value if outcome is BootOutcome.FIRST_START else "restored")

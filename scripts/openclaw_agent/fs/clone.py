@@ -7,17 +7,17 @@ import stat
 from pathlib import Path
 
 from openclaw_agent.errors import LocalStorageError
-from openclaw_agent.fs.confined import Within
+from openclaw_agent.fs.confined import ConfinedPath
 
 # A file of the state folder is reached without following symlinks; a clone lies in a folder of the agent's own.
-Source = Path | Within
+Source = Path | ConfinedPath
 
 FICLONE = 0x40049409  # linux/fs.h
 _CANNOT_CLONE = frozenset({errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 _COPY_CHUNK = 1024 * 1024
 
 
-def open_unfollowed(source: Source) -> int:
+def open_nofollow(source: Source) -> int:
     """Open a regular file for reading without following a symlink or waiting on a FIFO that took its name.
 
     Raises:
@@ -25,7 +25,7 @@ def open_unfollowed(source: Source) -> int:
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        handle = source.open(flags) if isinstance(source, Within) else os.open(source, flags)
+        handle = source.open(flags) if isinstance(source, ConfinedPath) else os.open(source, flags)
     except OSError as problem:
         if problem.errno in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
             raise FileNotFoundError(errno.ENOENT, "no regular file any more", str(source)) from problem
@@ -44,7 +44,7 @@ def clone_file(source: Source, target: Path) -> os.stat_result:
         LocalStorageError: when there is no room for the clone.
         OSError: when the source cannot be read.
     """
-    reading = open_unfollowed(source)
+    reading = open_nofollow(source)
     try:
         writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

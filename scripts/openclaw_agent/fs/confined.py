@@ -41,7 +41,7 @@ def _how(flags: int) -> _OpenHow:
     return _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
 
 
-class Folder:
+class ConfinedDir:
     """An open folder, from which the paths below it are reached."""
 
     def __init__(self, root: Path) -> None:
@@ -102,10 +102,10 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class ConfinedPath:
     """One path below an open folder."""
 
-    folder: Folder
+    folder: ConfinedDir
     path: str
 
     @property
@@ -128,6 +128,6 @@ class Within:
         finally:
             os.close(handle)
 
-    def beside(self, suffix: str) -> "Within":
+    def beside(self, suffix: str) -> "ConfinedPath":
         """The path of the same name with a suffix."""
-        return Within(self.folder, self.path + suffix)
+        return ConfinedPath(self.folder, self.path + suffix)

@@ -5,7 +5,7 @@ import socket
 import time
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.host.metadata import INSTANCE_ID_PATH, InstanceMetadata, MetadataUnavailable
 from openclaw_agent.settings import Settings
 
@@ -38,18 +38,18 @@ def instance_id(settings: Settings) -> str:
     given = os.environ.get("OPENCLAW_INSTANCE_ID")
     if given:
         return given
-    known = LocalMemory(settings.agent_dir).boot()
+    known = AgentDir(settings.agent_dir).boot()
     if known is not None and known.boot_id == boot_id() != UNKNOWN_BOOT:
         return known.instance_id
     if settings.on_instance:
-        return _asked_stubbornly(InstanceMetadata())
+        return _ask_with_retries(InstanceMetadata())
     try:
         return InstanceMetadata(timeout=0.5).get(INSTANCE_ID_PATH) or socket.gethostname()
     except MetadataUnavailable:
         return socket.gethostname()
 
 
-def _asked_stubbornly(metadata: InstanceMetadata) -> str:
+def _ask_with_retries(metadata: InstanceMetadata) -> str:
     problem = MetadataUnavailable("The metadata service does not know this instance's id.")
     for attempt in range(ATTEMPTS):
         if attempt:

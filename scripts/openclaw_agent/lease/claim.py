@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from openclaw_agent.errors import PreconditionFailed
-from openclaw_agent.lease.record import OWNER_KEY, Liveness, OwnerRecord, Step, next_step, successor
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.lease.record import LEASE_KEY, Lease, Liveness, Step, next_step, successor
+from openclaw_agent.store.bucket import Bucket
 
 WAIT_LIMIT_SECONDS = 300.0
 POLL_SECONDS = 5.0
@@ -19,21 +19,21 @@ _GONE_STATES = frozenset({"terminated", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ownership:
+class StoredLease:
     """The owner record in the bucket and its ETag."""
 
-    record: OwnerRecord
+    record: Lease
     etag: str
 
 
-def read_ownership(store: ObjectStore) -> Ownership | None:
+def read_lease(store: Bucket) -> StoredLease | None:
     """The current owner, or None when the bucket never had one."""
-    fetched = store.get(OWNER_KEY)
-    return Ownership(OwnerRecord.decode(fetched.body), fetched.etag) if fetched else None
+    fetched = store.get(LEASE_KEY)
+    return StoredLease(Lease.decode(fetched.body), fetched.etag) if fetched else None
 
 
-def claim_ownership(
-    store: ObjectStore,
+def acquire(
+    store: Bucket,
     me: str,
     liveness_of: Callable[[str], Liveness],
     say: Callable[[str], None],
@@ -41,7 +41,7 @@ def claim_ownership(
     wait_limit: float = WAIT_LIMIT_SECONDS,
     poll: float = POLL_SECONDS,
     least_epoch: int = 1,
-) -> OwnerRecord:
+) -> Lease:
     """Become the owner; wait (at most `wait_limit` seconds for one owner) while another instance is alive and holds on.
 
     `least_epoch` lets an owner outrank manifests that came from elsewhere with epochs of their own.
@@ -52,7 +52,7 @@ def claim_ownership(
     waited_for: str | None = None
     began = time.monotonic()
     while True:
-        current = read_ownership(store)
+        current = read_lease(store)
         record = current.record if current else None
         holder = f"{record.epoch}:{record.instance_id}" if record else None
         if holder != waited_for:
@@ -68,9 +68,9 @@ def claim_ownership(
         claimed = successor(record, me, datetime.now(UTC).isoformat(timespec="seconds"), least_epoch=least_epoch)
         try:
             if current is None:
-                store.put(OWNER_KEY, claimed.encode(), if_absent=True)
+                store.put(LEASE_KEY, claimed.encode(), if_absent=True)
             else:
-                store.put(OWNER_KEY, claimed.encode(), if_match=current.etag)
+                store.put(LEASE_KEY, claimed.encode(), if_match=current.etag)
         except PreconditionFailed:
             say("Another instance claimed the bucket first; looking again.")
             continue
@@ -78,13 +78,13 @@ def claim_ownership(
         return claimed
 
 
-def release_ownership(store: ObjectStore, epoch: int, me: str) -> bool:
+def release(store: Bucket, epoch: int, me: str) -> bool:
     """Mark the bucket as let go; False when somebody else owns it already."""
-    current = read_ownership(store)
+    current = read_lease(store)
     if current is None or not current.record.is_current(epoch, me):
         return False
     try:
-        store.put(OWNER_KEY, current.record.released_record().encode(), if_match=current.etag)
+        store.put(LEASE_KEY, current.record.released_record().encode(), if_match=current.etag)
     except PreconditionFailed:
         return False
     return True

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from openclaw_agent.errors import AgentError
 
-OWNER_KEY = "owner.json"
+LEASE_KEY = "owner.json"
 
 
 class Liveness(Enum):
@@ -19,10 +19,10 @@ class Liveness(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerRecord:
+class Lease:
     """`owner.json`: the instance that may write, since when (ISO 8601 UTC), and whether it has let go.
 
-    `displaced` is the instance whose ownership was taken without its having let go ("" for none): it may still be at
+    `preempted` is the instance whose ownership was taken without its having let go ("" for none): it may still be at
     work on `latest/`.
     """
 
@@ -30,7 +30,7 @@ class OwnerRecord:
     instance_id: str
     since: str
     released: bool
-    displaced: str = ""
+    preempted: str = ""
 
     def encode(self) -> bytes:
         """The record as JSON text."""
@@ -39,7 +39,7 @@ class OwnerRecord:
             "instance_id": self.instance_id,
             "since": self.since,
             "released": self.released,
-            "displaced": self.displaced,
+            "displaced": self.preempted,
         }
         return (json.dumps(fields, indent=2) + "\n").encode()
 
@@ -57,11 +57,11 @@ class OwnerRecord:
             epoch, released = fields["epoch"], fields["released"]
             if type(epoch) is not int or epoch < 1 or type(released) is not bool:
                 raise TypeError("epoch must be a positive number and released true or false")
-            displaced = str(fields.get("displaced", ""))
-            return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released, displaced)
+            preempted = str(fields.get("displaced", ""))
+            return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released, preempted)
         except (KeyError, TypeError, ValueError) as problem:
             raise AgentError(
-                f"{OWNER_KEY} in the bucket is no owner record ({problem}); look at it, and delete it only if no "
+                f"{LEASE_KEY} in the bucket is no owner record ({problem}); look at it, and delete it only if no "
                 "instance is running."
             ) from problem
 
@@ -90,7 +90,7 @@ class NextStep:
 
 
 def next_step(
-    current: OwnerRecord | None, me: str, liveness: Liveness, waited_seconds: float, wait_limit_seconds: float
+    current: Lease | None, me: str, liveness: Liveness, waited_seconds: float, wait_limit_seconds: float
 ) -> NextStep:
     """Decide whether `me` may claim the bucket now or has to wait for the owner to let go."""
     if current is None:
@@ -109,11 +109,11 @@ def next_step(
     return NextStep(Step.WAIT, f"{current.instance_id} {liveness.value} and has not released the bucket")
 
 
-def successor(current: OwnerRecord | None, me: str, now_iso: str, *, least_epoch: int = 1) -> OwnerRecord:
+def successor(current: Lease | None, me: str, now_iso: str, *, least_epoch: int = 1) -> Lease:
     """The record that makes `me` the owner: one epoch after the current one, and at least `least_epoch`."""
     if current is None:
-        return OwnerRecord(least_epoch, me, now_iso, released=False)
+        return Lease(least_epoch, me, now_iso, released=False)
     epoch = max(current.epoch + 1, least_epoch)
     if current.instance_id == me:
-        return OwnerRecord(epoch, me, now_iso, released=False, displaced=current.displaced)
-    return OwnerRecord(epoch, me, now_iso, released=False, displaced="" if current.released else current.instance_id)
+        return Lease(epoch, me, now_iso, released=False, preempted=current.preempted)
+    return Lease(epoch, me, now_iso, released=False, preempted="" if current.released else current.instance_id)

@@ -6,11 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from openclaw_agent.fs.clone import open_unfollowed
+from openclaw_agent.fs.clone import open_nofollow
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX, clone_database, fold, is_database
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import Found, walk
+from openclaw_agent.state_dir.walk import WalkEntry, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _database_differs(entry: Entry, live: Path) -> bool:
             return hashlib.file_digest(reading, "sha256").digest() != entry.sha256
 
 
-def _respects(entry: Entry, found: Found, state_dir: Path) -> list[str]:
+def _respects(entry: Entry, found: WalkEntry, state_dir: Path) -> list[str]:
     if entry.kind is not found.kind:
         return [f"{found.kind.value} becomes {entry.kind.value}"]
     respects = []
@@ -69,13 +69,13 @@ def _respects(entry: Entry, found: Found, state_dir: Path) -> list[str]:
     return respects
 
 
-def _content_differs(entry: Entry, found: Found, state_dir: Path) -> bool:
+def _content_differs(entry: Entry, found: WalkEntry, state_dir: Path) -> bool:
     if entry.database and is_database(state_dir / entry.path):
         return _database_differs(entry, state_dir / entry.path)
     if entry.size != found.fingerprint.size:
         return True
     try:
-        handle = open_unfollowed(state_dir / entry.path)
+        handle = open_nofollow(state_dir / entry.path)
     except OSError:
         return True
     with os.fdopen(handle, "rb") as reading:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import LatestRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, LatestRecord
 from openclaw_agent.catalog.unmanaged import GATEWAY_UID
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.rebuild import FolderContent, rebuild, require_room
@@ -20,13 +20,13 @@ from openclaw_agent.snapshot.keys import OWN_NAMES
 from openclaw_agent.snapshot.manifest import STATE_PREFIX, Entry, EntryKind, Fingerprint, Manifest
 from openclaw_agent.snapshot.names import MANIFEST_FILE
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.staging import building_beside, put_in_place
+from openclaw_agent.state_dir.staging import staging_beside, swap_in
 from openclaw_agent.state_dir.walk import walk
 
 MANIFEST_START = b'{"format":'
 
 
-def mend_nested_restore(settings: Settings, memory: LocalMemory, log: RunLog) -> None:
+def repair_nested_sync(settings: Settings, memory: AgentDir, log: RunLog) -> None:
     """Finish the restore of a snapshot that was synced into the state folder; do nothing where none was.
 
     Raises:
@@ -39,7 +39,7 @@ def mend_nested_restore(settings: Settings, memory: LocalMemory, log: RunLog) ->
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
     require_room(folder.parent, entries)
-    with building_beside(folder) as building:
+    with staging_beside(folder) as building:
         try:
             built = rebuild(entries, FolderContent(folder), building)
         except CorruptObject as problem:
@@ -47,10 +47,10 @@ def mend_nested_restore(settings: Settings, memory: LocalMemory, log: RunLog) ->
                 f"The snapshot synced into {folder} is not whole ({problem}); sync it again, or use "
                 "openclaw-s3-restore.py --snapshot NAME."
             ) from problem
-        kept = put_in_place(building, folder)
+        kept = swap_in(building, folder)
     known = memory.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
-        memory.latest_is_being_written()
+        memory.mark_latest_partial()
         memory.forget_base()
         memory.remember_latest(known)
     else:

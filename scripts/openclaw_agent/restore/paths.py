@@ -15,8 +15,8 @@ from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
 from openclaw_agent.sqlite.files import COMPANION_SUFFIXES, LOG_SUFFIXES
 from openclaw_agent.state_dir.parents import opened_parent, require_real_parents
-from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, building_beside
-from openclaw_agent.state_dir.target import building_at
+from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, staging_beside
+from openclaw_agent.state_dir.target import staging_at
 from openclaw_agent.state_dir.walk import require_state_folder
 
 
@@ -28,7 +28,7 @@ def restore_paths_to(restorer: Restorer, snapshot: str | None, paths: Sequence[s
         AgentError: when the restore point does not hold it.
     """
     point, _, chosen = _chosen(restorer, snapshot, _cleaned(paths))
-    with building_at(target) as building:
+    with staging_at(target) as building:
         _build(restorer, point, chosen, building)
 
 
@@ -48,7 +48,7 @@ def restore_paths(settings: Settings, restorer: Restorer, snapshot: str | None, 
     known = {entry.path: entry for entry in chosen}
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = settings.state_dir.with_name(f"{settings.state_dir.name}{PREVIOUS_INFIX}{stamp}")
-    with building_beside(settings.state_dir) as building:
+    with staging_beside(settings.state_dir) as building:
         _build(restorer, point, chosen, building)
         for path in wanted:
             _move_in(building, settings.state_dir, known[path], kept)
@@ -100,7 +100,7 @@ def _logs_of(path: str, known: Mapping[str, Entry]) -> list[str]:
 def _build(restorer: Restorer, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
     require_room(building, chosen)
     rebuild(chosen, restorer.content(point.keys_of), building)
-    restorer.tell_of_passed_over(point.manifest)
+    restorer.report_skipped_copies(point.manifest)
 
 
 def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol, overload
 from openclaw_agent.errors import CorruptObject, LocalStorageError, StoreError
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 from openclaw_agent.state_dir.walk import fingerprint_of
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.transfers import Download
 
 SPARE_BYTES = 16 * 1024 * 1024
@@ -30,25 +30,25 @@ class ContentSource(Protocol):
 class BucketContent:
     """Content in the bucket; `keys_of` names where a file's bytes should be, the best place first.
 
-    `finished` is told the bytes of each file, `passed_over` why a better place than the one used was none.
+    `finished` is told the bytes of each file, `skipped_copies` why a better place than the one used was none.
     """
 
     def __init__(
         self,
-        store: ObjectStore,
+        store: Bucket,
         keys_of: Callable[[Entry], tuple[str, ...]],
         finished: Callable[[int], None] = lambda _bytes: None,
-        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        skipped_copies: Callable[[StoreError], None] = lambda _problem: None,
     ) -> None:
         self._store = store
         self._keys_of = keys_of
         self._finished = finished
-        self._passed_over = passed_over
+        self._skipped_copies = skipped_copies
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Download and check."""
         downloads = (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted)
-        self._store.download(downloads, self._finished, self._passed_over)
+        self._store.download(downloads, self._finished, self._skipped_copies)
 
     def check(self, entries: Sequence[Entry]) -> list[tuple[Entry, StoreError]]:
         """Download and check without writing anything; return what is missing or corrupt, and why."""
@@ -56,7 +56,7 @@ class BucketContent:
         self._store.download(
             (Download(self._keys_of(entry), None, entry.sha256) for entry in entries),
             self._finished,
-            self._passed_over,
+            self._skipped_copies,
             lambda work, problem: broken.update({work.keys: problem}),
         )
         if not broken:
@@ -125,7 +125,7 @@ def require_room(folder: Path, entries: Iterable[Entry]) -> None:
     Raises:
         LocalStorageError: with what is needed and what is free.
     """
-    needed_bytes = sum(entry.size - entry.holes for entry in entries)
+    needed_bytes = sum(entry.size - entry.sparse_bytes for entry in entries)
     free = shutil.disk_usage(folder).free
     if needed_bytes + SPARE_BYTES > free:
         raise LocalStorageError(

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from openclaw_agent.agent_dir.records import LatestRecord, LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir, LatestRecord
 from openclaw_agent.catalog.choice import Choice, Source
 from openclaw_agent.catalog.restore_points import (
     RestorePoints,
-    find_plain_objects,
     find_restore_points,
+    find_unmanaged,
     require_snapshot_name,
 )
 from openclaw_agent.catalog.unmanaged import MOST_NAMED
@@ -22,9 +22,9 @@ from openclaw_agent.snapshot.keys import latest_key, snapshot_key
 from openclaw_agent.snapshot.manifest import Entry, Manifest
 from openclaw_agent.snapshot.names import snapshot_manifest_key
 from openclaw_agent.sqlite.files import fold, is_database
-from openclaw_agent.state_dir.staging import building_beside, put_in_place
-from openclaw_agent.state_dir.target import building_at
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.state_dir.staging import staging_beside, swap_in
+from openclaw_agent.state_dir.target import staging_at
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
 
 _TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
@@ -56,7 +56,7 @@ class Restorer:
     def __init__(
         self,
         settings: Settings,
-        store: ObjectStore,
+        store: Bucket,
         log: RunLog,
         finished: Callable[[int], None] = lambda _bytes: None,
     ) -> None:
@@ -64,12 +64,12 @@ class Restorer:
         self._store = store
         self._log = log
         self._finished = finished
-        self._memory = LocalMemory(settings.agent_dir)
+        self._memory = AgentDir(settings.agent_dir)
         self._points: RestorePoints | None = None
         self._opened: OpenPoint | None = None
         self._told: set[str] = set()
         # Objects of latest/ that could not be used, in whose place their snapshot's were.
-        self._passed_over: list[StoreError] = []
+        self._skipped_copies: list[StoreError] = []
 
     @property
     def points(self) -> RestorePoints:
@@ -91,14 +91,14 @@ class Restorer:
         """Build a restore point in a folder (see `resolve_target`) that is empty or does not exist."""
 
         def into_target(point: OpenPoint) -> OpenPoint:
-            with building_at(target) as building:
+            with staging_at(target) as building:
                 return self._build(point, building)
 
         return self._restore(snapshot, into_target)
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
-        return bool(self.points.choices()) or find_plain_objects(self._store, self.points) is not None
+        return bool(self.points.choices()) or find_unmanaged(self._store, self.points) is not None
 
     def first_usable(self, snapshot: str | None) -> OpenPoint | None:
         """The named snapshot, or the restore point that a restore would try first; None when there is nothing.
@@ -124,18 +124,18 @@ class Restorer:
 
     def content(self, keys_of: KeysOf) -> BucketContent:
         """The bucket as a source of files; what cannot be used on the way is remembered."""
-        self._passed_over.clear()
-        return BucketContent(self._store, keys_of, self._finished, self._passed_over.append)
+        self._skipped_copies.clear()
+        return BucketContent(self._store, keys_of, self._finished, self._skipped_copies.append)
 
-    def tell_of_passed_over(self, manifest: Manifest) -> None:
+    def report_skipped_copies(self, manifest: Manifest) -> None:
         """Warn of objects of `latest/` in whose place those of its snapshot were used."""
-        if self._passed_over:
+        if self._skipped_copies:
             self._log.say(
-                f"Warning: {len(self._passed_over)} of {manifest.file_count} objects under latest/ cannot be used; "
-                f"they were taken from snapshot {manifest.snapshot}. {self._passed_over[0]} "
+                f"Warning: {len(self._skipped_copies)} of {manifest.file_count} objects under latest/ cannot be used; "
+                f"they were taken from snapshot {manifest.snapshot}. {self._skipped_copies[0]} "
                 "openclaw-s3-backup.py --overwrite-latest writes latest/ anew."
             )
-            self._log.add(passed_over=len(self._passed_over))
+            self._log.add(skipped_copies=len(self._skipped_copies))
 
     def choices(self, snapshot: str | None) -> Iterator[Choice]:
         """What has a manifest, in the order in which a restore tries it."""
@@ -167,21 +167,21 @@ class Restorer:
 
     def as_found(self) -> OpenPoint | None:
         """The objects without a manifest as a restore point, if there are any."""
-        found = find_plain_objects(self._store, self.points)
+        found = find_unmanaged(self._store, self.points)
         if found is None:
             return None
         self._tell_once(found.warning)
-        if found.left_behind:
-            self._log.add(left_behind=list(found.left_behind[:MOST_NAMED]), left_behind_count=len(found.left_behind))
+        if found.unrestorable:
+            self._log.add(unrestorable=list(found.unrestorable[:MOST_NAMED]), left_behind_count=len(found.unrestorable))
         return OpenPoint(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
 
     def _restore(self, snapshot: str | None, action: Callable[[OpenPoint], OpenPoint]) -> OpenPoint | None:
         restored = self._first(snapshot, action)
         if restored is None:
             return None
-        choice, totals = restored.choice, restored.manifest.counted()
+        choice, totals = restored.choice, restored.manifest.with_totals()
         if choice.source is not Source.AS_FOUND:
-            self.tell_of_passed_over(restored.manifest)
+            self.report_skipped_copies(restored.manifest)
             self._log.say(f"Restored from {restored.name}, because {choice.because}.")
             self._log.add(snapshot=choice.name, bytes_restored=totals.total_bytes)
         self._log.add(source=choice.source.value, because=choice.because, files=totals.file_count)
@@ -217,10 +217,10 @@ class Restorer:
             self._log.say(sentence)
 
     def _into_state_folder(self, point: OpenPoint) -> OpenPoint:
-        with building_beside(self._settings.state_dir) as building:
+        with staging_beside(self._settings.state_dir) as building:
             built = self._build(point, building)
         # Not inside the block: halfway through, the old state has the name of what was built.
-        put_in_place(building, self._settings.state_dir)
+        swap_in(building, self._settings.state_dir)
         self.remember(point.choice, built.manifest)
         return built
 
@@ -235,22 +235,22 @@ class Restorer:
         """Take what was restored as the base of the next backup."""
         record = LatestRecord(self._settings.bucket, self.points.latest_etag)
         if choice.source is Source.AS_FOUND:
-            self._memory.remember_left_behind(self.points.found.left_behind if self.points.found else ())
+            self._memory.remember_unrestorable(self.points.found.unrestorable if self.points.found else ())
             self._memory.forget_base()
             self._memory.remember_latest(record)
-            self._memory.latest_is_being_written()
+            self._memory.mark_latest_partial()
             return
         # Of latest/ too, whichever snapshot was restored: the next backup writes there.
-        latest = self.points.latest.manifest.left_behind if self.points.latest else ()
-        if left_behind := self._memory.left_behind().union(built.left_behind, latest):
-            self._memory.remember_left_behind(sorted(left_behind))
+        latest = self.points.latest.manifest.unrestorable if self.points.latest else ()
+        if unrestorable := self._memory.unrestorable().union(built.unrestorable, latest):
+            self._memory.remember_unrestorable(sorted(unrestorable))
         # Of a snapshot latest/ holds something else than what is in place now: the next backup writes it anew. So it
         # does with a latest/ of which not every object could be used.
-        latest_is_whole = choice.source is Source.LATEST and not self._passed_over
+        mark_latest_intact = choice.source is Source.LATEST and not self._skipped_copies
         self._memory.remember(
             built,
             record,
-            latest_holds_base=latest_is_whole,
+            latest_holds_base=mark_latest_intact,
             snapshot_holds_base=choice.source is Source.SNAPSHOT or self._snapshot_is_of_latest(built),
         )
 

@@ -89,7 +89,7 @@ def verify(restorer: Restorer, snapshot: str | None) -> Verdict:
 
 
 def _verdict(point: OpenPoint, broken: tuple[Broken, ...], rescue: str = "") -> Verdict:
-    totals = point.manifest.counted()
+    totals = point.manifest.with_totals()
     return Verdict(
         point.name,
         point.choice.source.value,

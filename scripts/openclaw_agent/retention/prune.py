@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openclaw_agent.agent_dir.records import LocalMemory
+from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
 from openclaw_agent.host.identity import boot_id, instance_id
-from openclaw_agent.lease.claim import read_ownership
+from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.retention.policy import RetentionPlan, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, QUARANTINED_FILE, latest_key
@@ -20,7 +20,7 @@ from openclaw_agent.snapshot.names import (
     snapshot_name_in_key,
     snapshot_prefix,
 )
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
 
 DELETE_ATTEMPTS = 3
@@ -37,7 +37,7 @@ class Pruned:
     objects: int
 
 
-def list_snapshots(store: ObjectStore) -> list[Snapshot]:
+def list_snapshots(store: Bucket) -> list[Snapshot]:
     """Every name below `snapshots/`, with whether it is complete or quarantined.
 
     Small snapshots are listed whole, a thousand keys a request; of one with more files than a page only the page that
@@ -69,14 +69,14 @@ def _next_cursor(last_key: str) -> str:
     return last_key
 
 
-def plan_prune(store: ObjectStore, now: datetime, *, strict_midnight: bool) -> RetentionPlan:
+def plan_prune(store: Bucket, now: datetime, *, strict_midnight: bool) -> RetentionPlan:
     """Apply the retention rules to what the bucket holds."""
     snapshots = list_snapshots(store)
     complete = latest_is_complete(_snapshot_of_whole_latest(store), snapshots)
     return plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
 
 
-def _snapshot_of_whole_latest(store: ObjectStore) -> str | None:
+def _snapshot_of_whole_latest(store: Bucket) -> str | None:
     """The snapshot that `latest/` holds, None unless its manifest can be trusted and every object of it is there."""
     try:
         latest = read_manifest(store, LATEST_MANIFEST_KEY)
@@ -89,16 +89,16 @@ def _snapshot_of_whole_latest(store: ObjectStore) -> str | None:
     return latest.manifest.snapshot if whole else None
 
 
-def require_ownership_here(settings: Settings, store: ObjectStore) -> None:
+def require_ownership_here(settings: Settings, store: Bucket) -> None:
     """Refuse to delete as an instance that has lost the bucket; a machine that never owned one may prune by hand.
 
     Raises:
         NotOwner: when this boot's ownership is no longer current.
     """
-    boot = LocalMemory(settings.agent_dir).boot()
+    boot = AgentDir(settings.agent_dir).boot()
     if boot is None or boot.bucket != settings.bucket or boot.boot_id != boot_id():
         return
-    owner = read_ownership(store)
+    owner = read_lease(store)
     if owner is not None and not owner.record.is_current(boot.epoch, instance_id(settings)):
         raise NotOwner(
             f"Fenced: {settings.bucket} now belongs to {owner.record.instance_id} (epoch {owner.record.epoch}); "
@@ -106,7 +106,7 @@ def require_ownership_here(settings: Settings, store: ObjectStore) -> None:
         )
 
 
-def prune(store: ObjectStore, plan: RetentionPlan) -> Pruned:
+def prune(store: Bucket, plan: RetentionPlan) -> Pruned:
     """Delete what the plan removes: all manifests first, then the rest of each snapshot.
 
     A run that breaks leaves incomplete snapshots, which the next run clears, never one that claims to be whole.
@@ -120,17 +120,17 @@ def prune(store: ObjectStore, plan: RetentionPlan) -> Pruned:
         for decision in plan.removed
         if decision.snapshot.complete
     ]
-    refused = _delete_stubbornly(store, manifests)
+    refused = _delete_with_retries(store, manifests)
     kept_manifests = {snapshot_name_in_key(key) for key in refused}
-    counted = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
-    refused |= _delete_stubbornly(store, counted)
+    with_totals = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
+    refused |= _delete_with_retries(store, with_totals)
     if refused:
         key, reason = next(iter(refused.items()))
         raise AgentError(
             f"S3 refused to delete {len(refused)} objects ({key!r}: {reason}); the next run tries again. "
             "Check the role's policy if it goes on."
         )
-    return Pruned(len(names), counted.count + len(manifests))
+    return Pruned(len(names), with_totals.count + len(manifests))
 
 
 class _Counted:
@@ -146,13 +146,13 @@ class _Counted:
             yield key
 
 
-def _keys_of(store: ObjectStore, names: Iterable[str]) -> Iterator[str]:
+def _keys_of(store: Bucket, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         for row in store.list(snapshot_prefix(name)):
             yield row.key
 
 
-def _delete_stubbornly(store: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+def _delete_with_retries(store: Bucket, keys: Iterable[str]) -> dict[str, str]:
     refused = store.delete(keys)
     for _attempt in range(DELETE_ATTEMPTS - 1):
         if not refused:

@@ -13,9 +13,9 @@ from openclaw_agent.snapshot.manifest import (
     Entry,
     EntryKind,
     Fingerprint,
-    LeftOut,
     Manifest,
-    shared,
+    Omission,
+    intern_int,
 )
 
 MANIFEST_FORMAT = 1
@@ -31,19 +31,19 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         ManifestInvalid: when no restore would accept it.
     """
     _require_consistency(manifest)
-    counted = manifest.counted()
+    with_totals = manifest.with_totals()
     header = {
         "format": MANIFEST_FORMAT,
-        "snapshot": counted.snapshot,
-        "created": counted.created,
-        "epoch": counted.epoch,
-        "instance_id": counted.instance_id,
-        "stack": counted.stack,
-        "agent_version": counted.agent_version,
-        "quarantined": counted.quarantined,
-        "capture": {"method": counted.method.value, "freeze_ms": round(counted.freeze_ms, 3)},
-        "files": counted.file_count,
-        "bytes": counted.total_bytes,
+        "snapshot": with_totals.snapshot,
+        "created": with_totals.created,
+        "epoch": with_totals.epoch,
+        "instance_id": with_totals.instance_id,
+        "stack": with_totals.stack,
+        "agent_version": with_totals.agent_version,
+        "quarantined": with_totals.quarantined,
+        "capture": {"method": with_totals.method.value, "freeze_ms": round(with_totals.freeze_ms, 3)},
+        "files": with_totals.file_count,
+        "bytes": with_totals.total_bytes,
         "damaged": [
             {
                 "path": row.path,
@@ -52,7 +52,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
                 "last_good": row.last_good,
                 "sha256": row.sha256.hex(),
             }
-            for row in counted.damaged
+            for row in with_totals.damaged
         ],
     }
     header_text = json.dumps(header, separators=(",", ":"))
@@ -65,9 +65,9 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         yield separator + line
         separator = b",\n"
     left_out = {
-        "excluded": [{"path": row.path, "reason": row.reason} for row in counted.excluded],
-        "skipped": [{"path": row.path, "reason": row.reason} for row in counted.skipped],
-        "left_behind": list(counted.left_behind),
+        "excluded": [{"path": row.path, "reason": row.reason} for row in with_totals.excluded],
+        "skipped": [{"path": row.path, "reason": row.reason} for row in with_totals.skipped],
+        "left_behind": list(with_totals.unrestorable),
     }
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
@@ -156,8 +156,8 @@ def _entry_fields(entry: Entry) -> dict[str, object]:
     if entry.kind is EntryKind.FILE:
         fields["size"] = entry.size
         fields["sha256"] = entry.sha256.hex()
-        if entry.holes:
-            fields["holes"] = entry.holes
+        if entry.sparse_bytes:
+            fields["holes"] = entry.sparse_bytes
         key = entry.relative_key
         if key != STATE_PREFIX + entry.path:
             fields["key"] = key
@@ -194,9 +194,9 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
         return Entry(
             path=str(fields["path"]),
             kind=EntryKind(fields["kind"]),
-            mode=shared(int(fields["mode"], 8)),
-            uid=shared(int(fields["uid"])),
-            gid=shared(int(fields["gid"])),
+            mode=intern_int(int(fields["mode"], 8)),
+            uid=intern_int(int(fields["uid"])),
+            gid=intern_int(int(fields["gid"])),
             mtime_ns=mtime_ns,
             size=int(fields.get("size", 0)),
             sha256=bytes.fromhex(fields.get("sha256", "")),
@@ -205,7 +205,7 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
             captured_live=bool(fields.get("captured_live", False)),
             fingerprint=fingerprint,
             wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
-            holes=int(fields.get("holes", 0)),
+            sparse_bytes=int(fields.get("holes", 0)),
             unchecked=bool(fields.get("unchecked", False)),
         )
     except (KeyError, TypeError, ValueError) as problem:
@@ -228,8 +228,8 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             freeze_ms=float(header["capture"]["freeze_ms"]),
             entries=entries,
             quarantined=str(header["quarantined"]),
-            excluded=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("excluded", ())),
-            skipped=tuple(LeftOut(row["path"], row["reason"]) for row in header.get("skipped", ())),
+            excluded=tuple(Omission(row["path"], row["reason"]) for row in header.get("excluded", ())),
+            skipped=tuple(Omission(row["path"], row["reason"]) for row in header.get("skipped", ())),
             damaged=tuple(
                 DamagedDatabase(
                     row["path"],
@@ -240,7 +240,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
                 )
                 for row in header["damaged"]
             ),
-            left_behind=tuple(str(key) for key in header.get("left_behind", ())),
+            unrestorable=tuple(str(key) for key in header.get("left_behind", ())),
             agent_version=str(header["agent_version"]),
             file_count=int(header["files"]),
             total_bytes=int(header["bytes"]),

@@ -1,6 +1,6 @@
 """Where things lie in the bucket, beside what `snapshot_names` says of snapshots. Pure."""
 
-from openclaw_agent.lease.record import OWNER_KEY
+from openclaw_agent.lease.record import LEASE_KEY
 from openclaw_agent.snapshot.manifest import ENCODED_PREFIX, Entry
 from openclaw_agent.snapshot.names import LATEST_PREFIX, MANIFEST_FILE, snapshot_prefix
 
@@ -16,7 +16,7 @@ OWN_NAMES = frozenset(
         MANIFEST_FILE,
         RESERVED_FILE,
         QUARANTINED_FILE,
-        OWNER_KEY,
+        LEASE_KEY,
         ENCODED_PREFIX.rstrip("/"),
         DAMAGED_PREFIX.rstrip("/"),
     }

@@ -48,10 +48,10 @@ class Fingerprint:
 class Entry:
     """One file, folder or symlink of a snapshot.
 
-    `sha256` is the digest (32 bytes) of a file's content as stored; `holes` is how many of its `size` bytes took no
-    room on the disk. `unchecked` is a database that has not passed SQLite's check. `fingerprint` and `wal` are those of
-    the live file and of its write-ahead log at capture; they only serve change detection on the machine that made the
-    snapshot.
+    `sha256` is the digest (32 bytes) of a file's content as stored; `sparse_bytes` is how many of its `size` bytes
+    took no room on the disk. `unchecked` is a database that has not passed SQLite's check. `fingerprint` and `wal` are
+    those of the live file and of its write-ahead log at capture; they only serve change detection on the machine that
+    made the snapshot.
     """
 
     path: str
@@ -67,7 +67,7 @@ class Entry:
     captured_live: bool = False
     fingerprint: Fingerprint | None = None
     wal: Fingerprint | None = None
-    holes: int = 0
+    sparse_bytes: int = 0
     unchecked: bool = False
 
     @property
@@ -96,7 +96,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Omission:
     """A path that is not in the snapshot, and why."""
 
     path: str
@@ -122,7 +122,7 @@ class Manifest:
     """One snapshot: who took it, when, how, and everything it holds.
 
     `created` is ISO 8601 in UTC; `freeze_ms` is how long the gateway stood still; `quarantined` is the reason why this
-    snapshot is no restore point of the main line ("" for those that are). `left_behind` are keys of an upload by hand
+    snapshot is no restore point of the main line ("" for those that are). `unrestorable` are keys of an upload by hand
     that no restore could bring back: no backup of any machine may delete them.
     """
 
@@ -135,15 +135,15 @@ class Manifest:
     freeze_ms: float
     entries: Sequence[Entry]
     quarantined: str = ""
-    excluded: tuple[LeftOut, ...] = ()
-    skipped: tuple[LeftOut, ...] = ()
+    excluded: tuple[Omission, ...] = ()
+    skipped: tuple[Omission, ...] = ()
     damaged: tuple[DamagedDatabase, ...] = ()
-    left_behind: tuple[str, ...] = ()
+    unrestorable: tuple[str, ...] = ()
     agent_version: str = ""
     file_count: int = field(default=-1)
     total_bytes: int = field(default=-1)
 
-    def counted(self) -> Self:
+    def with_totals(self) -> Self:
         """The same manifest with its totals taken from its entries."""
         file_count = total_bytes = 0
         for entry in self.files():
@@ -161,7 +161,7 @@ class Manifest:
 
 
 @lru_cache(maxsize=4096)
-def shared(number: int) -> int:
+def intern_int(number: int) -> int:
     """The same number as one object: 100,000 entries have few modes and owners, which saves 8 MiB."""
     return number
 

@@ -102,7 +102,7 @@ def _judge(database: sqlite3.Connection) -> Verdict:
     database.execute("PRAGMA ignore_check_constraints=ON")
     pragma, most = "integrity_check", 1
     harmless = [_HEADLINE, _OF_A_MODULE]
-    passed_over = ""
+    skipped_copies = ""
     for _attempt in range(MOST_STAND_INS):
         try:
             for finding in _findings(database, pragma, most):
@@ -116,8 +116,8 @@ def _judge(database: sqlite3.Connection) -> Verdict:
             elif collation := _UNKNOWN_COLLATION.search(text):
                 database.create_collation(collation.group(1), lambda left, right: (left > right) - (left < right))
                 harmless.append(_OF_A_STAND_IN)
-            elif (unparsed := _UNPARSED_SCHEMA.fullmatch(text)) and not passed_over:
-                passed_over = unparsed.group(1)
+            elif (unparsed := _UNPARSED_SCHEMA.fullmatch(text)) and not skipped_copies:
+                skipped_copies = unparsed.group(1)
                 database.execute("PRAGMA writable_schema=ON")
                 harmless.append(_OF_WHAT_WAS_PASSED_OVER)
                 if not _is_text(database):
@@ -125,8 +125,8 @@ def _judge(database: sqlite3.Connection) -> Verdict:
             else:
                 raise
         else:
-            if passed_over:
-                return Verdict(Outcome.UNKNOWN, f"its schema is not understood here ({passed_over})")
+            if skipped_copies:
+                return Verdict(Outcome.UNKNOWN, f"its schema is not understood here ({skipped_copies})")
             return Verdict(Outcome.WHOLE)
     return Verdict(Outcome.UNKNOWN, "its schema calls too many functions that are not known here")
 

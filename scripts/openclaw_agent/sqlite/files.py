@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import overload
 
-from openclaw_agent.fs.clone import Source, clone_file, open_unfollowed
-from openclaw_agent.fs.confined import Within
+from openclaw_agent.fs.clone import Source, clone_file, open_nofollow
+from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.sqlite.check import Outcome, Verdict, check
 
 HEADER = b"SQLite format 3\x00"  # https://sqlite.org/fileformat.html, "The Database Header"
@@ -47,10 +47,10 @@ def is_companion(database: Source, suffix: str) -> bool:
 
     A user may call any file or folder so; that one is state like any other.
     """
-    companion = beside(database, suffix)
-    begin = _begin(companion, len(JOURNAL_MAGIC))
+    sidecar = sidecar_path(database, suffix)
+    begin = _begin(sidecar, len(JOURNAL_MAGIC))
     if not begin:
-        return _is_empty_file(companion)
+        return _is_empty_file(sidecar)
     if suffix == WAL_SUFFIX:
         return begin[: len(WAL_MAGICS[0])] in WAL_MAGICS
     if suffix == JOURNAL_SUFFIX:
@@ -58,7 +58,7 @@ def is_companion(database: Source, suffix: str) -> bool:
         return begin == JOURNAL_MAGIC or not any(begin)
     if not is_in_wal_mode(database):
         return False
-    return begin.startswith(WAL_INDEX_VERSION) or not any(_begin(companion, WAL_INDEX_BYTES))
+    return begin.startswith(WAL_INDEX_VERSION) or not any(_begin(sidecar, WAL_INDEX_BYTES))
 
 
 def clone_database(source: Source, target: Path) -> os.stat_result:
@@ -67,11 +67,11 @@ def clone_database(source: Source, target: Path) -> os.stat_result:
     for suffix in LOG_SUFFIXES:
         if is_companion(source, suffix):
             with contextlib.suppress(FileNotFoundError):
-                clone_file(beside(source, suffix), beside(target, suffix))
+                clone_file(sidecar_path(source, suffix), sidecar_path(target, suffix))
     return status
 
 
-def settle(clone: Path) -> Verdict:
+def fold_and_check(clone: Path) -> Verdict:
     """Fold a cloned database's log into it and check it; a whole one is a single clean file then.
 
     Raises:
@@ -80,7 +80,7 @@ def settle(clone: Path) -> Verdict:
     verdict = check(clone)
     if verdict.outcome is Outcome.WHOLE or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
         for suffix in COMPANION_SUFFIXES:
-            beside(clone, suffix).unlink(missing_ok=True)
+            sidecar_path(clone, suffix).unlink(missing_ok=True)
     return verdict
 
 
@@ -90,7 +90,7 @@ def fold(clone: Path) -> str | None:
     Raises:
         LocalStorageError: when the disk is full or fails.
     """
-    verdict = settle(clone)
+    verdict = fold_and_check(clone)
     if verdict.outcome is Outcome.UNKNOWN and verdict.folded:
         return None
     return verdict.reason or None
@@ -99,24 +99,24 @@ def fold(clone: Path) -> str | None:
 def discard_clone(clone: Path) -> None:
     """Remove a clone and whatever lies beside it."""
     for suffix in ("", *COMPANION_SUFFIXES):
-        beside(clone, suffix).unlink(missing_ok=True)
+        sidecar_path(clone, suffix).unlink(missing_ok=True)
 
 
 @overload
-def beside(place: Path, suffix: str) -> Path: ...
+def sidecar_path(place: Path, suffix: str) -> Path: ...
 @overload
-def beside(place: Within, suffix: str) -> Within: ...
+def sidecar_path(place: ConfinedPath, suffix: str) -> ConfinedPath: ...
 @overload
-def beside(place: Source, suffix: str) -> Source: ...
-def beside(place: Source, suffix: str) -> Source:
+def sidecar_path(place: Source, suffix: str) -> Source: ...
+def sidecar_path(place: Source, suffix: str) -> Source:
     """The path of a companion."""
-    return place.beside(suffix) if isinstance(place, Within) else place.with_name(place.name + suffix)
+    return place.beside(suffix) if isinstance(place, ConfinedPath) else place.with_name(place.name + suffix)
 
 
 def _begin(source: Source, count: int) -> bytes:
     """The first bytes of a regular file; none of what cannot be opened."""
     try:
-        handle = open_unfollowed(source)
+        handle = open_nofollow(source)
     except OSError:
         return b""
     try:
@@ -129,7 +129,7 @@ def _begin(source: Source, count: int) -> bytes:
 
 def _is_empty_file(source: Source) -> bool:
     try:
-        handle = open_unfollowed(source)
+        handle = open_nofollow(source)
     except OSError:
         return False
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_agent.fs.clone import Source
-from openclaw_agent.fs.confined import Within
+from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.fs.descriptors import close_inherited, open_descriptors
 from openclaw_agent.snapshot.manifest import Fingerprint
 from openclaw_agent.sqlite.files import (
@@ -18,10 +18,10 @@ from openclaw_agent.sqlite.files import (
     LOG_SUFFIXES,
     SHM_SUFFIX,
     WAL_SUFFIX,
-    beside,
     clone_database,
     discard_clone,
     is_in_wal_mode,
+    sidecar_path,
 )
 from openclaw_agent.state_dir.walk import fingerprint_of
 
@@ -55,7 +55,7 @@ def capture_live(source: Source, target: Path) -> LiveCopy:
     status = source.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(f"{source} is no regular file any more")
-    if not is_in_wal_mode(source) or all(_stands(beside(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX)):
+    if not is_in_wal_mode(source) or all(_stands(sidecar_path(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX)):
         try:
             _back_up(source, target, status)
         except (OSError, sqlite3.Error):
@@ -85,7 +85,7 @@ def _fingerprints(source: Source) -> list[Fingerprint | None]:
     found: list[Fingerprint | None] = [fingerprint_of(source.lstat())]
     for suffix in LOG_SUFFIXES:
         try:
-            found.append(fingerprint_of(beside(source, suffix).lstat()))
+            found.append(fingerprint_of(sidecar_path(source, suffix).lstat()))
         except OSError:
             found.append(None)
     return found
@@ -112,7 +112,7 @@ def _online_backup(source: Source, writing: sqlite3.Connection, expected: set[tu
         OSError: when a folder was swapped for a symlink, so that SQLite has opened a file outside the state folder.
         sqlite3.Error: when it stays locked, or is none.
     """
-    place = source.place if isinstance(source, Within) else source
+    place = source.place if isinstance(source, ConfinedPath) else source
     before = open_descriptors()
     uri = f"file:{_uri_path(place)}?mode=ro"
     with contextlib.closing(
@@ -141,7 +141,7 @@ def _identities(source: Source) -> set[tuple[int, int]]:
     found = set()
     for suffix in ("", *COMPANION_SUFFIXES):
         with contextlib.suppress(OSError):
-            found.add(_identity(beside(source, suffix).lstat()))
+            found.add(_identity(sidecar_path(source, suffix).lstat()))
     return found
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 from openclaw_agent.agent_dir.records import sync_folder
 from openclaw_agent.errors import LocalStorageError
 
-BUILDING_SUFFIX = ".restoring"
+STAGING_SUFFIX = ".restoring"
 PREVIOUS_INFIX = ".before-restore-"
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
 _CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP})
 
 
-def fresh_building_folder(state_dir: Path) -> Path:
+def fresh_staging_dir(state_dir: Path) -> Path:
     """An empty sibling of the state folder; what a broken restore left there is removed.
 
     Raises:
         LocalStorageError: when it cannot be created.
     """
-    building = state_dir.with_name(state_dir.name + BUILDING_SUFFIX)
+    building = state_dir.with_name(state_dir.name + STAGING_SUFFIX)
     try:
         if building.is_symlink() or building.is_file():
             building.unlink()
@@ -41,9 +41,9 @@ def fresh_building_folder(state_dir: Path) -> Path:
 
 
 @contextlib.contextmanager
-def building_beside(state_dir: Path) -> Iterator[Path]:
+def staging_beside(state_dir: Path) -> Iterator[Path]:
     """A fresh building folder, of which a failure or an interruption leaves nothing."""
-    building = fresh_building_folder(state_dir)
+    building = fresh_staging_dir(state_dir)
     try:
         yield building
     except BaseException:
@@ -51,7 +51,7 @@ def building_beside(state_dir: Path) -> Iterator[Path]:
         raise
 
 
-def put_in_place(building: Path, state_dir: Path) -> Path | None:
+def swap_in(building: Path, state_dir: Path) -> Path | None:
     """Swap the built state in; return where the old one is kept, or None when there was none.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openclaw_agent.agent_dir.records import sync_folder
 from openclaw_agent.errors import LocalStorageError, UsageError
-from openclaw_agent.state_dir.staging import BUILDING_SUFFIX
+from openclaw_agent.state_dir.staging import STAGING_SUFFIX
 
 
 def resolve_target(text: str, state_dir: Path) -> Path:
@@ -42,7 +42,7 @@ def _is_new(target: Path) -> bool:
 
 
 @contextlib.contextmanager
-def building_at(target: Path) -> Iterator[Path]:
+def staging_at(target: Path) -> Iterator[Path]:
     """A folder to build in, which is at `target` when the block ends well; else nothing of it is left.
 
     An existing folder may be a mount point, which cannot be renamed over, or lie on another disk than its parent: it is
@@ -65,7 +65,7 @@ def building_at(target: Path) -> Iterator[Path]:
 def _new_sibling(target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{target.name}{BUILDING_SUFFIX}-", dir=target.parent))
+        return Path(tempfile.mkdtemp(prefix=f"{target.name}{STAGING_SUFFIX}-", dir=target.parent))
     except OSError as problem:
         raise LocalStorageError(f"No folder can be created beside {target} ({problem.strerror}).") from problem
 

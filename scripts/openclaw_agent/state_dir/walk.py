@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from openclaw_agent.errors import AgentError
-from openclaw_agent.fs.confined import Folder
-from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, LeftOut, path_order, shared
+from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
 from openclaw_agent.sqlite.files import companion_base
 from openclaw_agent.state_dir.exclusions import Exclusions
 
@@ -28,7 +28,7 @@ _SPECIAL_KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WalkEntry:
     """One path of the tree with its metadata as lstat gave it."""
 
     path: str
@@ -48,10 +48,10 @@ class Tree:
     the rules say of them. They are listed in `excluded` too.
     """
 
-    found: list[Found] = field(default_factory=list)
-    excluded: list[LeftOut] = field(default_factory=list)
-    skipped: list[LeftOut] = field(default_factory=list)
-    withheld: list[Found] = field(default_factory=list)
+    found: list[WalkEntry] = field(default_factory=list)
+    excluded: list[Omission] = field(default_factory=list)
+    skipped: list[Omission] = field(default_factory=list)
+    withheld: list[WalkEntry] = field(default_factory=list)
 
     def file_count(self) -> int:
         """How many regular files there are."""
@@ -70,7 +70,7 @@ def require_state_folder(root: Path) -> None:
         raise AgentError(f"The state folder {root} is a file; move it away and restore with openclaw-s3-restore.py.")
 
 
-def open_state_folder(root: Path) -> Folder:
+def open_state_folder(root: Path) -> ConfinedDir:
     """Open the state folder; the caller closes it.
 
     Raises:
@@ -78,7 +78,7 @@ def open_state_folder(root: Path) -> Folder:
     """
     require_state_folder(root)
     try:
-        return Folder(root)
+        return ConfinedDir(root)
     except OSError as problem:
         raise _unreadable(root, problem) from problem
 
@@ -102,7 +102,9 @@ def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHIN
     return tree
 
 
-def _walk_folder(top: Folder, folder: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> list[str]:
+def _walk_folder(
+    top: ConfinedDir, folder: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree
+) -> list[str]:
     """Add what lies in one folder to the tree; return the folders in it that are to be walked."""
     try:
         handle = top.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -140,11 +142,11 @@ def _add(
     is_folder = kind == stat.S_IFDIR
     reason = exclusions.reason_for(path, is_folder=is_folder)
     if reason is not None:
-        tree.excluded.append(LeftOut(path, reason))
+        tree.excluded.append(Omission(path, reason))
         if kind == stat.S_IFREG and companion_base(path) is not None:
             tree.withheld.append(_found(path, EntryKind.FILE, status))
     elif _is_too_long(path):
-        tree.skipped.append(LeftOut(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))
+        tree.skipped.append(Omission(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))
     elif is_folder:
         tree.found.append(_found(path, EntryKind.DIR, status))
         return True
@@ -153,7 +155,7 @@ def _add(
     elif kind == stat.S_IFLNK:
         tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
     else:
-        tree.skipped.append(LeftOut(path, _SPECIAL_KINDS.get(kind, "no regular file")))
+        tree.skipped.append(Omission(path, _SPECIAL_KINDS.get(kind, "no regular file")))
     return False
 
 
@@ -170,13 +172,13 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
     return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _found_file(path: str, status: os.stat_result, known: Entry | None) -> Found:
+def _found_file(path: str, status: os.stat_result, known: Entry | None) -> WalkEntry:
     found = _found(path, EntryKind.FILE, status)
     if known is None or known.fingerprint is None or known.fingerprint != found.fingerprint:
         return found
     return replace(found, path=known.path, fingerprint=known.fingerprint)
 
 
-def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> Found:
-    mode, uid, gid = shared(stat.S_IMODE(status.st_mode)), shared(status.st_uid), shared(status.st_gid)
-    return Found(path, kind, mode, uid, gid, fingerprint_of(status), target)
+def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> WalkEntry:
+    mode, uid, gid = intern_int(stat.S_IMODE(status.st_mode)), intern_int(status.st_uid), intern_int(status.st_gid)
+    return WalkEntry(path, kind, mode, uid, gid, fingerprint_of(status), target)

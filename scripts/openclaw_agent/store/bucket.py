@@ -31,7 +31,7 @@ ATTEMPTS = int(S3_ATTEMPTS.read_or_default())
 STALL_SECONDS = S3_STALL_SECONDS.read_or_default()
 
 
-class ObjectStore:
+class Bucket:
     """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user."""
 
     def __init__(self, bucket: str, region: str) -> None:
@@ -184,11 +184,11 @@ class ObjectStore:
         self,
         downloads: Iterable[Download],
         finished: Callable[[int], None] = lambda _bytes: None,
-        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        skipped_copies: Callable[[StoreError], None] = lambda _problem: None,
         broken: Callable[[Download, StoreError], None] | None = None,
     ) -> None:
         """Fetch and check objects; see `BulkTransfer.download`."""
-        self._bulk.download(downloads, finished, passed_over, broken)
+        self._bulk.download(downloads, finished, skipped_copies, broken)
 
     def _copy_in_parts(self, work: Copy) -> None:
         parts = TransferConfig(multipart_threshold=HUGE_COPY_PART_BYTES, multipart_chunksize=HUGE_COPY_PART_BYTES)

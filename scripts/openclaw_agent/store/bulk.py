@@ -110,7 +110,7 @@ class BulkTransfer:
                 max_concurrency=PARALLEL_PARTS,
             )
 
-        self._run_all(uploads, one, room=_Room(UPLOADING_BYTES))
+        self._run_all(uploads, one, room=_ByteBudget(UPLOADING_BYTES))
 
     def copy(self, copies: Iterable[Copy]) -> None:
         """Copy objects of at most 5 GiB inside the bucket.
@@ -130,13 +130,13 @@ class BulkTransfer:
         self,
         downloads: Iterable[Download],
         finished: Callable[[int], None] = lambda _bytes: None,
-        passed_over: Callable[[StoreError], None] = lambda _problem: None,
+        skipped_copies: Callable[[StoreError], None] = lambda _problem: None,
         broken: Callable[[Download, StoreError], None] | None = None,
     ) -> None:
         """Fetch objects into local files and check each digest; `finished` is told the bytes of each.
 
-        `passed_over` is told why a key could not be used, where another one held the content. Where there is `broken`,
-        it is told of content that no key holds, and the others go on.
+        `skipped_copies` is told why a key could not be used, where another one held the content. Where there is
+        `broken`, it is told of content that no key holds, and the others go on.
 
         Raises:
             CorruptObject: when an object is not what its digest promises, after one more try.
@@ -152,7 +152,7 @@ class BulkTransfer:
                     failures.append(problem)
                     continue
                 for failure in failures:
-                    passed_over(failure)
+                    skipped_copies(failure)
                 finished(size)
                 return
             if broken is None:
@@ -189,7 +189,7 @@ class BulkTransfer:
         self._traffic.uploaded_bytes += size
 
     def _run_all(
-        self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], room: "_Room | None" = None
+        self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], room: "_ByteBudget | None" = None
     ) -> None:
         # Work is made when its turn comes: 100,000 copies waiting in a list would take 30 MiB.
         pending = iter(works)
@@ -241,7 +241,7 @@ class BulkTransfer:
         return store_error(problem, self._bucket, key)
 
 
-class _Room:
+class _ByteBudget:
     """Lets so much work under way at once as its bytes allow; one piece of work is always allowed."""
 
     def __init__(self, most_bytes: int) -> None:

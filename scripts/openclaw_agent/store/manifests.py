@@ -8,7 +8,7 @@ from datetime import datetime
 from openclaw_agent.errors import CorruptObject, ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode_manifest
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 
 _FORMAT = re.compile(rb'\{"format":([0-9]{1,9})[,}]')
 
@@ -22,7 +22,7 @@ class StoredManifest:
     modified: datetime
 
 
-def read_manifest(store: ObjectStore, key: str) -> StoredManifest | None:
+def read_manifest(store: Bucket, key: str) -> StoredManifest | None:
     """A manifest with its entries but no fingerprints, or None when there is none.
 
     Raises:
@@ -40,7 +40,7 @@ def read_manifest(store: ObjectStore, key: str) -> StoredManifest | None:
     return StoredManifest(manifest, fetched.etag, fetched.modified)
 
 
-def open_header(store: ObjectStore, key: str) -> StoredManifest | None:
+def load_header(store: Bucket, key: str) -> StoredManifest | None:
     """A manifest without its entries, or None when there is none.
 
     Raises:
@@ -54,10 +54,10 @@ def open_header(store: ObjectStore, key: str) -> StoredManifest | None:
     return StoredManifest(decode_header(fetched.body), fetched.etag, fetched.modified)
 
 
-def read_header(store: ObjectStore, key: str) -> StoredManifest | None:
+def load_header_or_none(store: Bucket, key: str) -> StoredManifest | None:
     """A manifest without its entries, or None when there is none or its header cannot be read."""
     try:
-        return open_header(store, key)
+        return load_header(store, key)
     except (ManifestInvalid, ManifestTooNew):
         return None
 

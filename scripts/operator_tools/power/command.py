@@ -93,7 +93,7 @@ def _switch(options: argparse.Namespace) -> int:
         ) from error
     from openclaw_ec2_spot.alarm_rules import NO_GOOD_BACKUP, alarm_name
     from operator_tools.power.stack_place import find_place
-    from operator_tools.power.switching import Patience, Switch
+    from operator_tools.power.switching import Switch, Timeout
 
     power = Power(options.verb)
     place = find_place(options.stack, options.region)
@@ -102,7 +102,7 @@ def _switch(options: argparse.Namespace) -> int:
     calls = PowerCalls(account, place.group, alarm)
     say: Callable[[str], None] = (lambda _line: None) if options.json else partial(print, flush=True)
     switch = Switch(place, account.region, alarm, calls, say)
-    outcome = switch.to(power, Patience(0.0 if options.no_wait else options.timeout * 60, options.every))
+    outcome = switch.to(power, Timeout(0.0 if options.no_wait else options.timeout * 60, options.every))
 
     if options.json:
         print(json.dumps(power_document(switch, power, outcome), indent=2), flush=True)

@@ -11,7 +11,7 @@ from operator_tools.power.stack_place import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeout:
     """How long to wait for the group (0: not at all), and how often to look; seconds."""
 
     seconds: float
@@ -45,7 +45,7 @@ class Switch:
     calls: PowerCalls
     say: Callable[[str], None]
 
-    def to(self, power: Power, patience: Patience) -> Outcome:
+    def to(self, power: Power, patience: Timeout) -> Outcome:
         """Switch, and wait until the group is there or patience ends.
 
         Raises:
@@ -112,7 +112,7 @@ class Switch:
                 f"of missing backups: {error}"
             ) from error
 
-    def _wait(self, power: Power, patience: Patience, began: float) -> GroupState:
+    def _wait(self, power: Power, patience: Timeout, began: float) -> GroupState:
         group, told = self._group(), ""
         while not group.settled(power) and time.monotonic() - began < patience.seconds:
             state = group.in_words()

@@ -17,7 +17,7 @@ from openclaw_agent.cli import backup as backup_command
 from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.state_dir.staging import previous_states
-from tests.support.simulated_instance import Machine, World, contents, let_clock_tick
+from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, let_clock_tick
 
 
 def make_database(place: Path) -> None:
@@ -42,12 +42,12 @@ def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
     return asked
 
 
-def test_a_thaw_by_hand_thaws(machine: Machine, thawed: list[Freezer]) -> None:
+def test_a_thaw_by_hand_thaws(machine: SimulatedInstance, thawed: list[Freezer]) -> None:
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
 
 
-def test_a_thaw_needs_no_folder_of_the_agent(machine: Machine, thawed: list[Freezer]) -> None:
+def test_a_thaw_needs_no_folder_of_the_agent(machine: SimulatedInstance, thawed: list[Freezer]) -> None:
     machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.write("a-file-is-in-the-way"))
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
@@ -55,7 +55,7 @@ def test_a_thaw_needs_no_folder_of_the_agent(machine: Machine, thawed: list[Free
 
 @pytest.mark.parametrize(("kind", "code"), [("systemd:gateway.service", 0), ("compose:gateway", 1)])
 def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name(
-    machine: Machine, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+    machine: SimulatedInstance, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
 ) -> None:
     def unknown(_self: object) -> bool:
         raise GatewayUnknown("nobody answers.")
@@ -68,7 +68,7 @@ def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name
 
 
 def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
-    machine: Machine, thawed: list[Freezer]
+    machine: SimulatedInstance, thawed: list[Freezer]
 ) -> None:
     """ExecStopPost= runs however the run ended; a thaw in the midst of another capture would tear it."""
     with machine.memory.locked(wait=False):
@@ -77,7 +77,7 @@ def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
 
 
 def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is_lost(
-    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.write("notes", "one")
     assert machine.backup().code == 0
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is
     assert contents(world.booted("second").state) == {"notes": "two"}
 
 
-def test_the_bytes_of_each_damaged_database_are_kept_apart(world: World, machine: Machine) -> None:
+def test_the_bytes_of_each_damaged_database_are_kept_apart(world: TestBucket, machine: SimulatedInstance) -> None:
     paths = ["a/b.sqlite", "a_b.sqlite"]
     for path in paths:
         make_database(machine.state / path)
@@ -118,7 +118,7 @@ def test_the_bytes_of_each_damaged_database_are_kept_apart(world: World, machine
         assert path.encode() in world.get(f"snapshots/{run.line['snapshot']}/{key}")
 
 
-def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machine: Machine) -> None:
+def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machine: SimulatedInstance) -> None:
     machine.write("notes", "one")
     make_database(machine.state / "db.sqlite")
     let_clock_tick()
@@ -137,7 +137,7 @@ def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machin
 
 
 def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_backed_up(
-    world: World, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.write("notes", "one")
 
@@ -155,7 +155,9 @@ def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_
     assert contents(world.booted("second").state) == {"notes": "one"}
 
 
-def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(world: World, machine: Machine) -> None:
+def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     """A view in a syntax of SQLite 3.44, as the gateway may write it, read by 3.40 or by whatever runs this test."""
     place = machine.state / "db.sqlite"
     make_database(place)
@@ -175,7 +177,7 @@ def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(world
         assert database.execute("SELECT count(*) FROM rows").fetchone() == (20,)
 
 
-def test_a_name_that_another_run_has_taken_gets_its_seconds(world: World, machine: Machine) -> None:
+def test_a_name_that_another_run_has_taken_gets_its_seconds(world: TestBucket, machine: SimulatedInstance) -> None:
     machine.write("notes", "one")
     taken = format_snapshot_name(world.clock.now)
     world.put(f"snapshots/{taken}/reserved", "another instance\n")
@@ -183,7 +185,9 @@ def test_a_name_that_another_run_has_taken_gets_its_seconds(world: World, machin
     assert machine.backup().line["snapshot"] == f"{taken}-07"
 
 
-def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(world: World, machine: Machine) -> None:
+def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     machine.write("notes", "one")
     taken = format_snapshot_name(world.clock.now)
     world.put(f"snapshots/{taken}/reserved", "another instance\n")

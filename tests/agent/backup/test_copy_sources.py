@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.agent_dir.records import LocalMemory
-from openclaw_agent.lease.record import OwnerRecord
+from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.lease.record import Lease
 from openclaw_agent.store import bucket as object_store
-from openclaw_agent.store.bucket import ObjectStore
-from tests.support.simulated_instance import Machine, World, contents, let_clock_tick
+from openclaw_agent.store.bucket import Bucket
+from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, let_clock_tick
 
 ARCHIVED = {"openclaw.json": "ARCHIVED", "notes.md": "archive notes"}
 PRESENT = {"openclaw.json": "PRESENT!", "notes.md": "present notes"}
 
 
-def backed_up(world: World, name: str, files: dict[str, str]) -> Machine:
+def backed_up(world: TestBucket, name: str, files: dict[str, str]) -> SimulatedInstance:
     machine = world.booted(name)
     for path, text in files.items():
         machine.write(path, text)
@@ -25,7 +25,7 @@ def backed_up(world: World, name: str, files: dict[str, str]) -> Machine:
     return machine
 
 
-def require_right_bytes(world: World, prefix: str, machine: Machine) -> None:
+def require_right_bytes(world: TestBucket, prefix: str, machine: SimulatedInstance) -> None:
     """Every object below the prefix is the file of the machine's state."""
     folder = f"{prefix}.openclaw/"
     held = {key.removeprefix(folder): world.get(key).decode() for key in world.keys(folder)}
@@ -33,14 +33,16 @@ def require_right_bytes(world: World, prefix: str, machine: Machine) -> None:
 
 
 @pytest.fixture
-def archive(agent_aws: EmbeddedAws, tmp_path: Path) -> World:
+def archive(agent_aws: EmbeddedAws, tmp_path: Path) -> TestBucket:
     """Another stack's bucket, whose snapshot has the very minute of ours, as all timers have it."""
-    world = World(agent_aws, tmp_path / "archive")
+    world = TestBucket(agent_aws, tmp_path / "archive")
     backed_up(world, "archivist", ARCHIVED)
     return world
 
 
-def test_a_latest_that_came_from_elsewhere_lends_its_snapshot_s_name_to_no_copy(world: World, archive: World) -> None:
+def test_a_latest_that_came_from_elsewhere_lends_its_snapshot_s_name_to_no_copy(
+    world: TestBucket, archive: TestBucket
+) -> None:
     machine = backed_up(world, "first", PRESENT)
     assert world.snapshots() == archive.snapshots()
     for key in archive.keys("latest/"):
@@ -57,7 +59,7 @@ def test_a_latest_that_came_from_elsewhere_lends_its_snapshot_s_name_to_no_copy(
 
 
 def test_a_machine_that_is_pointed_at_another_bucket_keeps_its_state_aside_there_whole(
-    world: World, archive: World
+    world: TestBucket, archive: TestBucket
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     machine.world = archive
@@ -70,7 +72,9 @@ def test_a_machine_that_is_pointed_at_another_bucket_keeps_its_state_aside_there
     assert contents(machine.state) == ARCHIVED
 
 
-def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(world: World, archive: World) -> None:
+def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(
+    world: TestBucket, archive: TestBucket
+) -> None:
     machine = backed_up(world, "first", PRESENT)
     name = archive.snapshots()[0]
     for place in machine.state.iterdir():
@@ -85,7 +89,7 @@ def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(wor
     require_right_bytes(world, "latest/", machine)
 
 
-def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: World) -> None:
+def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: TestBucket) -> None:
     backed_up(world, "first", PRESENT)
     second = world.booted("second")
     second.write("new", "x")
@@ -93,7 +97,7 @@ def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: Wor
     assert (run.line["copied_files"], run.line["uploaded_files"]) == (len(PRESENT), 1)
 
 
-def test_a_full_backup_sends_everything_and_writes_latest_anew(world: World) -> None:
+def test_a_full_backup_sends_everything_and_writes_latest_anew(world: TestBucket) -> None:
     """What somebody altered in the last snapshot and in latest/ is in neither after it."""
     machine = backed_up(world, "first", PRESENT)
     for key in (*world.keys("latest/"), *world.keys("snapshots/")):
@@ -115,7 +119,7 @@ def broken(database: Path) -> None:
 
 
 @pytest.mark.parametrize("latest_too", [False, True])
-def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: World, latest_too: bool) -> None:
+def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: TestBucket, latest_too: bool) -> None:
     machine = world.booted("first")
     with sqlite3.connect(machine.state / "db.sqlite") as database:
         database.execute("CREATE TABLE rows (text)")
@@ -138,28 +142,28 @@ def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: 
         assert (DAMAGE in held) is latest_too
 
 
-def displaced(world: World, first: Machine) -> Machine:
+def preempted(world: TestBucket, first: SimulatedInstance) -> SimulatedInstance:
     """A second machine that took the bucket from the first, which had not let go of it."""
     second = world.booted("second")
-    assert OwnerRecord.decode(world.get("owner.json")).displaced == first.name
+    assert Lease.decode(world.get("owner.json")).preempted == first.name
     return second
 
 
 def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old owner stalls between its last look and its commit; the new one has restored, but not backed up yet."""
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
-    machines: list[Machine] = []
+    machines: list[SimulatedInstance] = []
 
-    def stalls(memory: LocalMemory, snapshot: str = "") -> None:
+    def stalls(memory: AgentDir, snapshot: str = "") -> None:
         if memory.folder == first.agent and not machines:
-            machines.append(displaced(world, first))
+            machines.append(preempted(world, first))
         written(memory, snapshot)
 
-    written = LocalMemory.latest_is_being_written
-    monkeypatch.setattr(LocalMemory, "latest_is_being_written", stalls)
+    written = AgentDir.mark_latest_partial
+    monkeypatch.setattr(AgentDir, "latest_is_being_written", stalls)
     late = first.backup()
     assert late.code == 0, late.err
     second = machines[0]
@@ -170,9 +174,9 @@ def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
     assert second.backup().line["result"] == "unchanged"
 
 
-def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(world: World) -> None:
+def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(world: TestBucket) -> None:
     first = backed_up(world, "first", PRESENT)
-    second = displaced(world, first)
+    second = preempted(world, first)
     world.put("latest/.openclaw/notes.md", "late")
     world.put("latest/.openclaw/late", "late")
     second.write("own", "work")
@@ -180,12 +184,12 @@ def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(w
     require_right_bytes(world, "latest/", second)
 
 
-def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(world: World) -> None:
+def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(world: TestBucket) -> None:
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "newer")
     assert first.backup().code == 0
     older = world.snapshots()[0]
-    second = displaced(world, first)
+    second = preempted(world, first)
     for key in world.keys(f"snapshots/{older}/"):
         world.put(key.replace(f"snapshots/{older}/", "latest/"), world.get(key))
     second.write("own", "work")
@@ -193,18 +197,18 @@ def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(wo
 
 
 def test_an_owner_that_stalled_for_long_looks_again_before_it_touches_latest(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
-    real = ObjectStore.put_file
+    real = Bucket.put_file
 
-    def stalls(store: ObjectStore, key: str, source: Path, *, if_match: str | None = None) -> str:
+    def stalls(store: Bucket, key: str, source: Path, *, if_match: str | None = None) -> str:
         etag = real(store, key, source, if_match=if_match)
-        displaced(world, first)
+        preempted(world, first)
         return etag
 
-    monkeypatch.setattr(ObjectStore, "put_file", stalls)
+    monkeypatch.setattr(Bucket, "put_file", stalls)
     monkeypatch.setattr("openclaw_agent.backup.latest_guard.LOOK_GOOD_FOR_SECONDS", 0.0)
     latest = world.picture("latest/")
     run = first.backup()
@@ -212,7 +216,7 @@ def test_an_owner_that_stalled_for_long_looks_again_before_it_touches_latest(
     assert world.picture("latest/") == latest
 
 
-def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: World) -> None:
+def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: TestBucket) -> None:
     for number in range(10):
         world.put(f"latest/.openclaw/{number}", f"uploaded {number}")
     machine = world.booted("first")
@@ -225,7 +229,7 @@ def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: W
     assert world.picture("latest/") == latest
 
 
-def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over_latest(world: World) -> None:
+def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over_latest(world: TestBucket) -> None:
     machine = backed_up(world, "first", {str(number): "text" for number in range(10)})
     (machine.agent / "base-manifest.json").write_text("torn")
     for number in range(1, 10):
@@ -234,7 +238,7 @@ def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over
 
 
 def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     world.clock.now = world.clock.now.replace(hour=7)
@@ -244,14 +248,14 @@ def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(
         raise OSError(5, "crashed here")
 
     with monkeypatch.context() as patching:
-        patching.setattr(LocalMemory, "remember", crashes)
+        patching.setattr(AgentDir, "remember", crashes)
         assert machine.backup().code == 1
     machine.write("new", "x")
     assert machine.backup().code == 0
     require_right_bytes(world, "latest/", machine)
 
 
-def test_a_second_backup_in_one_minute_asks_for_no_more(world: World) -> None:
+def test_a_second_backup_in_one_minute_asks_for_no_more(world: TestBucket) -> None:
     machine = backed_up(world, "first", PRESENT)
     for second in range(1, 3):
         world.clock.now = world.clock.now.replace(minute=0, second=second * 20)
@@ -261,7 +265,7 @@ def test_a_second_backup_in_one_minute_asks_for_no_more(world: World) -> None:
 
 
 def test_a_huge_object_is_copied_in_huge_parts_and_each_is_counted(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * 1024 * 1024)
     monkeypatch.setattr(object_store, "HUGE_COPY_PART_BYTES", 8 * 1024 * 1024)

@@ -3,10 +3,10 @@
 from unittest import mock
 
 from openclaw_agent.backup.latest_guard import LatestGuard
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, World
+from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket
 
 
-def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: World, machine: Machine) -> None:
+def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: TestBucket, machine: SimulatedInstance) -> None:
     machine.write("notes.md", "one")
     assert machine.backup().code == 0
     world.put(LATEST_MANIFEST, "not a manifest")
@@ -20,7 +20,9 @@ def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: World, machi
     assert world.get("latest/.openclaw/notes.md") == b"two"
 
 
-def test_who_commits_to_latest_while_a_backup_writes_there_is_not_overwritten(world: World, machine: Machine) -> None:
+def test_who_commits_to_latest_while_a_backup_writes_there_is_not_overwritten(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     machine.write("notes.md", "one")
     assert machine.backup().code == 0
     theirs = world.get(LATEST_MANIFEST) + b"\n"

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_agent.store.bucket import ObjectStore
-from tests.support.simulated_instance import Machine, World, contents, picture
+from openclaw_agent.store.bucket import Bucket
+from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, picture
 
 
-def with_files(machine: Machine, count: int) -> Machine:
+def with_files(machine: SimulatedInstance, count: int) -> SimulatedInstance:
     for number in range(count):
         machine.write(f"workspace/{number}.md", f"note {number}\n")
     return machine
 
 
 @pytest.fixture
-def backed_up(machine: Machine) -> Machine:
+def backed_up(machine: SimulatedInstance) -> SimulatedInstance:
     """A machine with ten files, all in S3."""
     run = with_files(machine, 10).backup()
     assert run.code == 0, run.err
@@ -37,7 +37,9 @@ def make_database(place: Path) -> None:
     writer.close()
 
 
-def test_a_first_backup_is_a_snapshot_and_latest_and_says_what_it_cost(world: World, machine: Machine) -> None:
+def test_a_first_backup_is_a_snapshot_and_latest_and_says_what_it_cost(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     with_files(machine, 2)
     run = machine.backup()
     assert (run.code, run.line["result"]) == (0, "done")
@@ -63,7 +65,7 @@ def test_a_first_backup_is_a_snapshot_and_latest_and_says_what_it_cost(world: Wo
     assert run.line["cost_usd"] > 0
 
 
-def test_an_unchanged_state_writes_nothing(world: World, backed_up: Machine) -> None:
+def test_an_unchanged_state_writes_nothing(world: TestBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     run = backed_up.backup()
     assert (run.code, run.line["result"]) == (0, "unchanged")
@@ -71,7 +73,9 @@ def test_an_unchanged_state_writes_nothing(world: World, backed_up: Machine) -> 
     assert world.picture() == before
 
 
-def test_the_first_backup_of_a_day_is_taken_though_nothing_has_changed(world: World, backed_up: Machine) -> None:
+def test_the_first_backup_of_a_day_is_taken_though_nothing_has_changed(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     world.clock.now = world.clock.now.replace(day=5, hour=0, minute=0)
     run = backed_up.backup()
     assert (run.code, run.line["snapshot"]) == (0, "2026-03-05-00-00")
@@ -79,7 +83,9 @@ def test_the_first_backup_of_a_day_is_taken_though_nothing_has_changed(world: Wo
 
 
 @pytest.mark.parametrize("what", ["missing", "a file", "a dangling symlink"])
-def test_a_state_folder_that_is_gone_fails_and_touches_nothing(world: World, backed_up: Machine, what: str) -> None:
+def test_a_state_folder_that_is_gone_fails_and_touches_nothing(
+    world: TestBucket, backed_up: SimulatedInstance, what: str
+) -> None:
     before = world.picture()
     backed_up.lose_state()
     if what == "a file":
@@ -101,7 +107,7 @@ def test_a_state_folder_that_is_gone_fails_and_touches_nothing(world: World, bac
     ids=["empty", "half"],
 )
 def test_a_state_that_has_lost_its_files_leaves_latest_alone_until_that_is_accepted(
-    world: World, backed_up: Machine, kept: int, sentence: str
+    world: TestBucket, backed_up: SimulatedInstance, kept: int, sentence: str
 ) -> None:
     latest = world.picture("latest/")
     for place in sorted((backed_up.state / "workspace").iterdir())[kept:]:
@@ -118,7 +124,7 @@ def test_a_state_that_has_lost_its_files_leaves_latest_alone_until_that_is_accep
     assert len(contents(world.booted("another").state)) == 10
 
 
-def test_an_accepted_shrink_replaces_latest(world: World, backed_up: Machine) -> None:
+def test_an_accepted_shrink_replaces_latest(world: TestBucket, backed_up: SimulatedInstance) -> None:
     for place in (backed_up.state / "workspace").iterdir():
         place.unlink()
     assert backed_up.backup().code == 3
@@ -128,13 +134,13 @@ def test_an_accepted_shrink_replaces_latest(world: World, backed_up: Machine) ->
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_nine_of_ten_files_are_no_shrink(world: World, backed_up: Machine) -> None:
+def test_nine_of_ten_files_are_no_shrink(world: TestBucket, backed_up: SimulatedInstance) -> None:
     (backed_up.state / "workspace/3.md").unlink()
     assert backed_up.backup().code == 0
     assert "latest/.openclaw/workspace/3.md" not in world.keys("latest/")
 
 
-def test_no_backup_before_a_restore(world: World, backed_up: Machine) -> None:
+def test_no_backup_before_a_restore(world: TestBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     second = with_files(world.machine("second"), 3)
     run = second.backup()
@@ -143,7 +149,7 @@ def test_no_backup_before_a_restore(world: World, backed_up: Machine) -> None:
     assert world.picture() == before
 
 
-def test_no_backup_between_a_reboot_and_its_restore(world: World, backed_up: Machine) -> None:
+def test_no_backup_between_a_reboot_and_its_restore(world: TestBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     backed_up.boot_number += 1
     backed_up.write("new")
@@ -153,7 +159,7 @@ def test_no_backup_between_a_reboot_and_its_restore(world: World, backed_up: Mac
     assert backed_up.backup().code == 0
 
 
-def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: World) -> None:
+def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: TestBucket) -> None:
     laptop = world.machine("laptop")
     run = laptop.backup()
     assert run.code == 3
@@ -163,7 +169,7 @@ def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: World) -> None:
     assert world.owner() == {**world.owner(), "epoch": 1, "instance_id": "laptop", "released": False}
 
 
-def test_a_fenced_instance_leaves_latest_byte_identical(world: World, backed_up: Machine) -> None:
+def test_a_fenced_instance_leaves_latest_byte_identical(world: TestBucket, backed_up: SimulatedInstance) -> None:
     second = world.booted("second")
     second.write("workspace/second.md")
     assert second.backup().code == 0
@@ -182,7 +188,9 @@ def test_a_fenced_instance_leaves_latest_byte_identical(world: World, backed_up:
 
 
 @pytest.mark.parametrize("flags", [("--accept-shrink",), ("--overwrite-latest",), ("--full",), ("--final",)])
-def test_no_flag_lets_a_fenced_instance_through(world: World, backed_up: Machine, flags: tuple[str, ...]) -> None:
+def test_no_flag_lets_a_fenced_instance_through(
+    world: TestBucket, backed_up: SimulatedInstance, flags: tuple[str, ...]
+) -> None:
     world.booted("second")
     latest, owner = world.picture("latest/"), world.get("owner.json")
     backed_up.write("late")
@@ -191,14 +199,18 @@ def test_no_flag_lets_a_fenced_instance_through(world: World, backed_up: Machine
     assert world.get("owner.json") == owner
 
 
-def test_a_fenced_instance_without_changes_is_told_so_too_and_writes_nothing(world: World, backed_up: Machine) -> None:
+def test_a_fenced_instance_without_changes_is_told_so_too_and_writes_nothing(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     world.booted("second")
     before = world.picture()
     assert backed_up.backup().code == 75
     assert world.picture() == before
 
 
-def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(world: World, backed_up: Machine) -> None:
+def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     """Exit code 75 would stop the gateway, though no other one runs."""
     world.delete("owner.json")
     latest = world.picture("latest/")
@@ -211,7 +223,7 @@ def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(wor
     assert backed_up.backup().code == 0
 
 
-def test_an_owner_record_that_is_none_is_an_error(world: World, backed_up: Machine) -> None:
+def test_an_owner_record_that_is_none_is_an_error(world: TestBucket, backed_up: SimulatedInstance) -> None:
     world.put("owner.json", "{}")
     latest = world.picture("latest/")
     backed_up.write("late")
@@ -221,7 +233,7 @@ def test_an_owner_record_that_is_none_is_an_error(world: World, backed_up: Machi
     assert world.picture("latest/") == latest
 
 
-def require_exact_latest(world: World, machine: Machine) -> None:
+def require_exact_latest(world: TestBucket, machine: SimulatedInstance) -> None:
     """`latest/` holds the state's files, all of them and nothing else, byte for byte."""
     prefix = "latest/.openclaw/"
     held = {key.removeprefix(prefix): world.get(key).decode() for key in world.keys(prefix)}
@@ -229,7 +241,7 @@ def require_exact_latest(world: World, machine: Machine) -> None:
     assert world.keys("latest/") == sorted([*(prefix + path for path in held), "latest/manifest.json"])
 
 
-def foreign_latest(world: World, first: Machine) -> None:
+def foreign_latest(world: TestBucket, first: SimulatedInstance) -> None:
     """An operator copies an older snapshot over latest/."""
     assert first.backup("--full").code == 0
     name = world.snapshots()[0]
@@ -238,7 +250,7 @@ def foreign_latest(world: World, first: Machine) -> None:
 
 @pytest.mark.parametrize("changed", [True, False], ids=["changed state", "unchanged state"])
 def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
-    world: World, backed_up: Machine, changed: bool
+    world: TestBucket, backed_up: SimulatedInstance, changed: bool
 ) -> None:
     foreign_latest(world, backed_up)
     latest = world.picture("latest/")
@@ -255,7 +267,7 @@ def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: World, backed_up: Machine) -> None:
+def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: TestBucket, backed_up: SimulatedInstance) -> None:
     """There is nothing to protect, and the next instance would get an old state."""
     world.delete(*world.keys("latest/"))
     backed_up.write("new")
@@ -263,7 +275,9 @@ def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: World, backed_
     require_exact_latest(world, backed_up)
 
 
-def test_a_latest_without_its_manifest_may_be_an_upload_under_way(world: World, backed_up: Machine) -> None:
+def test_a_latest_without_its_manifest_may_be_an_upload_under_way(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     world.delete("latest/manifest.json")
     backed_up.write("new")
     assert backed_up.backup().code == 3
@@ -273,7 +287,7 @@ def test_a_latest_without_its_manifest_may_be_an_upload_under_way(world: World, 
 
 
 def test_a_latest_that_somebody_else_has_changed_is_written_anew_when_asked_though_nothing_changed_here(
-    world: World, backed_up: Machine
+    world: TestBucket, backed_up: SimulatedInstance
 ) -> None:
     """Every object, not only what differs from the last backup: what the other hand did is unknown."""
     foreign_latest(world, backed_up)
@@ -287,7 +301,7 @@ def test_a_latest_that_somebody_else_has_changed_is_written_anew_when_asked_thou
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_a_final_backup_lets_the_bucket_go(world: World, backed_up: Machine) -> None:
+def test_a_final_backup_lets_the_bucket_go(world: TestBucket, backed_up: SimulatedInstance) -> None:
     backed_up.write("last words")
     run = backed_up.backup("--final")
     assert run.code == 0
@@ -301,19 +315,19 @@ def test_a_final_backup_lets_the_bucket_go(world: World, backed_up: Machine) -> 
     assert (second.state / "last words").exists()
 
 
-def test_a_final_backup_of_an_unchanged_state_lets_go_too(world: World, backed_up: Machine) -> None:
+def test_a_final_backup_of_an_unchanged_state_lets_go_too(world: TestBucket, backed_up: SimulatedInstance) -> None:
     assert backed_up.backup("--final").line["result"] == "unchanged"
     assert world.owner()["released"]
 
 
-def test_a_final_backup_that_is_refused_by_a_guard_lets_go_too(world: World, backed_up: Machine) -> None:
+def test_a_final_backup_that_is_refused_by_a_guard_lets_go_too(world: TestBucket, backed_up: SimulatedInstance) -> None:
     for place in (backed_up.state / "workspace").iterdir():
         place.unlink()
     assert backed_up.backup("--final").code == 3
     assert world.owner()["released"]
 
 
-def test_full_reads_everything_and_finds_what_the_times_hid(world: World, backed_up: Machine) -> None:
+def test_full_reads_everything_and_finds_what_the_times_hid(world: TestBucket, backed_up: SimulatedInstance) -> None:
     assert backed_up.backup("--full").line["bytes_read"] == sum(
         place.stat().st_size for place in (backed_up.state / "workspace").iterdir()
     )
@@ -321,7 +335,9 @@ def test_full_reads_everything_and_finds_what_the_times_hid(world: World, backed
     assert (again.line["result"], again.line["copied_files"]) == ("done", 0)
 
 
-def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(world: World, machine: Machine) -> None:
+def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     database = machine.state / "db.sqlite"
     make_database(database)
     machine.write("notes", "one")
@@ -346,7 +362,7 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(wo
     assert (restored.state / "db.sqlite").read_bytes() == good
 
 
-def test_a_mended_database_is_backed_up_again(world: World, machine: Machine) -> None:
+def test_a_mended_database_is_backed_up_again(world: TestBucket, machine: SimulatedInstance) -> None:
     database = machine.state / "db.sqlite"
     make_database(database)
     assert machine.backup().code == 0
@@ -358,7 +374,9 @@ def test_a_mended_database_is_backed_up_again(world: World, machine: Machine) ->
     assert world.manifest("latest").damaged == ()
 
 
-def test_a_snapshot_whose_objects_were_deleted_is_sent_again_whole(world: World, backed_up: Machine) -> None:
+def test_a_snapshot_whose_objects_were_deleted_is_sent_again_whole(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     name = world.snapshots()[0]
     world.delete(*(key for key in world.keys(f"snapshots/{name}/") if key.endswith(".md")))
     backed_up.write("new")
@@ -369,7 +387,7 @@ def test_a_snapshot_whose_objects_were_deleted_is_sent_again_whole(world: World,
     assert contents(world.booted("second").state) == contents(backed_up.state)
 
 
-def test_two_runs_at_once_are_one_too_many(backed_up: Machine) -> None:
+def test_two_runs_at_once_are_one_too_many(backed_up: SimulatedInstance) -> None:
     with backed_up.memory.locked(wait=False):
         run = backed_up.backup()
     assert run.code == 3
@@ -384,14 +402,14 @@ def test_two_runs_at_once_are_one_too_many(backed_up: Machine) -> None:
         (("--no-such-flag",), "unrecognized arguments: --no-such-flag"),
     ],
 )
-def test_wrong_usage(backed_up: Machine, flags: tuple[str, ...], sentence: str) -> None:
+def test_wrong_usage(backed_up: SimulatedInstance, flags: tuple[str, ...], sentence: str) -> None:
     run = backed_up.backup(*flags)
     assert run.code == 2
     assert sentence in run.err
     assert "Traceback" not in run.err
 
 
-def test_a_bucket_that_does_not_exist_fails_with_a_sentence(backed_up: Machine) -> None:
+def test_a_bucket_that_does_not_exist_fails_with_a_sentence(backed_up: SimulatedInstance) -> None:
     backed_up.write("new")
     backed_up.world.empty()
     backed_up.world.s3.delete_bucket(Bucket=backed_up.world.bucket)
@@ -400,13 +418,15 @@ def test_a_bucket_that_does_not_exist_fails_with_a_sentence(backed_up: Machine) 
     assert f"The bucket {backed_up.world.bucket!r} does not exist" in run.err
 
 
-def test_another_bucket_needs_a_restore_first(backed_up: Machine) -> None:
+def test_another_bucket_needs_a_restore_first(backed_up: SimulatedInstance) -> None:
     run = backed_up.backup("--bucket", "another-bucket")
     assert run.code == 3
     assert "nothing was restored from another-bucket" in run.err
 
 
-def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(world: World, backed_up: Machine) -> None:
+def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(
+    world: TestBucket, backed_up: SimulatedInstance
+) -> None:
     world.s3.create_bucket(Bucket=world.bucket + "-2")
     world.bucket += "-2"
     assert backed_up.boot().code == 0
@@ -415,7 +435,7 @@ def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(world: W
     assert contents(world.booted("second").state) == contents(backed_up.state)
 
 
-def test_a_backup_does_not_touch_the_state_folder(backed_up: Machine) -> None:
+def test_a_backup_does_not_touch_the_state_folder(backed_up: SimulatedInstance) -> None:
     make_database(backed_up.state / "db.sqlite")
     before = picture(backed_up.state)
     assert backed_up.backup().code == 0
@@ -424,13 +444,13 @@ def test_a_backup_does_not_touch_the_state_folder(backed_up: Machine) -> None:
 
 
 def test_deletions_that_s3_refuses_key_by_key_fail_the_run_and_are_made_up_for_by_the_next(
-    world: World, backed_up: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, backed_up: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = "latest/.openclaw/workspace/3.md"
     (backed_up.state / "workspace/3.md").unlink()
     with monkeypatch.context() as meanwhile:
         # S3 answers DeleteObjects with 200 and an error for each key that it keeps.
-        meanwhile.setattr(ObjectStore, "delete", lambda _self, keys: dict.fromkeys(keys, "AccessDenied"))
+        meanwhile.setattr(Bucket, "delete", lambda _self, keys: dict.fromkeys(keys, "AccessDenied"))
         run = backed_up.backup()
     assert run.code == 1
     assert f"S3 refused to delete 1 objects under latest/, '{gone}' among them (AccessDenied)." in run.err

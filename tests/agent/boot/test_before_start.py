@@ -6,28 +6,28 @@ from typing import Any
 import pytest
 
 from openclaw_agent.errors import PreconditionFailed, StoreError
-from openclaw_agent.store.bucket import ObjectStore
-from tests.support.simulated_instance import Machine, World, contents
+from openclaw_agent.store.bucket import Bucket
+from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     machine.write("openclaw.json", "{}")
     machine.write("workspace/notes.md", "notes")
     assert machine.backup().code == 0
     return machine
 
 
-def only_empty_folders(machine: Machine) -> None:
+def only_empty_folders(machine: SimulatedInstance) -> None:
     (machine.state / ".config/openclaw").mkdir(parents=True)
 
 
-def only_what_no_backup_takes(machine: Machine) -> None:
+def only_what_no_backup_takes(machine: SimulatedInstance) -> None:
     machine.write("cache/page", "rebuilt by the gateway")
 
 
 @pytest.mark.parametrize("leave", [only_empty_folders, only_what_no_backup_takes])
-def test_a_folder_that_holds_no_file_of_a_state_is_nothing_to_start_on(writer: Machine, leave: Any) -> None:
+def test_a_folder_that_holds_no_file_of_a_state_is_nothing_to_start_on(writer: SimulatedInstance, leave: Any) -> None:
     before = contents(writer.state)
     writer.lose_state()
     leave(writer)
@@ -39,7 +39,7 @@ def test_a_folder_that_holds_no_file_of_a_state_is_nothing_to_start_on(writer: M
     assert writer.restore("--before-start").code == 0
 
 
-def put_nested(machine: Machine, **files: str) -> None:
+def put_nested(machine: SimulatedInstance, **files: str) -> None:
     """What a sync with --delete of an upload without a manifest leaves in the state folder."""
     machine.lose_state()
     for name, text in files.items():
@@ -47,7 +47,7 @@ def put_nested(machine: Machine, **files: str) -> None:
 
 
 def test_a_nested_restore_without_a_manifest_leaves_a_machine_that_backs_up_and_reboots(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     del writer
     second = world.booted("second")
@@ -61,7 +61,7 @@ def test_a_nested_restore_without_a_manifest_leaves_a_machine_that_backs_up_and_
     assert contents(world.booted("third").state) == {"notes.json": "by hand"}
 
 
-def test_a_nested_restore_is_mended_though_the_gateway_wrote_before_its_stop(writer: Machine) -> None:
+def test_a_nested_restore_is_mended_though_the_gateway_wrote_before_its_stop(writer: SimulatedInstance) -> None:
     put_nested(writer, notes="by hand", openclaw="{}")
     writer.write("logs/gateway.jsonl", "its last words")
     run = writer.restore("--before-start")
@@ -70,7 +70,9 @@ def test_a_nested_restore_is_mended_though_the_gateway_wrote_before_its_stop(wri
     assert contents(writer.state) == {"notes.json": "by hand", "openclaw.json": "{}"}
 
 
-def test_a_folder_of_that_name_that_the_state_has_of_its_own_is_left_alone_after_a_clean_up(writer: Machine) -> None:
+def test_a_folder_of_that_name_that_the_state_has_of_its_own_is_left_alone_after_a_clean_up(
+    writer: SimulatedInstance,
+) -> None:
     writer.write(".openclaw/own.json", "a tool's own")
     assert writer.backup().code == 0
     shutil.rmtree(writer.state / "workspace")
@@ -81,7 +83,7 @@ def test_a_folder_of_that_name_that_the_state_has_of_its_own_is_left_alone_after
     assert contents(writer.state) == before
 
 
-def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: World, writer: Machine) -> None:
+def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: TestBucket, writer: SimulatedInstance) -> None:
     text = world.get("latest/manifest.json")
     put_nested(writer, notes="by hand")
     (writer.state / "manifest.json").write_bytes(text[:-20])
@@ -92,7 +94,7 @@ def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: World, writer:
     assert contents(writer.state)[".openclaw/notes.json"] == "by hand"
 
 
-def test_an_empty_folder_of_that_name_is_no_restore(writer: Machine) -> None:
+def test_an_empty_folder_of_that_name_is_no_restore(writer: SimulatedInstance) -> None:
     (writer.state / ".openclaw").mkdir()
     before = contents(writer.state)
     assert writer.restore("--before-start").code == 0
@@ -100,7 +102,7 @@ def test_an_empty_folder_of_that_name_is_no_restore(writer: Machine) -> None:
 
 
 def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert writer.backup("--final").code == 0
 
@@ -108,7 +110,7 @@ def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
         raise StoreError("S3 kept answering with errors.")
 
     with monkeypatch.context() as failing:
-        failing.setattr(ObjectStore, "put", fails)
+        failing.setattr(Bucket, "put", fails)
         run = writer.restore("--before-start")
     assert run.code == 0, run.err
     assert "could not be taken back yet" in run.err
@@ -118,20 +120,22 @@ def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
 
 
 def test_a_bucket_that_another_instance_takes_at_that_moment_is_left_to_it(
-    writer: Machine, monkeypatch: pytest.MonkeyPatch
+    writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert writer.backup("--final").code == 0
 
     def lost(*_arguments: object, **_options: object) -> str:
         raise PreconditionFailed("Somebody else wrote it first.")
 
-    monkeypatch.setattr(ObjectStore, "put", lost)
+    monkeypatch.setattr(Bucket, "put", lost)
     run = writer.restore("--before-start")
     assert run.code == 75
     assert "another instance owns the bucket now" in run.err
 
 
-def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_told(machine: Machine) -> None:
+def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_told(
+    machine: SimulatedInstance,
+) -> None:
     (machine.disk / "instance.json").write_text('{"stack": "dev"}')
     machine.lose_state()
     run = machine.restore("--before-start")

@@ -15,11 +15,18 @@ from openclaw_agent.boot.boot import Boot
 from openclaw_agent.errors import StoreError
 from openclaw_agent.restore.restorer import Restorer
 from openclaw_agent.snapshot.codec import encode_manifest
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, World, contents, let_clock_tick, picture
+from tests.support.simulated_instance import (
+    LATEST_MANIFEST,
+    SimulatedInstance,
+    TestBucket,
+    contents,
+    let_clock_tick,
+    picture,
+)
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     machine.write("notes.md", "one")
     machine.write("workspace/plan.md", "the plan")
     (machine.state / "empty").mkdir()
@@ -27,7 +34,7 @@ def writer(machine: Machine) -> Machine:
     return machine
 
 
-def put_older_state_into_latest(world: World) -> str:
+def put_older_state_into_latest(world: TestBucket) -> str:
     """An operator copies the oldest snapshot over latest/, as by `aws s3 sync … --delete`; return its name."""
     name = world.snapshots()[0]
     world.delete(*world.keys("latest/"))
@@ -38,7 +45,7 @@ def put_older_state_into_latest(world: World) -> str:
     return name
 
 
-def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: World, writer: Machine) -> None:
+def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: TestBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "not yet in S3")
     before = picture(writer.state)
     run = writer.reboot()
@@ -50,7 +57,7 @@ def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: World, writer: Mac
     assert world.manifest("latest").epoch == 2
 
 
-def test_a_second_restore_in_one_boot_does_nothing(world: World, writer: Machine) -> None:
+def test_a_second_restore_in_one_boot_does_nothing(world: TestBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "not yet in S3")
     bucket = world.picture()
     run = writer.boot()
@@ -59,14 +66,14 @@ def test_a_second_restore_in_one_boot_does_nothing(world: World, writer: Machine
     assert world.picture() == bucket
 
 
-def test_a_new_instance_gets_what_the_old_one_had(world: World, writer: Machine) -> None:
+def test_a_new_instance_gets_what_the_old_one_had(world: TestBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     assert picture(second.state) == picture(writer.state)
     assert world.owner()["instance_id"] == "second"
     assert second.restore("--before-start").code == 0
 
 
-def changed_bucket(world: World, writer: Machine) -> Machine:
+def changed_bucket(world: TestBucket, writer: SimulatedInstance) -> SimulatedInstance:
     writer.write("notes.md", "two")
     assert writer.backup().code == 0
     writer.write("notes.md", "three, local only")
@@ -74,11 +81,13 @@ def changed_bucket(world: World, writer: Machine) -> Machine:
     return writer
 
 
-def quarantined(world: World) -> list[str]:
+def quarantined(world: TestBucket) -> list[str]:
     return [key.split("/")[1] for key in world.keys("snapshots/") if key.endswith("/quarantined")]
 
 
-def test_a_bucket_that_somebody_changed_wins_and_the_local_state_is_kept_aside(world: World, writer: Machine) -> None:
+def test_a_bucket_that_somebody_changed_wins_and_the_local_state_is_kept_aside(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     changed_bucket(world, writer)
     run = writer.reboot()
     assert run.code == 0, run.err
@@ -110,7 +119,7 @@ BETWEEN = [
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN, ids=[row[2] for row in BETWEEN])
 def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     changed_bucket(world, writer)
     with monkeypatch.context() as failing:
@@ -129,7 +138,7 @@ def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:], ids=[row[2] for row in BETWEEN[4:]])
 def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     second = world.machine("second")
     second.write("left by the installer")
@@ -145,7 +154,7 @@ def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:6], ids=[row[2] for row in BETWEEN[4:6]])
 def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
-    world: World, writer: Machine, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     writer.write("notes.md", "not yet in S3")
     with monkeypatch.context() as failing:
@@ -158,7 +167,9 @@ def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
     assert contents(world.booted("second").state)["notes.md"] == "not yet in S3"
 
 
-def test_a_local_state_of_a_new_machine_is_kept_aside_before_it_is_replaced(world: World, writer: Machine) -> None:
+def test_a_local_state_of_a_new_machine_is_kept_aside_before_it_is_replaced(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     second = world.machine("second")
     second.write("precious.md", "made before the first boot")
     assert second.boot().code == 0
@@ -167,7 +178,7 @@ def test_a_local_state_of_a_new_machine_is_kept_aside_before_it_is_replaced(worl
     assert world.get(f"snapshots/{kept}/.openclaw/precious.md") == b"made before the first boot"
 
 
-def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: World, writer: Machine) -> None:
+def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: TestBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     second.write("notes.md", "second's")
     assert second.backup().code == 0
@@ -179,7 +190,9 @@ def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: World, writ
     assert second.backup().code == 75
 
 
-def test_an_emptied_bucket_is_filled_again_by_the_machine_that_has_the_state(world: World, writer: Machine) -> None:
+def test_an_emptied_bucket_is_filled_again_by_the_machine_that_has_the_state(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     world.empty()
     run = writer.reboot()
     assert run.code == 0, run.err
@@ -189,7 +202,7 @@ def test_an_emptied_bucket_is_filled_again_by_the_machine_that_has_the_state(wor
     assert contents(world.booted("second").state) == contents(writer.state)
 
 
-def test_a_state_lost_before_a_reboot_comes_back(writer: Machine) -> None:
+def test_a_state_lost_before_a_reboot_comes_back(writer: SimulatedInstance) -> None:
     before = contents(writer.state)
     writer.lose_state()
     assert writer.reboot().line["result"] == "restored"
@@ -197,9 +210,9 @@ def test_a_state_lost_before_a_reboot_comes_back(writer: Machine) -> None:
 
 
 def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
-    world: World, writer: Machine, agent_aws: Any, tmp_path: Path
+    world: TestBucket, writer: SimulatedInstance, agent_aws: Any, tmp_path: Path
 ) -> None:
-    archive = World(agent_aws, tmp_path / "archive")
+    archive = TestBucket(agent_aws, tmp_path / "archive")
     (tmp_path / "archive").mkdir()
     old = archive.booted("archived")
     old.write("notes.md", "from the archive")
@@ -216,7 +229,7 @@ def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
     assert set(contents(world.booted("second").state)) == {"notes.md", "later"}
 
 
-def sync_down(world: World, machine: Machine, prefix: str) -> None:
+def sync_down(world: TestBucket, machine: SimulatedInstance, prefix: str) -> None:
     """What `aws s3 sync s3://…/<prefix> <state folder>/ --delete` does: files only, keys as they are, modes 644."""
     wanted = {key.removeprefix(prefix): key for key in world.keys(prefix)}
     for place in sorted(machine.state.rglob("*")):
@@ -230,7 +243,7 @@ def sync_down(world: World, machine: Machine, prefix: str) -> None:
 
 
 @pytest.fixture
-def synced(world: World, writer: Machine) -> tuple[Machine, dict[str, tuple[object, ...]]]:
+def synced(world: TestBucket, writer: SimulatedInstance) -> tuple[SimulatedInstance, dict[str, tuple[object, ...]]]:
     """A machine on which the operator typed the runbook's sync of the first snapshot; and what that one held."""
     (writer.state / "odd\nname").write_text("odd")
     (writer.state / "link").symlink_to("notes.md")
@@ -246,7 +259,7 @@ def synced(world: World, writer: Machine) -> tuple[Machine, dict[str, tuple[obje
 
 
 def test_the_runbooks_sync_is_mended_when_the_gateway_starts(
-    world: World, synced: tuple[Machine, dict[str, tuple[object, ...]]]
+    world: TestBucket, synced: tuple[SimulatedInstance, dict[str, tuple[object, ...]]]
 ) -> None:
     machine, before = synced
     run = machine.restore("--before-start")
@@ -260,7 +273,7 @@ def test_the_runbooks_sync_is_mended_when_the_gateway_starts(
     assert picture(world.booted("second").state) == before
 
 
-def test_a_sync_that_was_cut_short_is_refused(synced: tuple[Machine, dict[str, tuple[object, ...]]]) -> None:
+def test_a_sync_that_was_cut_short_is_refused(synced: tuple[SimulatedInstance, dict[str, tuple[object, ...]]]) -> None:
     machine, _ = synced
     (machine.state / ".openclaw/notes.md").unlink()
     run = machine.restore("--before-start")
@@ -269,7 +282,7 @@ def test_a_sync_that_was_cut_short_is_refused(synced: tuple[Machine, dict[str, t
     assert (machine.state / ".openclaw/workspace/plan.md").exists()
 
 
-def test_a_sync_with_another_byte_is_refused(synced: tuple[Machine, dict[str, tuple[object, ...]]]) -> None:
+def test_a_sync_with_another_byte_is_refused(synced: tuple[SimulatedInstance, dict[str, tuple[object, ...]]]) -> None:
     machine, _ = synced
     (machine.state / ".openclaw/notes.md").write_text("other")
     run = machine.restore("--before-start")
@@ -277,7 +290,7 @@ def test_a_sync_with_another_byte_is_refused(synced: tuple[Machine, dict[str, tu
     assert "is not the file that its manifest promises" in run.err
 
 
-def test_a_sync_of_a_plain_upload_is_mended_too(world: World, writer: Machine) -> None:
+def test_a_sync_of_a_plain_upload_is_mended_too(world: TestBucket, writer: SimulatedInstance) -> None:
     world.put("snapshots/2026-01-01-00-00/.openclaw/notes.md", "by hand")
     sync_down(world, writer, "snapshots/2026-01-01-00-00/")
     run = writer.restore("--before-start")
@@ -286,18 +299,18 @@ def test_a_sync_of_a_plain_upload_is_mended_too(world: World, writer: Machine) -
     assert writer.backup().code == 0
 
 
-def own_folder(machine: Machine) -> None:
+def own_folder(machine: SimulatedInstance) -> None:
     machine.write(".openclaw/own.json", "a tool's own folder of that name")
 
 
-def own_folder_and_manifest(machine: Machine) -> None:
+def own_folder_and_manifest(machine: SimulatedInstance) -> None:
     own_folder(machine)
     machine.write("manifest.json", '{"name": "a web app"}')
 
 
 @pytest.mark.parametrize("make", [own_folder, own_folder_and_manifest])
 def test_a_state_that_holds_a_folder_of_that_name_is_left_alone(
-    world: World, writer: Machine, make: Callable[[Machine], None]
+    world: TestBucket, writer: SimulatedInstance, make: Callable[[SimulatedInstance], None]
 ) -> None:
     make(writer)
     before = picture(writer.state)
@@ -308,7 +321,7 @@ def test_a_state_that_holds_a_folder_of_that_name_is_left_alone(
     assert picture(world.booted("second").state) == before
 
 
-def test_the_gateway_does_not_start_before_this_boots_restore(world: World, writer: Machine) -> None:
+def test_the_gateway_does_not_start_before_this_boots_restore(world: TestBucket, writer: SimulatedInstance) -> None:
     assert world.machine("second").restore("--before-start").code == 3
     writer.boot_number += 1
     run = writer.restore("--before-start")
@@ -317,7 +330,7 @@ def test_the_gateway_does_not_start_before_this_boots_restore(world: World, writ
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_the_gateway_does_not_start_on_nothing(writer: Machine, how: str) -> None:
+def test_the_gateway_does_not_start_on_nothing(writer: SimulatedInstance, how: str) -> None:
     writer.lose_state()
     if how == "empty":
         writer.state.mkdir()
@@ -328,7 +341,9 @@ def test_the_gateway_does_not_start_on_nothing(writer: Machine, how: str) -> Non
     assert writer.restore("--before-start").code == 0
 
 
-def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(world: World, writer: Machine) -> None:
+def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     world.booted("second")
     run = writer.restore("--before-start")
     assert run.code == 75
@@ -336,7 +351,7 @@ def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(world: Worl
 
 
 def test_a_gateway_that_is_started_again_after_a_final_backup_takes_the_bucket_back(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     assert writer.backup("--final").code == 0
     assert writer.restore("--before-start").code == 0
@@ -344,7 +359,7 @@ def test_a_gateway_that_is_started_again_after_a_final_backup_takes_the_bucket_b
     assert world.owner()["epoch"] == 1
 
 
-def test_an_outage_of_s3_does_not_keep_a_restarted_gateway_down(writer: Machine) -> None:
+def test_an_outage_of_s3_does_not_keep_a_restarted_gateway_down(writer: SimulatedInstance) -> None:
     writer.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     writer.environment["AWS_MAX_ATTEMPTS"] = "1"
     run = writer.restore("--before-start")
@@ -352,7 +367,7 @@ def test_an_outage_of_s3_does_not_keep_a_restarted_gateway_down(writer: Machine)
     assert "Ownership could not be checked" in run.err
 
 
-def test_the_state_folder_may_be_a_symlink(world: World) -> None:
+def test_the_state_folder_may_be_a_symlink(world: TestBucket) -> None:
     first = world.machine()
     shutil.rmtree(first.state)
     (first.disk / "real").mkdir()
@@ -368,7 +383,9 @@ def test_the_state_folder_may_be_a_symlink(world: World) -> None:
     assert contents(first.disk / "real") == {"notes.md": "one"}
 
 
-def test_the_state_of_a_crashed_gateway_is_kept_aside_with_its_logs_rows(world: World, writer: Machine) -> None:
+def test_the_state_of_a_crashed_gateway_is_kept_aside_with_its_logs_rows(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     second = world.machine("second")
     database = sqlite3.connect(second.state / "db", isolation_level=None)
     database.execute("PRAGMA journal_mode=wal")
@@ -384,7 +401,9 @@ def test_the_state_of_a_crashed_gateway_is_kept_aside_with_its_logs_rows(world: 
     reader.close()
 
 
-def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(world: World, writer: Machine) -> None:
+def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     """The manifest put back byte by byte is no change by others: its ETag is the same."""
     body = b"".join(encode_manifest(world.manifest("latest")))
     assert body == world.get(LATEST_MANIFEST)
@@ -394,7 +413,7 @@ def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(world: Worl
 
 
 def test_on_the_instance_the_folder_of_the_auth_profile_key_is_there_before_the_gateway(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     key_folder = writer.state / ".config/openclaw"
     assert writer.restore("--before-start").code == 0
@@ -410,7 +429,7 @@ def test_on_the_instance_the_folder_of_the_auth_profile_key_is_there_before_the_
 
 @pytest.mark.parametrize("planted", [".config", ".config/openclaw"])
 def test_what_the_gateway_planted_in_place_of_that_folder_is_not_mounted_into_its_container(
-    writer: Machine, tmp_path: Path, planted: str
+    writer: SimulatedInstance, tmp_path: Path, planted: str
 ) -> None:
     (writer.disk / "instance.json").write_text('{"stack": "dev"}')
     place = writer.state / planted

@@ -14,7 +14,7 @@ from openclaw_agent.capture.capture import RACY_NANOSECONDS, Capture, capture_st
 from openclaw_agent.capture.changes import Pending
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
-from openclaw_agent.fs.confined import Within
+from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.host import freezer
 from openclaw_agent.host.freezer import Freezer, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, Manifest
@@ -233,12 +233,12 @@ def test_a_damaged_database_keeps_the_last_good_copy_and_its_bytes(state: Captur
 def test_what_the_walk_says_of_the_gateway(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
     stopped = state.take(by=Stopped())
-    assert (stopped.method, stopped.live_because) == (CaptureMethod.STOPPED, "")
+    assert (stopped.method, stopped.live_reason) == (CaptureMethod.STOPPED, "")
     live = state.take(by=NothingToFreeze())
-    assert (live.method, live.live_because) == (CaptureMethod.LIVE, "no gateway is configured to be frozen")
+    assert (live.method, live.live_reason) == (CaptureMethod.LIVE, "no gateway is configured to be frozen")
     gateway = Running(tmp_path)
     still = state.take(by=gateway)
-    assert (still.method, still.live_because) == (CaptureMethod.FROZEN, "")
+    assert (still.method, still.live_reason) == (CaptureMethod.FROZEN, "")
     assert still.freeze_ms > 0
     assert (tmp_path / "calls").read_text().split() == ["freeze", "thaw"]
     assert stopped.entries == still.entries
@@ -255,14 +255,14 @@ def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
     still: list[bool] = []
     clone = clone_file
 
-    def noting(source: Within, target: Path) -> os.stat_result:
+    def noting(source: ConfinedPath, target: Path) -> os.stat_result:
         still.append(gateway.stands_still)
         return clone(source, target)
 
     monkeypatch.setattr(capture_module, "clone_file", noting)
     captured = state.take(by=gateway, budget=0)
     assert captured.method is CaptureMethod.MIXED
-    assert captured.live_because == "3 files did not fit into the freeze of 0 s"
+    assert captured.live_reason == "3 files did not fit into the freeze of 0 s"
     assert still == [False, False]
     assert all(entry.captured_live for entry in captured.entries if entry.path)
     assert rows_of(captured.clones["db"]) == 10
@@ -276,7 +276,7 @@ def test_a_clone_that_overran_the_freeze_is_made_again(
     gateway = Running(tmp_path)
     clone = clone_file
 
-    def slow(source: Within, target: Path) -> os.stat_result:
+    def slow(source: ConfinedPath, target: Path) -> os.stat_result:
         if gateway.stands_still:
             time.sleep(0.3)
         return clone(source, target)
@@ -291,7 +291,7 @@ def test_a_clone_that_overran_the_freeze_is_made_again(
 def test_a_gateway_that_cannot_be_frozen_is_captured_live(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
     captured = state.take(by=Unfreezable(tmp_path))
-    assert (captured.method, captured.live_because) == (CaptureMethod.LIVE, "sh -c failed: no such cgroup")
+    assert (captured.method, captured.live_reason) == (CaptureMethod.LIVE, "sh -c failed: no such cgroup")
     assert set(captured.clones) == {"a"}
 
 
@@ -338,7 +338,7 @@ def test_a_gateway_that_cannot_be_asked_for_is_captured_live_and_that_is_said(
     (state.root / "a").write_text("hello")
     captured = state.take(by=Silent(tmp_path, answers=answers))
     assert captured.method is CaptureMethod.LIVE
-    assert captured.live_because == "it cannot be told whether the gateway runs (docker ps failed)"
+    assert captured.live_reason == "it cannot be told whether the gateway runs (docker ps failed)"
     assert set(captured.clones) == {"a"}
 
 
@@ -418,7 +418,7 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(
     clone = clone_file
     reads = []
 
-    def written_twice(source: Within, target: Path) -> os.stat_result:
+    def written_twice(source: ConfinedPath, target: Path) -> os.stat_result:
         status = clone(source, target)
         reads.append(target)
         if len(reads) <= 2:
@@ -438,7 +438,7 @@ def test_a_log_that_never_holds_still_is_taken_after_three_tries(
     (state.root / "a").write_text("hello")
     clone = clone_file
 
-    def always_written(source: Within, target: Path) -> os.stat_result:
+    def always_written(source: ConfinedPath, target: Path) -> os.stat_result:
         status = clone(source, target)
         with source.place.open("a") as out:
             out.write("!")
@@ -483,7 +483,7 @@ def test_a_live_database_that_sqlite_cannot_take_is_taken_as_found(
 ) -> None:
     wal_database(state.root / "db").close()
 
-    def fails(_source: Within, target: Path, _status: os.stat_result) -> None:
+    def fails(_source: ConfinedPath, target: Path, _status: os.stat_result) -> None:
         target.write_text("half")
         raise sqlite3.OperationalError("locked")
 

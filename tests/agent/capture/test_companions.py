@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.capture.capture import Capture, capture_state
-from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.sqlite.files import (
@@ -53,8 +53,8 @@ def test_a_companion_is_known_by_its_content(
     (tmp_path / "db").write_bytes(database)
     (tmp_path / f"db{suffix}").write_bytes(body)
     assert is_companion(tmp_path / "db", suffix) is companion
-    with Folder(tmp_path) as top:
-        assert is_companion(Within(top, "db"), suffix) is companion
+    with ConfinedDir(tmp_path) as top:
+        assert is_companion(ConfinedPath(top, "db"), suffix) is companion
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "missing"])

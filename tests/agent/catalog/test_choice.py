@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openclaw_agent.catalog.choice import RestorePoint, Source, is_cut_short, is_restore_point, order_candidates
+from openclaw_agent.catalog.choice import RestorePoint, Source, is_partially_written, is_restore_point, order_candidates
 from tests.support.entries import manifest
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_the_order_in_which_restore_points_are_tried(
 
 
 def test_latest_is_never_cut_short_by_its_own_snapshot() -> None:
-    assert not is_cut_short(point(LATER, 0), point(LATER, 5))
+    assert not is_partially_written(point(LATER, 0), point(LATER, 5))
 
 
 def test_a_quarantined_snapshot_is_no_restore_point() -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from openclaw_agent.errors import CorruptObject
 from openclaw_agent.snapshot.codec import encode_manifest
-from openclaw_agent.store.bucket import ObjectStore
+from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.transfers import Fetched
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, World, contents, let_clock_tick
+from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents, let_clock_tick
 
 OLD, NEW = {"a": "old", "b": "same"}, {"a": "new", "b": "same", "c": "added"}
 
 
 @pytest.fixture
-def writer(world: World, machine: Machine) -> Machine:
+def writer(world: TestBucket, machine: SimulatedInstance) -> SimulatedInstance:
     """Two snapshots; `latest/` holds the second."""
     for path, text in OLD.items():
         machine.write(path, text)
@@ -29,19 +29,19 @@ def writer(world: World, machine: Machine) -> Machine:
     return machine
 
 
-def older(world: World) -> str:
+def older(world: TestBucket) -> str:
     return world.snapshots()[0]
 
 
-def newer(world: World) -> str:
+def newer(world: TestBucket) -> str:
     return world.snapshots()[1]
 
 
-def whole(world: World) -> None:
+def whole(world: TestBucket) -> None:
     pass
 
 
-def torn_latest(world: World) -> None:
+def torn_latest(world: TestBucket) -> None:
     """A crash after the second snapshot: latest/ still has the first manifest, but some of the second's objects."""
     newest = world.get(f"snapshots/{newer(world)}/manifest.json")
     world.put(LATEST_MANIFEST, world.get(f"snapshots/{older(world)}/manifest.json"))
@@ -49,14 +49,14 @@ def torn_latest(world: World) -> None:
     world.put(f"snapshots/{newer(world)}/manifest.json", newest)
 
 
-def overwritten_object_and_manifest_of_latest(world: World) -> None:
+def overwritten_object_and_manifest_of_latest(world: TestBucket) -> None:
     """What the drill does: damage of another size, younger than every manifest."""
     let_clock_tick()
     world.put(LATEST_MANIFEST, "not what it was")
     world.put("latest/.openclaw/a", "not what it was")
 
 
-def older_state_put_into_latest(world: World) -> None:
+def older_state_put_into_latest(world: TestBucket) -> None:
     for key in world.keys("latest/"):
         world.delete(key)
     let_clock_tick()
@@ -64,70 +64,70 @@ def older_state_put_into_latest(world: World) -> None:
         world.put(key.replace(f"snapshots/{older(world)}/", "latest/"), world.get(key))
 
 
-def corrupt_object_in_latest(world: World) -> None:
+def corrupt_object_in_latest(world: TestBucket) -> None:
     world.put("latest/.openclaw/a", "rot")
 
 
-def lost_object_in_latest(world: World) -> None:
+def lost_object_in_latest(world: TestBucket) -> None:
     world.delete("latest/.openclaw/a")
 
 
-def corrupt_object_everywhere(world: World) -> None:
+def corrupt_object_everywhere(world: TestBucket) -> None:
     world.put("latest/.openclaw/a", "rot")
     world.put(f"snapshots/{newer(world)}/.openclaw/a", "rot")
 
 
-def lost_object_everywhere(world: World) -> None:
+def lost_object_everywhere(world: TestBucket) -> None:
     world.delete("latest/.openclaw/a", f"snapshots/{newer(world)}/.openclaw/a")
 
 
-def corrupt_latest_manifest(world: World) -> None:
+def corrupt_latest_manifest(world: TestBucket) -> None:
     body = world.get(LATEST_MANIFEST)
     world.put(LATEST_MANIFEST, body.replace(b'"mode":"0', b'"mode":"1', 1))
 
 
-def truncated_latest_manifest(world: World) -> None:
+def truncated_latest_manifest(world: TestBucket) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST)[:-20])
 
 
-def no_latest(world: World) -> None:
+def no_latest(world: TestBucket) -> None:
     world.delete(*world.keys("latest/"))
 
 
-def no_latest_and_corrupt_newest_manifest(world: World) -> None:
+def no_latest_and_corrupt_newest_manifest(world: TestBucket) -> None:
     no_latest(world)
     key = f"snapshots/{newer(world)}/manifest.json"
     world.put(key, world.get(key)[:-20])
 
 
-def no_latest_and_unreadable_newest_header(world: World) -> None:
+def no_latest_and_unreadable_newest_header(world: TestBucket) -> None:
     no_latest(world)
     world.put(f"snapshots/{newer(world)}/manifest.json", "<html>")
 
 
-def no_latest_and_incomplete_newest(world: World) -> None:
+def no_latest_and_incomplete_newest(world: TestBucket) -> None:
     no_latest(world)
     world.delete(f"snapshots/{newer(world)}/manifest.json")
 
 
-def no_latest_and_corrupt_newest_object(world: World) -> None:
+def no_latest_and_corrupt_newest_object(world: TestBucket) -> None:
     no_latest(world)
     world.put(f"snapshots/{newer(world)}/.openclaw/a", "rot")
 
 
-def no_latest_and_quarantined_newest(world: World) -> None:
+def no_latest_and_quarantined_newest(world: TestBucket) -> None:
     no_latest(world)
     key = f"snapshots/{newer(world)}/manifest.json"
     requarantined(world, key)
 
 
-def requarantined(world: World, key: str) -> None:
+def requarantined(world: TestBucket, key: str) -> None:
     """Mark a manifest as quarantined, as the agent would have written it."""
     source = world.manifest(key.split("/")[1])
     world.put(key, b"".join(encode_manifest(replace(source, quarantined="Fenced"))))
 
 
-ROWS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
+ROWS: list[tuple[Callable[[TestBucket], None], dict[str, str], str]] = [
     (whole, NEW, "latest/ is complete and no older than the newest complete snapshot"),
     (torn_latest, NEW, "older than the newest complete snapshot"),
     (older_state_put_into_latest, OLD, "latest/ is complete"),
@@ -150,7 +150,7 @@ ROWS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
 @pytest.mark.parametrize(("happened", "restored", "because"), ROWS, ids=lambda value: getattr(value, "__name__", ""))
 @pytest.mark.usefixtures("writer")
 def test_what_a_new_instance_restores_and_why(
-    world: World, happened: Callable[[World], None], restored: dict[str, str], because: str
+    world: TestBucket, happened: Callable[[TestBucket], None], restored: dict[str, str], because: str
 ) -> None:
     happened(world)
     second = world.machine("second")
@@ -164,7 +164,7 @@ def test_what_a_new_instance_restores_and_why(
 @pytest.mark.parametrize(("happened", "restored", "_because"), ROWS, ids=lambda value: getattr(value, "__name__", ""))
 @pytest.mark.usefixtures("writer")
 def test_the_next_backup_makes_the_bucket_whole_again(
-    world: World, happened: Callable[[World], None], restored: dict[str, str], _because: str
+    world: TestBucket, happened: Callable[[TestBucket], None], restored: dict[str, str], _because: str
 ) -> None:
     happened(world)
     second = world.booted("second")
@@ -179,7 +179,7 @@ def test_the_next_backup_makes_the_bucket_whole_again(
 @pytest.mark.parametrize("happened", [corrupt_object_in_latest, lost_object_in_latest])
 @pytest.mark.usefixtures("writer")
 def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the_next_backup(
-    world: World, happened: Callable[[World], None]
+    world: TestBucket, happened: Callable[[TestBucket], None]
 ) -> None:
     good = world.get("latest/.openclaw/a")
     happened(world)
@@ -198,16 +198,16 @@ def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the
 
 @pytest.mark.usefixtures("writer")
 def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ObjectStore.get
+    real = Bucket.get
 
-    def get(store: ObjectStore, key: str) -> Fetched | None:
+    def get(store: Bucket, key: str) -> Fetched | None:
         if key == LATEST_MANIFEST:
             raise CorruptObject(f"The object {key} is corrupt.")
         return real(store, key)
 
-    monkeypatch.setattr(ObjectStore, "get", get)
+    monkeypatch.setattr(Bucket, "get", get)
     second = world.machine("second")
     run = second.boot()
     assert run.code == 0, run.err
@@ -215,7 +215,9 @@ def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
     assert run.line["source"] == "snapshot"
 
 
-def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(world: World, writer: Machine) -> None:
+def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     for key in world.keys():  # noqa: SIM118 - no dict
         if key.endswith("/a"):
             world.put(key, "rot")
@@ -233,7 +235,7 @@ def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(world:
     assert second.restore("--before-start").code == 3
 
 
-def test_an_empty_bucket_is_a_first_start(world: World) -> None:
+def test_an_empty_bucket_is_a_first_start(world: TestBucket) -> None:
     first = world.machine()
     run = first.boot()
     assert run.code == 0
@@ -243,44 +245,44 @@ def test_an_empty_bucket_is_a_first_start(world: World) -> None:
     assert first.restore("--before-start").code == 0
 
 
-def test_a_bucket_that_holds_only_an_owner_and_a_backup_that_was_cut_short_is_a_first_start(world: World) -> None:
+def test_a_bucket_that_holds_only_an_owner_and_a_backup_that_was_cut_short_is_a_first_start(world: TestBucket) -> None:
     world.put("snapshots/2026-03-04-07-40/reserved", "first epoch 1\n")
     world.put("snapshots/2026-03-04-07-40/.openclaw/half", "half")
     first = world.booted()
     assert contents(first.state) == {}
 
 
-def plain_in_latest(world: World) -> None:
+def plain_in_latest(world: TestBucket) -> None:
     world.put("latest/.openclaw/workspace/notes.md", "hello")
     world.put("latest/.openclaw/openclaw.json", "{}")
 
 
-def flat_in_latest(world: World) -> None:
+def flat_in_latest(world: TestBucket) -> None:
     world.put("latest/workspace/notes.md", "hello")
     world.put("latest/openclaw.json", "{}")
 
 
-def plain_at_the_root(world: World) -> None:
+def plain_at_the_root(world: TestBucket) -> None:
     world.put(".openclaw/workspace/notes.md", "hello")
     world.put(".openclaw/openclaw.json", "{}")
 
 
-def flat_at_the_root(world: World) -> None:
+def flat_at_the_root(world: TestBucket) -> None:
     world.put("workspace/notes.md", "hello")
     world.put("openclaw.json", "{}")
 
 
-def plain_in_a_snapshot(world: World) -> None:
+def plain_in_a_snapshot(world: TestBucket) -> None:
     world.put("snapshots/2026-02-27-14-00/.openclaw/workspace/notes.md", "hello")
     world.put("snapshots/2026-02-27-14-00/.openclaw/openclaw.json", "{}")
 
 
-def flat_in_a_snapshot(world: World) -> None:
+def flat_in_a_snapshot(world: TestBucket) -> None:
     world.put("snapshots/2026-02-27-14-00/workspace/notes.md", "hello")
     world.put("snapshots/2026-02-27-14-00/openclaw.json", "{}")
 
 
-def plain_with_folder_markers(world: World) -> None:
+def plain_with_folder_markers(world: TestBucket) -> None:
     plain_in_latest(world)
     for key in ("latest/", "latest/.openclaw/", "latest/.openclaw/workspace/"):
         world.put(key, "")
@@ -300,7 +302,7 @@ PLAIN_STATE = {"openclaw.json": "{}", "workspace/notes.md": "hello"}
 
 @pytest.mark.parametrize("uploaded", PLAIN)
 def test_objects_without_a_manifest_are_restored_as_found_with_a_warning(
-    world: World, uploaded: Callable[[World], None]
+    world: TestBucket, uploaded: Callable[[TestBucket], None]
 ) -> None:
     uploaded(world)
     first = world.machine()
@@ -315,7 +317,9 @@ def test_objects_without_a_manifest_are_restored_as_found_with_a_warning(
 
 
 @pytest.mark.parametrize("uploaded", PLAIN)
-def test_looking_at_objects_without_a_manifest_changes_nothing(world: World, uploaded: Callable[[World], None]) -> None:
+def test_looking_at_objects_without_a_manifest_changes_nothing(
+    world: TestBucket, uploaded: Callable[[TestBucket], None]
+) -> None:
     uploaded(world)
     looker = world.machine()
     looker.write("mine", "local")
@@ -329,7 +333,7 @@ def test_looking_at_objects_without_a_manifest_changes_nothing(world: World, upl
     assert world.picture() == before
 
 
-def test_an_emptied_state_does_not_erase_a_plain_upload(world: World) -> None:
+def test_an_emptied_state_does_not_erase_a_plain_upload(world: TestBucket) -> None:
     plain_in_latest(world)
     first = world.booted()
     latest = {key: world.get(key) for key in world.keys("latest/")}
@@ -340,7 +344,7 @@ def test_an_emptied_state_does_not_erase_a_plain_upload(world: World) -> None:
     assert {key: world.get(key) for key in world.keys("latest/")} == latest
 
 
-def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(world: World, tmp_path: Path) -> None:
+def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(world: TestBucket, tmp_path: Path) -> None:
     writer = sqlite3.connect(tmp_path / "db", isolation_level=None)
     writer.execute("PRAGMA journal_mode=wal")
     writer.execute("CREATE TABLE t(a)")
@@ -357,7 +361,7 @@ def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(wor
 @pytest.mark.parametrize(
     "command", [("--force",), ("--boot", "--owner-wait", "0"), ("--list",), ("--verify",), ("--diff", "latest")]
 )
-def test_a_missing_bucket_is_never_a_first_start(world: World, command: tuple[str, ...]) -> None:
+def test_a_missing_bucket_is_never_a_first_start(world: TestBucket, command: tuple[str, ...]) -> None:
     first = world.machine()
     first.write("mine")
     run = first.restore(*command, "--bucket", "no-such-bucket-of-ours")
@@ -368,7 +372,7 @@ def test_a_missing_bucket_is_never_a_first_start(world: World, command: tuple[st
 
 
 @pytest.mark.parametrize("denied", ["s3:GetObject", "s3:PutObject"])
-def test_a_bucket_that_denies_is_never_a_first_start(world: World, writer: Machine, denied: str) -> None:
+def test_a_bucket_that_denies_is_never_a_first_start(world: TestBucket, writer: SimulatedInstance, denied: str) -> None:
     del writer
     arn = f"arn:aws:s3:::{world.bucket}"
     statement = {"Effect": "Deny", "Principal": "*", "Action": denied, "Resource": [arn, f"{arn}/*"]}
@@ -384,7 +388,7 @@ def test_a_bucket_that_denies_is_never_a_first_start(world: World, writer: Machi
     assert second.restore("--before-start").code == 3
 
 
-def test_an_unreadable_manifest_alone_is_no_plain_upload(world: World, writer: Machine) -> None:
+def test_an_unreadable_manifest_alone_is_no_plain_upload(world: TestBucket, writer: SimulatedInstance) -> None:
     truncated_latest_manifest(world)
     world.delete(*world.keys("snapshots/"))
     run = world.machine("second").boot()

@@ -4,38 +4,38 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, World, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     for text in ("one", "two"):
         machine.write("notes.md", text)
         assert machine.backup().code == 0
     return machine
 
 
-def newer_format(world: World, key: str) -> None:
+def newer_format(world: TestBucket, key: str) -> None:
     world.put(key, world.get(key).replace(b'{"format":1', b'{"format":2', 1))
 
 
-def latest_alone(world: World) -> None:
+def latest_alone(world: TestBucket) -> None:
     newer_format(world, LATEST_MANIFEST)
 
 
-def newest_snapshot_alone(world: World) -> None:
+def newest_snapshot_alone(world: TestBucket) -> None:
     world.delete(LATEST_MANIFEST)
     newer_format(world, f"snapshots/{world.snapshots()[-1]}/manifest.json")
 
 
-def both(world: World) -> None:
+def both(world: TestBucket) -> None:
     latest_alone(world)
     newer_format(world, f"snapshots/{world.snapshots()[-1]}/manifest.json")
 
 
 @pytest.mark.parametrize("written", [latest_alone, newest_snapshot_alone, both])
 def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_taken_by_its_name(
-    world: World, writer: Machine, written: Callable[[World], None]
+    world: TestBucket, writer: SimulatedInstance, written: Callable[[TestBucket], None]
 ) -> None:
     older = world.snapshots()[0]
     written(world)
@@ -52,7 +52,7 @@ def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_ta
 
 
 def test_what_a_newer_agent_wrote_before_the_newest_snapshot_does_not_stand_in_its_way(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     older = world.snapshots()[0]
     newer_format(world, f"snapshots/{older}/manifest.json")

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openclaw_agent.catalog.unmanaged import choose_state, is_file_path, unexplained
+from openclaw_agent.catalog.unmanaged import choose_unmanaged, is_file_path, unexplained
 from openclaw_agent.store.transfers import ListedObject
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -87,17 +87,17 @@ CASES: dict[str, tuple[tuple[str, ...], str, set[str], set[str]]] = {
 
 @pytest.mark.parametrize(("keys", "prefix", "paths", "left_behind"), CASES.values(), ids=CASES)
 def test_the_state_that_is_made_of_objects_without_a_manifest(
-    keys: tuple[str, ...], prefix: str, paths: set[str], left_behind: set[str]
+    keys: tuple[str, ...], prefix: str, paths: set[str], unrestorable: set[str]
 ) -> None:
-    found = choose_state(listed(*keys))
+    found = choose_unmanaged(listed(*keys))
     assert found is not None
-    assert (found.prefix, set(found.keys), set(found.left_behind)) == (prefix, paths, left_behind)
-    assert all(repr(key) in found.warning for key in left_behind)
+    assert (found.prefix, set(found.keys), set(found.unrestorable)) == (prefix, paths, unrestorable)
+    assert all(repr(key) in found.warning for key in unrestorable)
     assert all(found.keys[entry.path] for entry in found.manifest.files())
 
 
 def test_a_warning_names_five_keys_and_counts_the_rest() -> None:
-    found = choose_state(listed("latest/.openclaw/a", *(f"latest/.openclaw/b//{number}" for number in range(1000))))
+    found = choose_unmanaged(listed("latest/.openclaw/a", *(f"latest/.openclaw/b//{number}" for number in range(1000))))
     assert found is not None
     assert "1000 objects are not part of it" in found.warning
     assert "and 995 more" in found.warning
@@ -122,7 +122,7 @@ NOTHING: dict[str, tuple[tuple[str, ...], set[str]]] = {
 
 @pytest.mark.parametrize(("keys", "in_the_way"), NOTHING.values(), ids=NOTHING)
 def test_what_is_in_the_way_of_a_first_start(keys: tuple[str, ...], in_the_way: set[str]) -> None:
-    assert choose_state(listed(*keys)) is None
+    assert choose_unmanaged(listed(*keys)) is None
     assert set(unexplained(listed(*keys))) == in_the_way
 
 

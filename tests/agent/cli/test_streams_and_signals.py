@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.simulated_instance import Machine, World
+from tests.support.simulated_instance import SimulatedInstance, TestBucket
 
 pytestmark = pytest.mark.subprocess
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 MIB = 1024 * 1024
 
 
-def command(machine: Machine, name: str) -> list[str]:
+def command(machine: SimulatedInstance, name: str) -> list[str]:
     where = ("--bucket", machine.world.bucket, "--state-dir", str(machine.state))
     return [sys.executable, str(SCRIPTS / f"openclaw-s3-{name}.py"), *where]
 
 
-def shell(machine: Machine, text: str) -> subprocess.CompletedProcess[str]:
+def shell(machine: SimulatedInstance, text: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash in which @backup and @restore stand for the commands; it echoes their exit code last."""
     for name in ("backup", "restore"):
         text = text.replace(f"@{name}", " ".join(command(machine, name)))
@@ -32,7 +32,7 @@ def shell(machine: Machine, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def line_of(machine: Machine, name: str) -> dict[str, object]:
+def line_of(machine: SimulatedInstance, name: str) -> dict[str, object]:
     found: dict[str, object] = json.loads((machine.agent / "log" / f"{name}.log").read_text().splitlines()[-1])
     return found
 
@@ -48,7 +48,7 @@ OUTPUTS = [
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_backup_whose_output_is_broken_is_done_and_logged(machine: Machine, output: str) -> None:
+def test_a_backup_whose_output_is_broken_is_done_and_logged(machine: SimulatedInstance, output: str) -> None:
     machine.write("notes.md")
     done = shell(machine, output.replace("@@", "@backup"))
     assert done.stdout.splitlines()[-1] == "0", done
@@ -59,7 +59,7 @@ def test_a_backup_whose_output_is_broken_is_done_and_logged(machine: Machine, ou
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_restore_whose_output_is_broken_notes_that_this_boot_is_restored(
-    world: World, machine: Machine, output: str
+    world: TestBucket, machine: SimulatedInstance, output: str
 ) -> None:
     machine.write("notes.md")
     assert machine.backup("--final").code == 0
@@ -72,7 +72,7 @@ def test_a_restore_whose_output_is_broken_notes_that_this_boot_is_restored(
 
 @pytest.mark.parametrize("flags", ["--list", "--diff latest", "--verify"])
 @pytest.mark.parametrize("output", [*OUTPUTS[:3], "(@@; echo $? >&3) | true"])
-def test_a_look_whose_reader_has_left_ends_quietly(machine: Machine, flags: str, output: str) -> None:
+def test_a_look_whose_reader_has_left_ends_quietly(machine: SimulatedInstance, flags: str, output: str) -> None:
     machine.write("notes.md")
     assert machine.backup().code == 0
     done = shell(machine, output.replace("@@", f"@restore {flags}"))
@@ -80,13 +80,13 @@ def test_a_look_whose_reader_has_left_ends_quietly(machine: Machine, flags: str,
     assert "rror" not in done.stderr
 
 
-def test_a_result_that_does_not_fit_says_so_and_changes_nothing_else(machine: Machine) -> None:
+def test_a_result_that_does_not_fit_says_so_and_changes_nothing_else(machine: SimulatedInstance) -> None:
     machine.write("notes.md")
     done = shell(machine, "@backup --json >/dev/full")
     assert "The result cannot be printed (No space left on device); the run itself is not affected." in done.stderr
 
 
-def test_a_backup_that_is_asked_to_end_says_so_logs_it_and_leaves_no_clone(machine: Machine) -> None:
+def test_a_backup_that_is_asked_to_end_says_so_logs_it_and_leaves_no_clone(machine: SimulatedInstance) -> None:
     (machine.state / "big").write_bytes(os.urandom(96 * MIB))
     clone = machine.agent / "clone"
     run = start(machine, "backup")
@@ -97,7 +97,9 @@ def test_a_backup_that_is_asked_to_end_says_so_logs_it_and_leaves_no_clone(machi
     assert machine.backup().code == 0
 
 
-def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(world: World, machine: Machine) -> None:
+def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(
+    world: TestBucket, machine: SimulatedInstance
+) -> None:
     for number in range(600):
         machine.write(f"f{number}")
     assert machine.backup("--final").code == 0
@@ -111,7 +113,7 @@ def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(world: World, 
     assert second.restore().code == 0
 
 
-def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(machine: Machine) -> None:
+def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(machine: SimulatedInstance) -> None:
     (machine.state / "big").write_bytes(os.urandom(96 * MIB))
     clone = machine.agent / "clone"
     run = start(machine, "backup")
@@ -123,7 +125,7 @@ def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(
     assert not clone.exists()
 
 
-def test_verbose_shows_where_a_failure_comes_from(world: World, machine: Machine) -> None:
+def test_verbose_shows_where_a_failure_comes_from(world: TestBucket, machine: SimulatedInstance) -> None:
     world.put("owner.json", "no record")
     machine.write("notes.md")
     assert "Traceback" not in machine.backup().err
@@ -133,7 +135,7 @@ def test_verbose_shows_where_a_failure_comes_from(world: World, machine: Machine
     assert run.err.splitlines()[-1].startswith("openclaw-s3-backup.py: ")
 
 
-def start(machine: Machine, name: str) -> subprocess.Popen[str]:
+def start(machine: SimulatedInstance, name: str) -> subprocess.Popen[str]:
     environment = {**os.environ, **machine.variables()}
     return subprocess.Popen(command(machine, name), env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -163,7 +165,7 @@ def ended_by_sigterm(run: subprocess.Popen[str]) -> None:
     ],
 )
 def test_an_environment_that_is_wrong_is_one_sentence(
-    machine: Machine, variable: str, value: str, code: int, sentence: str
+    machine: SimulatedInstance, variable: str, value: str, code: int, sentence: str
 ) -> None:
     machine.environment[variable] = value
     done = shell(machine, "@restore --list")

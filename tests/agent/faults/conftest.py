@@ -8,9 +8,9 @@ import pytest
 
 from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
-from tests.support.agent_process import BUCKET, AgentLauncher, Machine
+from tests.support.agent_process import BUCKET, AgentLauncher, AgentProcess
 from tests.support.bucket_image import BucketKeeper
-from tests.support.fault_scenario import Stage
+from tests.support.fault_scenario import FaultScenario
 from tests.support.gateways import GatewayProcess
 
 
@@ -48,8 +48,8 @@ def keeper(faulty_aws: EmbeddedAws) -> BucketKeeper:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "machine", "lab-a")
+def machine(tmp_path: Path) -> AgentProcess:
+    return AgentProcess(tmp_path / "machine", "lab-a")
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def gateway() -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def stage(
-    launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: Machine, tmp_path: Path
-) -> Iterator[Stage]:
-    made = Stage(launcher, proxy, keeper, machine, tmp_path / "scratch")
+    launcher: AgentLauncher, proxy: FaultProxy, keeper: BucketKeeper, machine: AgentProcess, tmp_path: Path
+) -> Iterator[FaultScenario]:
+    made = FaultScenario(launcher, proxy, keeper, machine, tmp_path / "scratch")
     made.prepare()
     yield made
     proxy.begin()

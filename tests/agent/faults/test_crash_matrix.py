@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.agent_process import Machine, Run, command
+from tests.support.agent_process import AgentProcess, Run, command
 from tests.support.bucket_image import BucketKeeper
 from tests.support.crash_points import NO_STATE, CrashMatrix, Scenario
 from tests.support.fault_scenario import (
@@ -18,14 +18,14 @@ from tests.support.fault_scenario import (
     NEXT_BACKUP,
     NEXT_BOOT,
     SECOND,
-    Stage,
+    FaultScenario,
 )
 from tests.support.gateways import GatewayProcess
 
 pytestmark = pytest.mark.subprocess
 
 
-def cover(stage: Stage, scenario: Scenario, name: str) -> None:
+def cover(stage: FaultScenario, scenario: Scenario, name: str) -> None:
     crashes = CrashMatrix(scenario, stage.launcher, stage.proxy, stage.keeper, stage.scratch)
     covered = crashes.cover()
     print(f"\ncovered: crash matrix, {name}: {covered}")
@@ -33,7 +33,9 @@ def cover(stage: Stage, scenario: Scenario, name: str) -> None:
     assert covered.steps
 
 
-def test_a_first_backup_that_is_killed_leaves_nothing_or_all_of_it(stage: Stage, gateway: GatewayProcess) -> None:
+def test_a_first_backup_that_is_killed_leaves_nothing_or_all_of_it(
+    stage: FaultScenario, gateway: GatewayProcess
+) -> None:
     stage.put_state(1)
     cover(
         stage,
@@ -52,7 +54,7 @@ def test_a_first_backup_that_is_killed_leaves_nothing_or_all_of_it(stage: Stage,
 
 
 def test_a_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
-    stage: Stage, gateway: GatewayProcess
+    stage: FaultScenario, gateway: GatewayProcess
 ) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
@@ -72,7 +74,7 @@ def test_a_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
     )
 
 
-def test_a_final_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(stage: Stage) -> None:
+def test_a_final_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
     cover(
@@ -90,10 +92,10 @@ def test_a_final_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_
     )
 
 
-def test_a_boot_that_is_killed_on_a_new_instance_restores_at_its_next_boot(stage: Stage) -> None:
+def test_a_boot_that_is_killed_on_a_new_instance_restores_at_its_next_boot(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     stage.back_up(2, SECOND)
-    newcomer = Machine(stage.machine.root.with_name("newcomer"), "lab-b")
+    newcomer = AgentProcess(stage.machine.root.with_name("newcomer"), "lab-b")
     newcomer.state_dir.mkdir(parents=True)
     cover(
         stage,
@@ -110,7 +112,7 @@ def test_a_boot_that_is_killed_on_a_new_instance_restores_at_its_next_boot(stage
     )
 
 
-def test_a_restore_by_hand_that_is_killed_leaves_the_old_state_or_the_new_one(stage: Stage) -> None:
+def test_a_restore_by_hand_that_is_killed_leaves_the_old_state_or_the_new_one(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     stage.back_up(2, SECOND)
     by_hand = command("restore", "--snapshot", "2026-03-02-10-00", "--force")
@@ -128,7 +130,7 @@ def test_a_restore_by_hand_that_is_killed_leaves_the_old_state_or_the_new_one(st
     )
 
 
-def test_a_reboot_that_is_killed_keeps_what_the_disk_has_that_s3_has_not(stage: Stage) -> None:
+def test_a_reboot_that_is_killed_keeps_what_the_disk_has_that_s3_has_not(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     stage.back_up(2, SECOND)
     stage.put_state(3)
@@ -147,7 +149,7 @@ def test_a_reboot_that_is_killed_keeps_what_the_disk_has_that_s3_has_not(stage: 
     )
 
 
-def test_a_reboot_into_a_bucket_that_an_operator_changed_loses_neither_state(stage: Stage) -> None:
+def test_a_reboot_into_a_bucket_that_an_operator_changed_loses_neither_state(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     stage.back_up(2, SECOND)
     stage.put_state(3)

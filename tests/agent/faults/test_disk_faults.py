@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent_process import Machine, Run, command
-from tests.support.fault_scenario import BACKUP, BOOT, FIRST, LATER, SECOND, Stage, require_one_sentence
+from tests.support.agent_process import AgentProcess, Run, command
+from tests.support.fault_scenario import BACKUP, BOOT, FIRST, LATER, SECOND, FaultScenario, require_one_sentence
 from tests.support.state_trees import copy_tree, image_of
 
 needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
@@ -35,7 +35,7 @@ def _mounted(folder: Path, options: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def mount(stage: Stage) -> Iterator[Mount]:
+def mount(stage: FaultScenario) -> Iterator[Mount]:
     """Put a small disk under a folder, with what the folder holds."""
     with ExitStack() as mounts:
 
@@ -63,17 +63,17 @@ def fill(folder: Path) -> None:
             return
 
 
-def require_restorable(stage: Stage, *versions: int) -> None:
+def require_restorable(stage: FaultScenario, *versions: int) -> None:
     """Another machine, with room, gets one of these states whole."""
-    other = Machine(Path(tempfile.mkdtemp(dir=stage.scratch)), "lab-checker")
+    other = AgentProcess(Path(tempfile.mkdtemp(dir=stage.scratch)), "lab-checker")
     target = other.root / "checked"
     stage.must(Run((command("restore", "--to", str(target)),)), other)
     assert image_of(target) in [stage.images[version] for version in versions]
 
 
-def require_backup_of_what_is_there(stage: Stage) -> None:
+def require_backup_of_what_is_there(stage: FaultScenario) -> None:
     stage.must(Run((BACKUP,), clock=LATER))
-    other = Machine(Path(tempfile.mkdtemp(dir=stage.scratch)), "lab-checker")
+    other = AgentProcess(Path(tempfile.mkdtemp(dir=stage.scratch)), "lab-checker")
     target = other.root / "after"
     stage.must(Run((command("restore", "--to", str(target)),)), other)
     assert image_of(target) == image_of(stage.machine.state_dir)
@@ -81,7 +81,7 @@ def require_backup_of_what_is_there(stage: Stage) -> None:
 
 @needs_mounts
 def test_a_full_disk_under_the_clones_fails_the_backup_and_the_next_one_with_room_succeeds(
-    stage: Stage, mount: Mount
+    stage: FaultScenario, mount: Mount
 ) -> None:
     stage.back_up(1, FIRST)
     mount(stage.machine.agent_dir, "size=512k")
@@ -94,7 +94,7 @@ def test_a_full_disk_under_the_clones_fails_the_backup_and_the_next_one_with_roo
     require_backup_of_what_is_there(stage)
 
 
-def test_a_file_that_may_not_be_written_whole_fails_the_backup(stage: Stage) -> None:
+def test_a_file_that_may_not_be_written_whole_fails_the_backup(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     (stage.machine.state_dir / "big.bin").write_bytes(os.urandom(BIG_BYTES))
     outcome = stage.run(Run((BACKUP,), clock=SECOND, largest_file=BIG_BYTES // 2))
@@ -103,11 +103,11 @@ def test_a_file_that_may_not_be_written_whole_fails_the_backup(stage: Stage) -> 
     require_backup_of_what_is_there(stage)
 
 
-def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: Stage) -> None:
+def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: FaultScenario) -> None:
     stage.put_state(1)
     (stage.machine.state_dir / "big.bin").write_bytes(os.urandom(BIG_BYTES))
     stage.must(Run((BACKUP,), clock=FIRST))
-    newcomer = Machine(stage.machine.root.with_name("newcomer"), "lab-b")
+    newcomer = AgentProcess(stage.machine.root.with_name("newcomer"), "lab-b")
     outcome = stage.run(Run((BOOT,), largest_file=BIG_BYTES // 2), newcomer)
     require_one_sentence(outcome, r"could not write '\S+' \(File too large\); the state in place is untouched\.")
     assert image_of(newcomer.state_dir) == {}
@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: Stage) ->
     ],
 )
 def test_a_full_disk_under_the_state_fails_the_restore_and_leaves_the_state(
-    stage: Stage, mount: Mount, options: str, expected: str
+    stage: FaultScenario, mount: Mount, options: str, expected: str
 ) -> None:
     stage.back_up(1, FIRST)
     mount(stage.machine.state_dir.parent, options)
@@ -140,7 +140,7 @@ def test_a_full_disk_under_the_state_fails_the_restore_and_leaves_the_state(
 
 
 @needs_mounts
-def test_a_full_disk_under_the_log_costs_the_line_and_not_the_backup(stage: Stage, mount: Mount) -> None:
+def test_a_full_disk_under_the_log_costs_the_line_and_not_the_backup(stage: FaultScenario, mount: Mount) -> None:
     stage.put_state(1)
     mount(stage.machine.log_dir, "size=16k")
     fill(stage.machine.log_dir)
@@ -150,7 +150,7 @@ def test_a_full_disk_under_the_log_costs_the_line_and_not_the_backup(stage: Stag
 
 
 @needs_mounts
-def test_an_agent_folder_that_runs_full_at_any_name_loses_nothing(stage: Stage, mount: Mount) -> None:
+def test_an_agent_folder_that_runs_full_at_any_name_loses_nothing(stage: FaultScenario, mount: Mount) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
     before = stage.keeper.take()
@@ -178,9 +178,11 @@ def test_an_agent_folder_that_runs_full_at_any_name_loses_nothing(stage: Stage, 
 
 
 @needs_mounts
-def test_a_full_agent_folder_fails_the_boot_and_the_next_one_with_room_restores(stage: Stage, mount: Mount) -> None:
+def test_a_full_agent_folder_fails_the_boot_and_the_next_one_with_room_restores(
+    stage: FaultScenario, mount: Mount
+) -> None:
     stage.back_up(1, FIRST)
-    newcomer = replace(stage, machine=Machine(stage.machine.root.with_name("newcomer"), "lab-b"))
+    newcomer = replace(stage, machine=AgentProcess(stage.machine.root.with_name("newcomer"), "lab-b"))
     newcomer.machine.agent_dir.mkdir(parents=True)
     mount(newcomer.machine.agent_dir, "size=16k")
     fill(newcomer.machine.agent_dir)
@@ -192,7 +194,7 @@ def test_a_full_agent_folder_fails_the_boot_and_the_next_one_with_room_restores(
 
 
 @needs_mounts
-def test_a_read_only_agent_folder_is_named(stage: Stage, mount: Mount) -> None:
+def test_a_read_only_agent_folder_is_named(stage: FaultScenario, mount: Mount) -> None:
     stage.back_up(1, FIRST)
     mount(stage.machine.agent_dir, "ro")
     expected = r"The agent's folder \S+ cannot be written \(Read-only file system\)"
@@ -203,7 +205,7 @@ def test_a_read_only_agent_folder_is_named(stage: Stage, mount: Mount) -> None:
 
 
 @needs_mounts
-def test_a_read_only_state_is_backed_up_and_not_replaced(stage: Stage, mount: Mount) -> None:
+def test_a_read_only_state_is_backed_up_and_not_replaced(stage: FaultScenario, mount: Mount) -> None:
     stage.back_up(1, FIRST)
     stage.put_state(2)
     mount(stage.machine.state_dir.parent, "ro")
@@ -215,14 +217,14 @@ def test_a_read_only_state_is_backed_up_and_not_replaced(stage: Stage, mount: Mo
 
 
 @needs_mounts
-def test_a_read_only_log_costs_the_line_and_not_the_backup(stage: Stage, mount: Mount) -> None:
+def test_a_read_only_log_costs_the_line_and_not_the_backup(stage: FaultScenario, mount: Mount) -> None:
     stage.put_state(1)
     mount(stage.machine.log_dir, "ro")
     outcome = stage.must(Run((BACKUP,), clock=FIRST))
     assert re.search(r"The log \S+ cannot be written \(Read-only file system\)", outcome.text), outcome.text
 
 
-def test_a_missing_state_folder_is_not_backed_up_and_comes_back_by_a_restore(stage: Stage) -> None:
+def test_a_missing_state_folder_is_not_backed_up_and_comes_back_by_a_restore(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     shutil.rmtree(stage.machine.state_dir)
     require_one_sentence(stage.run(Run((BACKUP,), clock=SECOND)), r"The state folder \S+ does not exist; restore it")
@@ -231,7 +233,9 @@ def test_a_missing_state_folder_is_not_backed_up_and_comes_back_by_a_restore(sta
     assert image_of(stage.machine.state_dir) == stage.images[1]
 
 
-def test_a_file_in_the_place_of_the_state_folder_is_not_backed_up_and_is_kept_by_a_restore(stage: Stage) -> None:
+def test_a_file_in_the_place_of_the_state_folder_is_not_backed_up_and_is_kept_by_a_restore(
+    stage: FaultScenario,
+) -> None:
     stage.back_up(1, FIRST)
     shutil.rmtree(stage.machine.state_dir)
     stage.machine.state_dir.write_text("somebody's notes")
@@ -243,7 +247,7 @@ def test_a_file_in_the_place_of_the_state_folder_is_not_backed_up_and_is_kept_by
     assert [path.read_text() for path in kept] == ["somebody's notes"]
 
 
-def test_a_state_folder_behind_a_symlink_is_backed_up_and_restored_where_it_is(stage: Stage) -> None:
+def test_a_state_folder_behind_a_symlink_is_backed_up_and_restored_where_it_is(stage: FaultScenario) -> None:
     elsewhere = stage.machine.root / "other-disk" / "state"
     elsewhere.parent.mkdir()
     copy_tree(stage.scratch / "state-1", elsewhere)
@@ -256,7 +260,7 @@ def test_a_state_folder_behind_a_symlink_is_backed_up_and_restored_where_it_is(s
     assert image_of(elsewhere) == stage.images[1]
 
 
-def test_a_symlink_to_nowhere_in_the_place_of_the_state_folder_is_not_backed_up(stage: Stage) -> None:
+def test_a_symlink_to_nowhere_in_the_place_of_the_state_folder_is_not_backed_up(stage: FaultScenario) -> None:
     stage.back_up(1, FIRST)
     shutil.rmtree(stage.machine.state_dir)
     stage.machine.state_dir.symlink_to(stage.machine.root / "unmounted" / "state")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.fs.clone import clone_file
-from tests.support.agent_process import Machine, Run, command
-from tests.support.fault_scenario import BACKUP, Stage
+from tests.support.agent_process import AgentProcess, Run, command
+from tests.support.fault_scenario import BACKUP, FaultScenario
 from tests.support.gateways import GatewayProcess
 from tests.support.live_writer import FIRST, LINES, SECOND
 
@@ -71,7 +71,7 @@ def writing(folder: Path) -> Iterator[GatewayProcess]:
         writer.kill()
 
 
-def back_up_while_written(stage: Stage, times: int, *, freeze: bool) -> list[dict[str, object]]:
+def back_up_while_written(stage: FaultScenario, times: int, *, freeze: bool) -> list[dict[str, object]]:
     """Take backups, require the writer to run on after them, and return the log's lines."""
     with writing(stage.machine.state_dir) as gateway:
         stage.must(Run((BACKUP,) * times, gateway=gateway.pid if freeze else 0, clock=CLOCK))
@@ -84,7 +84,7 @@ def back_up_while_written(stage: Stage, times: int, *, freeze: bool) -> list[dic
     return [json.loads(line) for line in lines]
 
 
-def histories(stage: Stage, runs: list[dict[str, object]]) -> list[History]:
+def histories(stage: FaultScenario, runs: list[dict[str, object]]) -> list[History]:
     """Restore every snapshot, and read it."""
     found = []
     for run in runs:
@@ -112,7 +112,7 @@ def tell(kind: str, found: list[History], runs: list[dict[str, object]]) -> None
     )
 
 
-def test_every_frozen_backup_is_one_instant_of_all_that_is_written(stage: Stage) -> None:
+def test_every_frozen_backup_is_one_instant_of_all_that_is_written(stage: FaultScenario) -> None:
     runs = back_up_while_written(stage, BACKUPS, freeze=True)
     found = histories(stage, runs)
     tell("frozen", found, runs)
@@ -121,7 +121,7 @@ def test_every_frozen_backup_is_one_instant_of_all_that_is_written(stage: Stage)
     assert [history for history in found if not history.is_consistent] == []
 
 
-def test_every_live_backup_holds_whole_databases_and_prefixes(stage: Stage) -> None:
+def test_every_live_backup_holds_whole_databases_and_prefixes(stage: FaultScenario) -> None:
     runs = back_up_while_written(stage, BACKUPS, freeze=False)
     found = histories(stage, runs)
     tell("not frozen", found, runs)
@@ -130,7 +130,7 @@ def test_every_live_backup_holds_whole_databases_and_prefixes(stage: Stage) -> N
 
 
 @pytest.fixture
-def xfs_stage(stage: Stage) -> Iterator[Stage]:
+def xfs_stage(stage: FaultScenario) -> Iterator[FaultScenario]:
     """A machine on a file system that clones files without copying them."""
     assert MKFS_XFS is not None
     image, place = stage.scratch / "disk.img", stage.scratch / "disk"
@@ -140,7 +140,7 @@ def xfs_stage(stage: Stage) -> Iterator[Stage]:
     place.mkdir()
     subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True)
     try:
-        moved = replace(stage, machine=Machine(place / "machine", "lab-xfs"))
+        moved = replace(stage, machine=AgentProcess(place / "machine", "lab-xfs"))
         moved.machine.state_dir.parent.mkdir(parents=True)
         yield moved
     finally:
@@ -148,7 +148,7 @@ def xfs_stage(stage: Stage) -> Iterator[Stage]:
 
 
 @needs_xfs
-def test_with_reflinks_a_clone_takes_no_room_and_every_frozen_backup_is_one_instant(xfs_stage: Stage) -> None:
+def test_with_reflinks_a_clone_takes_no_room_and_every_frozen_backup_is_one_instant(xfs_stage: FaultScenario) -> None:
     folder = xfs_stage.machine.root
     (folder / "source").write_bytes(os.urandom(CLONE_BYTES))
     os.sync()

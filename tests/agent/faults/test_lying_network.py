@@ -11,9 +11,9 @@ import pytest
 from lab.faults.plan import Fault, Operation, Rule
 from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
-from tests.support.agent_process import BUCKET, AgentLauncher, Machine, Run, command
+from tests.support.agent_process import BUCKET, AgentLauncher, AgentProcess, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
-from tests.support.fault_scenario import BACKUP, BOOT, FIRST, KILLED, LATER, Stage, require_one_sentence
+from tests.support.fault_scenario import BACKUP, BOOT, FIRST, KILLED, LATER, FaultScenario, require_one_sentence
 from tests.support.state_trees import copy_tree, image_of
 
 # Set to let every fault last in every phase, not only where its sentence could differ.
@@ -90,10 +90,10 @@ LASTING: dict[Fault, str] = {
 class Ready:
     """A bucket with two restore points, a machine with unsaved changes, and a way back to that."""
 
-    stage: Stage
+    stage: FaultScenario
     bucket: dict[str, Stored]
 
-    def start_over(self, folder: Path) -> Stage:
+    def start_over(self, folder: Path) -> FaultScenario:
         machine = replace(self.stage.machine, root=folder / "machine")
         copy_tree(self.stage.machine.root, machine.root)
         self.stage.proxy.begin()
@@ -113,7 +113,9 @@ def prepared(
     session_proxy.begin()
     faulty_aws.reset()
     keeper.create()
-    stage = Stage(launcher, session_proxy, keeper, Machine(scratch / "machine", "lab-a"), scratch / "scratch")
+    stage = FaultScenario(
+        launcher, session_proxy, keeper, AgentProcess(scratch / "machine", "lab-a"), scratch / "scratch"
+    )
     stage.prepare()
     stage.back_up(1, FIRST)
     stage.put_state(2)
@@ -121,12 +123,12 @@ def prepared(
 
 
 @pytest.fixture
-def ready(prepared: Ready, tmp_path: Path) -> Iterator[Stage]:
+def ready(prepared: Ready, tmp_path: Path) -> Iterator[FaultScenario]:
     yield prepared.start_over(tmp_path)
     prepared.stage.proxy.begin()
 
 
-def require_whole_bucket_and_next_run(stage: Stage) -> None:
+def require_whole_bucket_and_next_run(stage: FaultScenario) -> None:
     """With a healthy network: what is restored is whole, and the next backup and its restore are right."""
     stage.proxy.begin()
     before, after = stage.machine.root / "before", stage.machine.root / "after"
@@ -159,7 +161,7 @@ def bites(fault: Fault, phase: Phase) -> bool:
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: fault.name.lower())
-def test_a_backup_outlives_one_fault_in_every_phase(ready: Stage, fault: Fault) -> None:
+def test_a_backup_outlives_one_fault_in_every_phase(ready: FaultScenario, fault: Fault) -> None:
     struck = [phase for phase in BACKUP_PHASES if bites(fault, phase)]
     ready.proxy.begin(*(phase.suffers(fault, 1) for phase in struck))
     outcome = ready.run(Run((BACKUP,), clock=KILLED, environment=QUICK))
@@ -172,10 +174,10 @@ IN_A_BOOT = [fault for fault in PASSING if fault is not Fault.ERROR_IN_OK] + [Fa
 
 
 @pytest.mark.parametrize("fault", IN_A_BOOT, ids=lambda fault: fault.name.lower())
-def test_a_boot_outlives_one_fault_in_every_phase(ready: Stage, fault: Fault) -> None:
+def test_a_boot_outlives_one_fault_in_every_phase(ready: FaultScenario, fault: Fault) -> None:
     bulk_only = fault is Fault.CORRUPTED_ANSWER
     struck = [phase for phase in RESTORE_PHASES if bites(fault, phase) and (phase.bulk or not bulk_only)]
-    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+    new = AgentProcess(ready.machine.root.with_name("new"), "lab-new")
     ready.proxy.begin(*(phase.suffers(fault, 1) for phase in struck))
     outcome = ready.run(Run((BOOT,), environment=QUICK), new)
     assert outcome.code == 0, outcome.text
@@ -199,7 +201,9 @@ def lasting_cases(phases: tuple[Phase, ...]) -> list[object]:
 
 
 @pytest.mark.parametrize(("phase", "fault"), lasting_cases(BACKUP_PHASES))
-def test_a_backup_that_cannot_go_on_says_why_and_loses_nothing(ready: Stage, phase: Phase, fault: Fault) -> None:
+def test_a_backup_that_cannot_go_on_says_why_and_loses_nothing(
+    ready: FaultScenario, phase: Phase, fault: Fault
+) -> None:
     ready.proxy.begin(phase.suffers(fault, None))
     outcome = ready.run(Run((BACKUP,), clock=KILLED, environment=QUICK))
     require_one_sentence(outcome, LASTING[fault])
@@ -208,8 +212,10 @@ def test_a_backup_that_cannot_go_on_says_why_and_loses_nothing(ready: Stage, pha
 
 
 @pytest.mark.parametrize(("phase", "fault"), lasting_cases(RESTORE_PHASES))
-def test_a_boot_that_cannot_go_on_says_why_and_the_next_one_restores(ready: Stage, phase: Phase, fault: Fault) -> None:
-    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+def test_a_boot_that_cannot_go_on_says_why_and_the_next_one_restores(
+    ready: FaultScenario, phase: Phase, fault: Fault
+) -> None:
+    new = AgentProcess(ready.machine.root.with_name("new"), "lab-new")
     ready.proxy.begin(phase.suffers(fault, None))
     outcome = ready.run(Run((BOOT,), environment=QUICK), new)
     require_one_sentence(outcome, LASTING[fault])
@@ -225,16 +231,16 @@ def strike(fault: Fault, key: str) -> Rule:
     return Rule(fault, frozenset({Operation.GET}), key)
 
 
-def test_a_file_that_latest_holds_corrupted_is_taken_from_its_snapshot(ready: Stage) -> None:
-    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+def test_a_file_that_latest_holds_corrupted_is_taken_from_its_snapshot(ready: FaultScenario) -> None:
+    new = AgentProcess(ready.machine.root.with_name("new"), "lab-new")
     ready.proxy.begin(strike(Fault.CORRUPTED_ANSWER, r"^latest/\.openclaw/kept\.md$"))
     ready.must(Run((BOOT,), environment=QUICK), new)
     assert image_of(new.state_dir) == ready.images[1]
 
 
-def test_a_file_may_take_long_as_long_as_it_moves(ready: Stage) -> None:
+def test_a_file_may_take_long_as_long_as_it_moves(ready: FaultScenario) -> None:
     """A large file on a slow line: longer than any number of stall limits, and fetched once."""
-    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+    new = AgentProcess(ready.machine.root.with_name("new"), "lab-new")
     slow = Rule(Fault.SLOW_ANSWER, frozenset({Operation.GET}), r"^latest/\.openclaw/kept\.md$", seconds=6.0)
     ready.proxy.begin(slow)
     ready.must(Run((BOOT,), environment=QUICK), new)
@@ -242,8 +248,8 @@ def test_a_file_may_take_long_as_long_as_it_moves(ready: Stage) -> None:
     assert sum(1 for row in ready.proxy.log if row.fault) == 1
 
 
-def test_a_manifest_of_latest_that_is_corrupted_is_replaced_by_that_of_the_snapshot(ready: Stage) -> None:
-    new = Machine(ready.machine.root.with_name("new"), "lab-new")
+def test_a_manifest_of_latest_that_is_corrupted_is_replaced_by_that_of_the_snapshot(ready: FaultScenario) -> None:
+    new = AgentProcess(ready.machine.root.with_name("new"), "lab-new")
     ready.proxy.begin(strike(Fault.CORRUPTED_ANSWER, r"^latest/manifest\.json$"))
     ready.must(Run((BOOT,), environment=QUICK), new)
     assert image_of(new.state_dir) == ready.images[1]
@@ -257,7 +263,9 @@ def test_a_manifest_of_latest_that_is_corrupted_is_replaced_by_that_of_the_snaps
         pytest.param(Fault.ACCESS_DENIED, r"Access to s3://\S+kept\.md was denied", id="denied"),
     ],
 )
-def test_one_file_that_cannot_be_had_leaves_the_state_in_place(ready: Stage, fault: Fault, expected: str) -> None:
+def test_one_file_that_cannot_be_had_leaves_the_state_in_place(
+    ready: FaultScenario, fault: Fault, expected: str
+) -> None:
     before = image_of(ready.machine.state_dir)
     ready.proxy.begin(strike(fault, r"/\.openclaw/kept\.md$"))
     outcome = ready.run(Run((command("restore", "--force"),), environment=QUICK))

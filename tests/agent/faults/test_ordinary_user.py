@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent_process import Machine, Run, command
-from tests.support.fault_scenario import BACKUP, FIRST, LATER, SECOND, Stage, require_one_sentence
+from tests.support.agent_process import AgentProcess, Run, command
+from tests.support.fault_scenario import BACKUP, FIRST, LATER, SECOND, FaultScenario, require_one_sentence
 from tests.support.state_trees import image_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -19,11 +19,11 @@ RESTORE = command("restore", "--force")
 
 
 @pytest.fixture
-def users_stage(stage: Stage) -> Iterator[Stage]:
+def users_stage(stage: FaultScenario) -> Iterator[FaultScenario]:
     """A machine whose folders belong to an ordinary user, at a place where that user may go."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        theirs = replace(stage, machine=Machine(Path(folder) / "machine", "lab-user"))
+        theirs = replace(stage, machine=AgentProcess(Path(folder) / "machine", "lab-user"))
         theirs.machine.state_dir.parent.mkdir(parents=True)
         theirs.put_state(1)
         give_away(theirs.machine.root)
@@ -36,7 +36,7 @@ def give_away(folder: Path) -> None:
 
 
 @needs_root
-def test_an_ordinary_user_backs_up_and_restores_what_is_theirs(users_stage: Stage) -> None:
+def test_an_ordinary_user_backs_up_and_restores_what_is_theirs(users_stage: FaultScenario) -> None:
     users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
     there = image_of(users_stage.machine.state_dir)
     (users_stage.machine.state_dir / "kept.md").unlink()
@@ -56,7 +56,9 @@ def test_an_ordinary_user_backs_up_and_restores_what_is_theirs(users_stage: Stag
         pytest.param("", r"The folder '\S+' cannot be read \(Permission denied\); run as root", id="the-state-folder"),
     ],
 )
-def test_what_an_ordinary_user_may_not_read_fails_the_backup(users_stage: Stage, spoilt: str, expected: str) -> None:
+def test_what_an_ordinary_user_may_not_read_fails_the_backup(
+    users_stage: FaultScenario, spoilt: str, expected: str
+) -> None:
     users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
     before = users_stage.keeper.etags()
     place = users_stage.machine.state_dir / spoilt
@@ -71,14 +73,14 @@ def test_what_an_ordinary_user_may_not_read_fails_the_backup(users_stage: Stage,
 
 
 @needs_root
-def test_an_agent_folder_of_somebody_else_is_named(users_stage: Stage) -> None:
+def test_an_agent_folder_of_somebody_else_is_named(users_stage: FaultScenario) -> None:
     users_stage.machine.agent_dir.mkdir(mode=0o700)
     outcome = users_stage.run(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
     require_one_sentence(outcome, r"The agent's folder \S+ cannot be written \(Permission denied\); run as root")
 
 
 @needs_root
-def test_a_state_beside_which_an_ordinary_user_may_not_build_is_left_alone(users_stage: Stage) -> None:
+def test_a_state_beside_which_an_ordinary_user_may_not_build_is_left_alone(users_stage: FaultScenario) -> None:
     users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
     os.chown(users_stage.machine.state_dir.parent, 0, 0)
     outcome = users_stage.run(Run((RESTORE,), uid=ORDINARY_USER))

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw_agent.errors import LocalStorageError
-from openclaw_agent.fs.clone import clone_file, open_unfollowed
+from openclaw_agent.fs.clone import clone_file, open_nofollow
 
 MIB = 1024 * 1024
 
@@ -28,11 +28,11 @@ def test_a_clone_has_the_bytes_and_the_status_of_its_source(tmp_path: Path) -> N
     [([], 10 * MIB), ([(3 * MIB, b"in the middle")], 10 * MIB), ([(0, b"begin"), (10 * MIB - 3, b"end")], 10 * MIB)],
     ids=["only a hole", "bytes between two holes", "a hole between bytes"],
 )
-def test_holes_stay_holes(tmp_path: Path, holes: list[tuple[int, bytes]], size: int) -> None:
+def test_holes_stay_holes(tmp_path: Path, sparse_bytes: list[tuple[int, bytes]], size: int) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     with source.open("wb") as out:
         out.truncate(size)
-        for position, body in holes:
+        for position, body in sparse_bytes:
             out.seek(position)
             out.write(body)
     clone_file(source, target)
@@ -81,7 +81,7 @@ def test_what_took_a_files_name_counts_as_the_files_disappearance(tmp_path: Path
     path.parent.mkdir()
     not_a_file(path, kind)
     with pytest.raises(FileNotFoundError):
-        open_unfollowed(path)
+        open_nofollow(path)
     with pytest.raises(FileNotFoundError):
         clone_file(path, tmp_path / "target")
     assert not (tmp_path / "target").exists()

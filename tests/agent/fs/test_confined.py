@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.fs import confined as beneath
-from openclaw_agent.fs.clone import open_unfollowed
-from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.fs.clone import open_nofollow
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 
 
 @pytest.fixture(params=["in one call", "step by step"])
@@ -26,9 +26,9 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_lies_below_is_opened(root: Path) -> None:
-    with Folder(root) as top:
-        place = Within(top, "a/b/file")
-        handle = open_unfollowed(place)
+    with ConfinedDir(root) as top:
+        place = ConfinedPath(top, "a/b/file")
+        handle = open_nofollow(place)
         assert os.read(handle, 10) == b"mine"
         os.close(handle)
         assert place.lstat().st_ino == (root / "a/b/file").stat().st_ino
@@ -39,13 +39,13 @@ def test_what_lies_below_is_opened(root: Path) -> None:
 
 @pytest.mark.parametrize("path", ["link/file", "a/inner/file", "link", "a/nothing", "a/b/file/deeper"])
 def test_no_symlink_is_followed_wherever_it_stands(root: Path, path: str) -> None:
-    with Folder(root) as top, pytest.raises(FileNotFoundError):
-        open_unfollowed(Within(top, path))
+    with ConfinedDir(root) as top, pytest.raises(FileNotFoundError):
+        open_nofollow(ConfinedPath(top, path))
 
 
 def test_no_descriptor_is_left_open(root: Path) -> None:
     before = os.listdir("/proc/self/fd")  # noqa: PTH208 - names, not paths
-    with Folder(root) as top:
+    with ConfinedDir(root) as top:
         for path in ("a/b/file", "a/nothing/at/all", "link/file"):
             try:
                 os.close(top.open(path, os.O_RDONLY))
@@ -63,12 +63,12 @@ def test_a_path_longer_than_the_kernel_takes_at_once_is_opened(root: Path) -> No
         here = deeper
     os.close(os.open("file", os.O_CREAT, dir_fd=here))
     os.close(here)
-    with Folder(root) as top:
+    with ConfinedDir(root) as top:
         os.close(top.open("/".join([*["n" * 200] * 30, "file"]), os.O_RDONLY))
 
 
 def test_an_error_of_another_kind_keeps_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EMFILE)
     if beneath._SYS_OPENAT2 != 100_000:
-        with Folder(root) as top, pytest.raises(OSError, match="Too many open files"):
+        with ConfinedDir(root) as top, pytest.raises(OSError, match="Too many open files"):
             top.open("missing", os.O_RDONLY)

@@ -317,8 +317,8 @@ class Complaining(GatewayStandIn):
     times: int = 1
 
     def thaw_command(self) -> Sequence[str]:
-        counted = f"echo thaw >> calls; [ $(grep -c thaw calls) -gt {self.times} ] && rm -f frozen && exit 0"
-        return self._shell(f"{counted}; printf '%s\\n' \"$0\" >&2; exit 1", self.complaint)
+        with_totals = f"echo thaw >> calls; [ $(grep -c thaw calls) -gt {self.times} ] && rm -f frozen && exit 0"
+        return self._shell(f"{with_totals}; printf '%s\\n' \"$0\" >&2; exit 1", self.complaint)
 
 
 @pytest.mark.parametrize("complaint", NEEDS_NO_THAW)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.store.bucket import ObjectStore
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, Run, World, contents
+from openclaw_agent.store.bucket import Bucket
+from tests.support.simulated_instance import LATEST_MANIFEST, Run, SimulatedInstance, TestBucket, contents
 
 # The whole claim at full size: OPENCLAW_MODEL_EXAMPLES=200.
 EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "5"))
@@ -51,7 +51,7 @@ def at_call(number: int, *, after: bool, happens: Callable[[], None]) -> Iterato
 
     with contextlib.ExitStack() as patches:
         for name in STORE_METHODS:
-            patches.enter_context(mock.patch.object(ObjectStore, name, watched(getattr(ObjectStore, name))))
+            patches.enter_context(mock.patch.object(Bucket, name, watched(getattr(Bucket, name))))
         yield
 
 
@@ -66,29 +66,29 @@ class Ownership(RuleBasedStateMachine):
     of the last backup that ended well, and those of backups that may or may not have been committed since.
     """
 
-    new_world: Callable[[], World]
+    new_world: Callable[[], TestBucket]
 
     def __init__(self) -> None:
         super().__init__()
         self.world = type(self).new_world()
-        self.slots: list[Machine | None] = [None] * SLOTS
+        self.slots: list[SimulatedInstance | None] = [None] * SLOTS
         self.tokens = 0
         self.restorable = {NOTHING}
         self.claims: dict[int, str] = {}
         self.epoch = 0
 
-    def machine(self, slot: int) -> Machine:
+    def machine(self, slot: int) -> SimulatedInstance:
         machine = self.slots[slot]
         if machine is None:
             machine = self.slots[slot] = self.world.machine()
         return machine
 
-    def write(self, machine: Machine) -> None:
+    def write(self, machine: SimulatedInstance) -> None:
         self.tokens += 1
         machine.write("one", f"token {self.tokens}")
         machine.write("folder/two", f"token {self.tokens}")
 
-    def token(self, machine: Machine) -> str:
+    def token(self, machine: SimulatedInstance) -> str:
         found = contents(machine.state)
         texts = set(found.values())
         assert len(texts) <= 1, f"a mixture: {found}"
@@ -103,17 +103,17 @@ class Ownership(RuleBasedStateMachine):
         self.epoch = owner["epoch"]
         assert self.claims.setdefault(self.epoch, owner["instance_id"]) == owner["instance_id"], "one epoch, two owners"
 
-    def owns(self, machine: Machine) -> bool:
+    def owns(self, machine: SimulatedInstance) -> bool:
         boot = machine.memory.boot()
         owner = self.world.owner() if self.claims else {}
         return boot is not None and (boot.epoch, boot.instance_id) == (owner.get("epoch"), owner.get("instance_id"))
 
-    def is_unused_but_by(self, machine: Machine) -> bool:
+    def is_unused_but_by(self, machine: SimulatedInstance) -> bool:
         """Whether the bucket holds nothing, or nothing but this machine's claim: a first backup may then adopt it."""
         keys = self.world.keys()
         return not keys or (keys == ["owner.json"] and self.world.owner()["instance_id"] == machine.name)
 
-    def boot_cleanly(self, machine: Machine) -> None:
+    def boot_cleanly(self, machine: SimulatedInstance) -> None:
         run = machine.reboot()
         self.note_owner()
         assert self.owns(machine)
@@ -134,7 +134,7 @@ class Ownership(RuleBasedStateMachine):
         assert committed
         assert all(self.world.manifest(key.split("/")[-2]).quarantined for key in committed)
 
-    def back_up(self, machine: Machine, *flags: str) -> Run:
+    def back_up(self, machine: SimulatedInstance, *flags: str) -> Run:
         token, owned, unused = self.token(machine), self.owns(machine), self.is_unused_but_by(machine)
         run = machine.backup(*flags)
         if run.code == 0:
@@ -263,7 +263,7 @@ class Ownership(RuleBasedStateMachine):
 
 def test_no_interleaving_breaks_the_protocol(agent_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
     class OnThisServer(Ownership):
-        new_world = staticmethod(lambda: World(agent_aws, tmp_path_factory.mktemp("model")))
+        new_world = staticmethod(lambda: TestBucket(agent_aws, tmp_path_factory.mktemp("model")))
 
     run_state_machine_as_test(
         OnThisServer,

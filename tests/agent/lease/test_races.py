@@ -8,9 +8,9 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
-from openclaw_agent.lease.claim import claim_ownership, read_ownership, release_ownership
+from openclaw_agent.lease.claim import acquire, read_lease, release
 from openclaw_agent.lease.record import Liveness
-from tests.support.simulated_instance import World
+from tests.support.simulated_instance import TestBucket
 
 # The whole claim at full size: OPENCLAW_RACE_ROUNDS=1000.
 ROUNDS = int(os.environ.get("OPENCLAW_RACE_ROUNDS", "60"))
@@ -34,7 +34,7 @@ def owner_is_gone_unless_of(round_number: int) -> Callable[[str], Liveness]:
     return look_up
 
 
-def race(world: World, racer: int, barrier: Barrier, result: Connection) -> None:
+def race(world: TestBucket, racer: int, barrier: Barrier, result: Connection) -> None:
     """Take part in every round; send the epochs that were won, None for a round that was lost."""
     store = world.store()
     won: list[int | None] = []
@@ -42,18 +42,18 @@ def race(world: World, racer: int, barrier: Barrier, result: Connection) -> None
         me = f"{number}:{racer}"
         barrier.wait(60)
         try:
-            owner = claim_ownership(store, me, owner_is_gone_unless_of(number), quiet)
+            owner = acquire(store, me, owner_is_gone_unless_of(number), quiet)
         except Lost:
             won.append(None)
         else:
             won.append(owner.epoch)
         barrier.wait(60)
         if won[-1] is not None and number % 3 == 0:
-            assert release_ownership(store, won[-1], me)
+            assert release(store, won[-1], me)
     result.send(won)
 
 
-def test_of_many_racers_exactly_one_owns_each_round(world: World) -> None:
+def test_of_many_racers_exactly_one_owns_each_round(world: TestBucket) -> None:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(RACERS)
     children, results = [], []
@@ -72,76 +72,72 @@ def test_of_many_racers_exactly_one_owns_each_round(world: World) -> None:
     for number in range(ROUNDS):
         epochs = [mine[number] for mine in won if mine[number] is not None]
         assert epochs == [number + 1], f"round {number} was won by {len(epochs)} racers: {epochs}"
-    last = read_ownership(world.store())
+    last = read_lease(world.store())
     assert last is not None
     assert last.record.epoch == ROUNDS
     winners = [sum(epoch is not None for epoch in mine) for mine in won]
     print(f"\ncovered: ownership, {ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}")
 
 
-def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: World) -> None:
-    claim_ownership(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
+def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: TestBucket) -> None:
+    acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
-    owner = claim_ownership(world.store(), "late", lambda _id: Liveness.ALIVE, said.append, wait_limit=0.3, poll=0.1)
+    owner = acquire(world.store(), "late", lambda _id: Liveness.ALIVE, said.append, wait_limit=0.3, poll=0.1)
     assert owner.epoch == 2
     assert sum("Waiting: winner still runs" in sentence for sentence in said) >= 2
     assert "has not released the bucket in 0 s" in said[-1]
 
 
-def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: World) -> None:
-    first = claim_ownership(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
+def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: TestBucket) -> None:
+    first = acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
 
     def release_when_waited_for(sentence: str) -> None:
         said.append(sentence)
         if "Waiting" in sentence:
-            assert release_ownership(world.store(), first.epoch, "winner")
+            assert release(world.store(), first.epoch, "winner")
 
-    claim_ownership(
-        world.store(), "late", lambda _id: Liveness.ALIVE, release_when_waited_for, wait_limit=60, poll=0.01
-    )
+    acquire(world.store(), "late", lambda _id: Liveness.ALIVE, release_when_waited_for, wait_limit=60, poll=0.01)
     assert "winner released the bucket" in said[-1]
 
 
-def test_the_wait_begins_anew_with_every_new_owner(world: World) -> None:
-    claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+def test_the_wait_begins_anew_with_every_new_owner(world: TestBucket) -> None:
+    acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
 
     def another_takes_over(sentence: str) -> None:
         said.append(sentence)
         if len(said) == 3:
-            claim_ownership(world.store(), "two", lambda _id: Liveness.GONE, quiet)
+            acquire(world.store(), "two", lambda _id: Liveness.GONE, quiet)
 
-    owner = claim_ownership(
-        world.store(), "late", lambda _id: Liveness.ALIVE, another_takes_over, wait_limit=0.5, poll=0.1
-    )
+    owner = acquire(world.store(), "late", lambda _id: Liveness.ALIVE, another_takes_over, wait_limit=0.5, poll=0.1)
     assert owner.epoch == 3
     assert sum("Waiting: two" in sentence for sentence in said) >= 4
 
 
 @pytest.mark.parametrize(("epoch", "me"), [(1, "other"), (2, "one"), (0, "one")])
-def test_only_the_current_owner_can_let_go(world: World, epoch: int, me: str) -> None:
-    claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
-    assert not release_ownership(world.store(), epoch, me)
-    current = read_ownership(world.store())
+def test_only_the_current_owner_can_let_go(world: TestBucket, epoch: int, me: str) -> None:
+    acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+    assert not release(world.store(), epoch, me)
+    current = read_lease(world.store())
     assert current is not None
     assert not current.record.released
 
 
-def test_a_release_that_races_with_a_take_over_changes_nothing(world: World) -> None:
-    one = claim_ownership(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+def test_a_release_that_races_with_a_take_over_changes_nothing(world: TestBucket) -> None:
+    one = acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
     stale = world.store()
     put = stale.put
 
     def after_a_take_over(key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        claim_ownership(world.store(), "two", lambda _id: Liveness.GONE, quiet)
+        acquire(world.store(), "two", lambda _id: Liveness.GONE, quiet)
         return put(key, body, if_match=if_match, if_absent=if_absent)
 
     stale.put = after_a_take_over  # type: ignore[method-assign]
-    assert not release_ownership(stale, one.epoch, "one")
+    assert not release(stale, one.epoch, "one")
     assert world.owner()["instance_id"] == "two"
     assert not world.owner()["released"]
 
 
-def test_nobody_can_let_a_bucket_go_that_nobody_owns(world: World) -> None:
-    assert not release_ownership(world.store(), 1, "one")
+def test_nobody_can_let_a_bucket_go_that_nobody_owns(world: TestBucket) -> None:
+    assert not release(world.store(), 1, "one")

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_agent.errors import AgentError
-from openclaw_agent.lease.record import Liveness, OwnerRecord, Step, next_step, successor
+from openclaw_agent.lease.record import Lease, Liveness, Step, next_step, successor
 
-HELD = OwnerRecord(7, "i-other", "2026-03-04T08:00:00+00:00", released=False)
+HELD = Lease(7, "i-other", "2026-03-04T08:00:00+00:00", released=False)
 RELEASED = HELD.released_record()
 
 
@@ -26,7 +26,7 @@ RELEASED = HELD.released_record()
     ids=["no owner", "own", "released", "gone", "alive", "unknown", "alive too long", "unknown too long"],
 )
 def test_the_next_step(
-    current: OwnerRecord | None, me: str, liveness: Liveness, waited: float, step: Step, because: str
+    current: Lease | None, me: str, liveness: Liveness, waited: float, step: Step, because: str
 ) -> None:
     decision = next_step(current, me, liveness, waited, 300)
     assert decision.step is step
@@ -34,12 +34,12 @@ def test_the_next_step(
 
 
 @given(
-    st.none() | st.builds(OwnerRecord, st.integers(1, 99), st.sampled_from(["a", "b"]), st.just(""), st.booleans()),
+    st.none() | st.builds(Lease, st.integers(1, 99), st.sampled_from(["a", "b"]), st.just(""), st.booleans()),
     st.sampled_from(Liveness),
     st.floats(0, 1000),
 )
 def test_only_a_living_or_unknown_foreign_owner_is_waited_for_and_never_longer_than_the_limit(
-    current: OwnerRecord | None, liveness: Liveness, waited: float
+    current: Lease | None, liveness: Liveness, waited: float
 ) -> None:
     decision = next_step(current, "a", liveness, waited, 300)
     must_wait = (
@@ -53,15 +53,15 @@ def test_only_a_living_or_unknown_foreign_owner_is_waited_for_and_never_longer_t
 
 
 def test_a_successor_has_the_next_epoch_and_holds_on() -> None:
-    assert successor(None, "i-me", "now") == OwnerRecord(1, "i-me", "now", released=False)
-    assert successor(RELEASED, "i-me", "now") == OwnerRecord(8, "i-me", "now", released=False)
+    assert successor(None, "i-me", "now") == Lease(1, "i-me", "now", released=False)
+    assert successor(RELEASED, "i-me", "now") == Lease(8, "i-me", "now", released=False)
 
 
 def test_a_successor_knows_whom_it_displaced_until_another_instance_succeeds_it() -> None:
     displacing = successor(HELD, "i-me", "now")
-    assert displacing.displaced == HELD.instance_id
-    assert successor(displacing, "i-me", "later").displaced == HELD.instance_id
-    assert successor(displacing.released_record(), "i-next", "later").displaced == ""
+    assert displacing.preempted == HELD.instance_id
+    assert successor(displacing, "i-me", "later").preempted == HELD.instance_id
+    assert successor(displacing.released_record(), "i-next", "later").preempted == ""
 
 
 def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
@@ -70,9 +70,9 @@ def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
     assert successor(None, "i-me", "now", least_epoch=6).epoch == 6
 
 
-@given(st.builds(OwnerRecord, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
-def test_a_record_survives_the_round_trip(record: OwnerRecord) -> None:
-    assert OwnerRecord.decode(record.encode()) == record
+@given(st.builds(Lease, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
+def test_a_record_survives_the_round_trip(record: Lease) -> None:
+    assert Lease.decode(record.encode()) == record
 
 
 GOOD = json.loads(HELD.encode())
@@ -98,7 +98,7 @@ GOOD = json.loads(HELD.encode())
 )
 def test_what_is_no_owner_record_is_an_error_and_never_no_owner(text: bytes) -> None:
     with pytest.raises(AgentError, match=r"owner\.json in the bucket is no owner record"):
-        OwnerRecord.decode(text)
+        Lease.decode(text)
 
 
 @pytest.mark.parametrize(

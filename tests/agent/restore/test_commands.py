@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.simulated_instance import Machine, World, contents, picture
+from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, picture
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     """Two snapshots: notes one and two, and a folder with an own mode and a link in it."""
     machine.write("notes.md", "one")
     machine.write("workspace/deep/plan.md", "the plan")
@@ -36,11 +36,11 @@ def value_in(database: Path) -> int:
     return int(found)
 
 
-def siblings(machine: Machine) -> list[str]:
+def siblings(machine: SimulatedInstance) -> list[str]:
     return sorted(place.name for place in machine.disk.iterdir() if place.name not in ("agent", "state"))
 
 
-def test_the_list_names_every_restore_point(world: World, writer: Machine) -> None:
+def test_the_list_names_every_restore_point(world: TestBucket, writer: SimulatedInstance) -> None:
     first, second = world.snapshots()
     world.delete(f"snapshots/{first}/manifest.json")
     world.put("snapshots/no-name/x", "x")
@@ -67,7 +67,7 @@ def test_the_list_names_every_restore_point(world: World, writer: Machine) -> No
     )
 
 
-def test_the_list_marks_what_is_quarantined(world: World, writer: Machine) -> None:
+def test_the_list_marks_what_is_quarantined(world: TestBucket, writer: SimulatedInstance) -> None:
     world.booted("second")
     writer.write("late")
     assert writer.backup().code == 75
@@ -75,13 +75,13 @@ def test_the_list_marks_what_is_quarantined(world: World, writer: Machine) -> No
     assert json.loads(writer.restore("--list", "--json").out)[1]["tier"].endswith(", apart")
 
 
-def test_the_list_of_an_empty_bucket_is_only_its_head(world: World) -> None:
+def test_the_list_of_an_empty_bucket_is_only_its_head(world: TestBucket) -> None:
     run = world.machine().restore("--list")
     assert (run.code, len(run.out.splitlines())) == (0, 1)
 
 
 def test_a_named_snapshot_is_restored_and_the_old_state_kept_until_the_next_backup(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     run = writer.restore("--snapshot", world.snapshots()[0])
     assert run.code == 0, run.err
@@ -96,7 +96,7 @@ def test_a_named_snapshot_is_restored_and_the_old_state_kept_until_the_next_back
     assert contents(world.booted("second").state)["notes.md"] == "one"
 
 
-def test_a_quarantined_snapshot_can_be_asked_for(world: World, writer: Machine) -> None:
+def test_a_quarantined_snapshot_can_be_asked_for(world: TestBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     writer.write("notes.md", "fenced words")
     assert writer.backup().code == 75
@@ -107,7 +107,9 @@ def test_a_quarantined_snapshot_can_be_asked_for(world: World, writer: Machine) 
 
 @pytest.mark.parametrize("name", ["2026-01-01-00-00", "2020-02-30-00-00", "yesterday", "../latest"])
 @pytest.mark.parametrize("flag", ["--snapshot", "--diff"])
-def test_a_snapshot_that_is_not_there_changes_nothing(world: World, writer: Machine, name: str, flag: str) -> None:
+def test_a_snapshot_that_is_not_there_changes_nothing(
+    world: TestBucket, writer: SimulatedInstance, name: str, flag: str
+) -> None:
     before, bucket = picture(writer.state), world.picture()
     run = writer.restore(flag, name)
     if name == "2026-01-01-00-00":
@@ -121,7 +123,7 @@ def test_a_snapshot_that_is_not_there_changes_nothing(world: World, writer: Mach
     assert writer.backup().code == 0
 
 
-def test_local_changes_are_not_replaced_without_force(world: World, writer: Machine) -> None:
+def test_local_changes_are_not_replaced_without_force(world: TestBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "three")
     bucket = world.picture()
     run = writer.restore()
@@ -135,7 +137,7 @@ def test_local_changes_are_not_replaced_without_force(world: World, writer: Mach
     assert contents(writer.disk / siblings(writer)[0])["notes.md"] == "three"
 
 
-def test_rows_that_lie_only_in_a_databases_log_are_local_changes_too(writer: Machine) -> None:
+def test_rows_that_lie_only_in_a_databases_log_are_local_changes_too(writer: SimulatedInstance) -> None:
     database = sqlite3.connect(writer.state / "db.sqlite", isolation_level=None)
     database.execute("PRAGMA journal_mode=wal")
     assert writer.backup().code == 0
@@ -146,7 +148,7 @@ def test_rows_that_lie_only_in_a_databases_log_are_local_changes_too(writer: Mac
     assert "db.sqlite" in run.err
 
 
-def test_a_database_that_is_only_read_is_no_local_change(writer: Machine) -> None:
+def test_a_database_that_is_only_read_is_no_local_change(writer: SimulatedInstance) -> None:
     database = sqlite3.connect(writer.state / "db.sqlite", isolation_level=None)
     database.execute("PRAGMA journal_mode=wal")
     database.close()
@@ -159,7 +161,7 @@ def test_a_database_that_is_only_read_is_no_local_change(writer: Machine) -> Non
     assert run.code == 0, run.err
 
 
-def test_verify_checks_every_byte_and_changes_nothing(world: World, writer: Machine) -> None:
+def test_verify_checks_every_byte_and_changes_nothing(world: TestBucket, writer: SimulatedInstance) -> None:
     before, bucket = picture(writer.state), world.picture()
     run = writer.restore("--verify")
     assert run.code == 0
@@ -175,14 +177,14 @@ def test_verify_checks_every_byte_and_changes_nothing(world: World, writer: Mach
     assert siblings(writer) == []
 
 
-def test_verify_of_an_empty_bucket_fails(world: World) -> None:
+def test_verify_of_an_empty_bucket_fails(world: TestBucket) -> None:
     run = world.machine().restore("--verify")
     assert run.code == 1
     assert "there is nothing to restore" in run.err
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_state_is_built_elsewhere(world: World, writer: Machine, exists: bool) -> None:
+def test_a_state_is_built_elsewhere(world: TestBucket, writer: SimulatedInstance, exists: bool) -> None:
     target = writer.disk / "elsewhere"
     if exists:
         target.mkdir()
@@ -197,7 +199,7 @@ def test_a_state_is_built_elsewhere(world: World, writer: Machine, exists: bool)
 
 
 @pytest.mark.parametrize("taken", ["folder", "file"])
-def test_a_target_that_is_taken_is_refused(writer: Machine, taken: str) -> None:
+def test_a_target_that_is_taken_is_refused(writer: SimulatedInstance, taken: str) -> None:
     target = writer.disk / "elsewhere"
     if taken == "file":
         target.write_text("mine")
@@ -211,7 +213,7 @@ def test_a_target_that_is_taken_is_refused(writer: Machine, taken: str) -> None:
     assert "mine" in (target.read_text() if taken == "file" else (target / "mine").read_text())
 
 
-def test_another_machine_may_look_without_owning(world: World, writer: Machine) -> None:
+def test_another_machine_may_look_without_owning(world: TestBucket, writer: SimulatedInstance) -> None:
     del writer
     looker = world.machine("laptop")
     owner = world.get("owner.json")
@@ -221,7 +223,7 @@ def test_another_machine_may_look_without_owning(world: World, writer: Machine) 
 
 
 def test_the_difference_tells_a_database_by_its_rows_and_a_file_by_kind_size_and_owner(
-    world: World, writer: Machine
+    world: TestBucket, writer: SimulatedInstance
 ) -> None:
     database = writer.state / "db.sqlite"
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
@@ -240,7 +242,7 @@ def test_the_difference_tells_a_database_by_its_rows_and_a_file_by_kind_size_and
     assert "change  'workspace/deep/link'  (file becomes symlink)" in lines
 
 
-def test_a_database_that_is_damaged_here_differs(writer: Machine) -> None:
+def test_a_database_that_is_damaged_here_differs(writer: SimulatedInstance) -> None:
     database = writer.state / "db.sqlite"
     body = bytearray(database.read_bytes())
     body[100:4096] = b"\xff" * 3996
@@ -249,12 +251,12 @@ def test_a_database_that_is_damaged_here_differs(writer: Machine) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_the_difference_tells_owners(writer: Machine) -> None:
+def test_the_difference_tells_owners(writer: SimulatedInstance) -> None:
     os.chown(writer.state / "notes.md", 1234, 1234)
     assert f"(owner 1234:1234 becomes 0:{os.getegid()})" in writer.restore("--diff", "latest").out
 
 
-def test_the_difference_to_the_present_state(world: World, writer: Machine) -> None:
+def test_the_difference_to_the_present_state(world: TestBucket, writer: SimulatedInstance) -> None:
     writer.write("new.md", "new")
     (writer.state / "workspace/deep/link").unlink()
     (writer.state / "workspace/deep/link").symlink_to("elsewhere")
@@ -276,13 +278,13 @@ def test_the_difference_to_the_present_state(world: World, writer: Machine) -> N
     assert {"action": "remove", "path": "new.md", "respects": ""} in document
 
 
-def test_no_difference(writer: Machine) -> None:
+def test_no_difference(writer: SimulatedInstance) -> None:
     (writer.state / "db.sqlite").unlink()
     assert writer.backup().code == 0
     assert writer.restore("--diff", "latest").out.startswith("No difference to 2026-03-04-")
 
 
-def test_a_single_file_comes_back_and_nothing_else_changes(world: World, writer: Machine) -> None:
+def test_a_single_file_comes_back_and_nothing_else_changes(world: TestBucket, writer: SimulatedInstance) -> None:
     writer.write("other.md", "unsaved")
     before = picture(writer.state)
     run = writer.restore("--path", "notes.md", "--snapshot", world.snapshots()[0])
@@ -294,7 +296,7 @@ def test_a_single_file_comes_back_and_nothing_else_changes(world: World, writer:
     assert contents(writer.disk / kept) == {"notes.md": "two"}
 
 
-def test_a_folder_comes_back_as_it_was(writer: Machine) -> None:
+def test_a_folder_comes_back_as_it_was(writer: SimulatedInstance) -> None:
     before = picture(writer.state)
     writer.write("workspace/deep/plan.md", "scribble")
     writer.write("workspace/deep/more", "scribble")
@@ -307,7 +309,7 @@ def test_a_folder_comes_back_as_it_was(writer: Machine) -> None:
     assert "workspace/deep/more" not in after
 
 
-def test_a_path_whose_folders_are_gone_gets_them_back(writer: Machine) -> None:
+def test_a_path_whose_folders_are_gone_gets_them_back(writer: SimulatedInstance) -> None:
     shutil.rmtree(writer.state / "workspace")
     run = writer.restore("--path", "./workspace//deep/plan.md")
     assert run.code == 0, run.err
@@ -316,7 +318,7 @@ def test_a_path_whose_folders_are_gone_gets_them_back(writer: Machine) -> None:
     assert siblings(writer) == []
 
 
-def test_parents_that_come_back_have_their_owner(writer: Machine) -> None:
+def test_parents_that_come_back_have_their_owner(writer: SimulatedInstance) -> None:
     if os.geteuid() != 0:
         return
     for place in ("workspace", "workspace/deep", "workspace/deep/plan.md"):
@@ -329,7 +331,7 @@ def test_parents_that_come_back_have_their_owner(writer: Machine) -> None:
         assert (status.st_uid, status.st_gid) == (1000, 1001), place
 
 
-def test_a_database_comes_back_without_the_log_of_the_other(writer: Machine) -> None:
+def test_a_database_comes_back_without_the_log_of_the_other(writer: SimulatedInstance) -> None:
     database = sqlite3.connect(writer.state / "db.sqlite", isolation_level=None)
     database.execute("PRAGMA journal_mode=wal")
     database.execute("INSERT INTO t VALUES (2)")
@@ -343,7 +345,7 @@ def test_a_database_comes_back_without_the_log_of_the_other(writer: Machine) -> 
     database.close()
 
 
-def test_several_paths_at_once_into_another_folder(writer: Machine) -> None:
+def test_several_paths_at_once_into_another_folder(writer: SimulatedInstance) -> None:
     target = writer.disk / "elsewhere"
     before = picture(writer.state)
     run = writer.restore("--path", "notes.md", "--path", "workspace/deep", "--to", str(target))
@@ -362,7 +364,7 @@ def test_several_paths_at_once_into_another_folder(writer: Machine) -> None:
         ("no/such", 1, "holds no 'no/such'"),
     ],
 )
-def test_a_path_that_is_none_is_refused(writer: Machine, path: str, code: int, sentence: str) -> None:
+def test_a_path_that_is_none_is_refused(writer: SimulatedInstance, path: str, code: int, sentence: str) -> None:
     before = picture(writer.state)
     run = writer.restore("--path", path)
     assert run.code == code
@@ -371,7 +373,7 @@ def test_a_path_that_is_none_is_refused(writer: Machine, path: str, code: int, s
     assert siblings(writer) == []
 
 
-def test_a_corrupt_object_leaves_a_single_file_in_place(world: World, writer: Machine) -> None:
+def test_a_corrupt_object_leaves_a_single_file_in_place(world: TestBucket, writer: SimulatedInstance) -> None:
     name = world.snapshots()[0]
     world.put(f"snapshots/{name}/.openclaw/notes.md", "rot")
     run = writer.restore("--path", "notes.md", "--snapshot", name)
@@ -380,14 +382,14 @@ def test_a_corrupt_object_leaves_a_single_file_in_place(world: World, writer: Ma
     assert contents(writer.state)["notes.md"] == "two"
 
 
-def test_a_backup_follows_a_single_file_restore(world: World, writer: Machine) -> None:
+def test_a_backup_follows_a_single_file_restore(world: TestBucket, writer: SimulatedInstance) -> None:
     assert writer.restore("--path", "notes.md", "--snapshot", world.snapshots()[0]).code == 0
     run = writer.backup()
     assert (run.code, run.line["uploaded_files"]) == (0, 1)
     assert contents(world.booted("second").state)["notes.md"] == "one"
 
 
-def test_the_restore_of_a_lost_state_by_hand(writer: Machine) -> None:
+def test_the_restore_of_a_lost_state_by_hand(writer: SimulatedInstance) -> None:
     # SQLite's live copy of a database counts its own change; every other byte is the same.
     (writer.state / "db.sqlite").unlink()
     assert writer.backup().code == 0
@@ -401,5 +403,5 @@ def test_the_restore_of_a_lost_state_by_hand(writer: Machine) -> None:
 
 
 @pytest.mark.parametrize("flags", [("--list", "--verify"), ("--boot", "--diff", "latest"), ("--owner-wait", "-1")])
-def test_flags_that_do_not_go_together(writer: Machine, flags: tuple[str, ...]) -> None:
+def test_flags_that_do_not_go_together(writer: SimulatedInstance, flags: tuple[str, ...]) -> None:
     assert writer.restore(*flags).code == 2

@@ -11,14 +11,14 @@ from unittest import mock
 
 import pytest
 
-from tests.support.simulated_instance import Machine, contents
+from tests.support.simulated_instance import SimulatedInstance, contents
 
 OLD = {"a.txt": "old a", "ws/k.md": "old k", "ws/n.md": "old n"}
 PRESENT = {"a.txt": "present a", "ws/n.md": "present n", "ws/only-now.md": "present only"}
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     """OLD is backed up; then PRESENT has been written over it."""
     for path, text in OLD.items():
         machine.write(path, text)
@@ -28,7 +28,7 @@ def writer(machine: Machine) -> Machine:
     return machine
 
 
-def kept(machine: Machine) -> dict[str, str]:
+def kept(machine: SimulatedInstance) -> dict[str, str]:
     """What lies beside the state folder, of which there must be one folder at most."""
     beside = [place for place in machine.disk.iterdir() if place.name.startswith("state.")]
     assert len(beside) <= 1, beside
@@ -47,7 +47,7 @@ def kept(machine: Machine) -> dict[str, str]:
     ],
 )
 def test_paths_that_are_repeated_or_lie_in_one_another_come_back_once(
-    writer: Machine, paths: tuple[str, ...], replaced: list[str]
+    writer: SimulatedInstance, paths: tuple[str, ...], replaced: list[str]
 ) -> None:
     run = writer.restore(*(flag for path in paths for flag in ("--path", path)))
     assert run.code == 0, run.err
@@ -64,7 +64,7 @@ def test_paths_that_are_repeated_or_lie_in_one_another_come_back_once(
     assert "until the next good backup" in run.err
 
 
-def test_a_file_that_is_called_like_the_log_of_another_is_no_log(writer: Machine) -> None:
+def test_a_file_that_is_called_like_the_log_of_another_is_no_log(writer: SimulatedInstance) -> None:
     writer.write("a.txt-wal", "old companion")
     assert writer.backup().code == 0
     writer.write("a.txt-wal", "present companion")
@@ -76,7 +76,7 @@ def test_a_file_that_is_called_like_the_log_of_another_is_no_log(writer: Machine
         assert contents(writer.state)["a.txt-wal"] == "old companion"
 
 
-def test_a_database_that_could_not_be_folded_comes_back_with_its_log(writer: Machine) -> None:
+def test_a_database_that_could_not_be_folded_comes_back_with_its_log(writer: SimulatedInstance) -> None:
     """Its last rows are in there; the log that is beside it now must go, as always."""
     database = writer.state / "db.sqlite"
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
@@ -101,7 +101,7 @@ def test_a_database_that_could_not_be_folded_comes_back_with_its_log(writer: Mac
 
 
 @pytest.mark.parametrize("what", ["symlink to a folder", "dangling symlink", "file"])
-def test_nothing_is_put_into_what_is_no_folder_of_the_state(writer: Machine, what: str) -> None:
+def test_nothing_is_put_into_what_is_no_folder_of_the_state(writer: SimulatedInstance, what: str) -> None:
     outside = writer.disk / "outside"
     outside.mkdir()
     (outside / "n.md").write_text("not the agent's")
@@ -120,7 +120,7 @@ def test_nothing_is_put_into_what_is_no_folder_of_the_state(writer: Machine, wha
     assert not (writer.disk / "nowhere").exists()
 
 
-def test_a_symlink_itself_is_replaced_and_not_followed(writer: Machine) -> None:
+def test_a_symlink_itself_is_replaced_and_not_followed(writer: SimulatedInstance) -> None:
     outside = writer.disk / "outside.txt"
     outside.write_text("not the agent's")
     (writer.state / "a.txt").unlink()
@@ -130,7 +130,7 @@ def test_a_symlink_itself_is_replaced_and_not_followed(writer: Machine) -> None:
     assert outside.read_text() == "not the agent's"
 
 
-def test_a_path_of_a_state_that_is_gone_says_so_and_speaks_of_nothing_moved(writer: Machine) -> None:
+def test_a_path_of_a_state_that_is_gone_says_so_and_speaks_of_nothing_moved(writer: SimulatedInstance) -> None:
     writer.lose_state()
     run = writer.restore("--path", "ws/n.md")
     assert run.code == 1
@@ -140,7 +140,7 @@ def test_a_path_of_a_state_that_is_gone_says_so_and_speaks_of_nothing_moved(writ
     assert kept(writer) == {}
 
 
-def test_a_path_that_cannot_be_put_in_place_leaves_what_was_there(writer: Machine) -> None:
+def test_a_path_that_cannot_be_put_in_place_leaves_what_was_there(writer: SimulatedInstance) -> None:
     with sqlite3.connect(writer.state / "db.sqlite") as database:
         database.execute("CREATE TABLE t(a)")
     database.close()
@@ -168,7 +168,7 @@ def refuse_what_was_built() -> object:
 
 
 @pytest.mark.parametrize("flags", [("--path", "a.txt"), ("--diff", "2026-01-01-00-00"), ("--verify",), ()])
-def test_a_snapshot_that_is_not_there_is_named(writer: Machine, flags: tuple[str, ...]) -> None:
+def test_a_snapshot_that_is_not_there_is_named(writer: SimulatedInstance, flags: tuple[str, ...]) -> None:
     named = () if "--diff" in flags else ("--snapshot", "2026-01-01-00-00")
     run = writer.restore(*flags, *named)
     assert run.code == 1

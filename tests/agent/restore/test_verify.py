@@ -8,11 +8,11 @@ import pytest
 
 from openclaw_agent.errors import StoreError
 from openclaw_agent.restore.verify import MOST_NAMED
-from tests.support.simulated_instance import LATEST_MANIFEST, Machine, World, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents
 
 
 @pytest.fixture
-def writer(machine: Machine) -> Machine:
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
     """Two snapshots of ten files; `latest/` holds the second."""
     for number in range(10):
         machine.write(f"f{number}", "old")
@@ -22,40 +22,40 @@ def writer(machine: Machine) -> Machine:
     return machine
 
 
-def older(world: World) -> str:
+def older(world: TestBucket) -> str:
     return world.snapshots()[0]
 
 
-def newer(world: World) -> str:
+def newer(world: TestBucket) -> str:
     return world.snapshots()[1]
 
 
-def lost_in_latest(world: World) -> None:
+def lost_in_latest(world: TestBucket) -> None:
     world.delete("latest/.openclaw/f0")
 
 
-def corrupt_in_latest(world: World) -> None:
+def corrupt_in_latest(world: TestBucket) -> None:
     world.put("latest/.openclaw/f0", "rot")
 
 
-def lost_in_latest_and_its_snapshot(world: World) -> None:
+def lost_in_latest_and_its_snapshot(world: TestBucket) -> None:
     world.delete("latest/.openclaw/f0", f"snapshots/{newer(world)}/.openclaw/f0")
 
 
-def lost_in_the_newest_alone(world: World) -> None:
+def lost_in_the_newest_alone(world: TestBucket) -> None:
     world.delete(*world.keys("latest/"), f"snapshots/{newer(world)}/.openclaw/f0")
 
 
-def lost_everywhere(world: World) -> None:
+def lost_everywhere(world: TestBucket) -> None:
     lost_in_latest_and_its_snapshot(world)
     world.delete(f"snapshots/{older(world)}/.openclaw/f0")
 
 
-def unreadable_latest(world: World) -> None:
+def unreadable_latest(world: TestBucket) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST)[:-20])
 
 
-def unreadable_newest_alone(world: World) -> None:
+def unreadable_newest_alone(world: TestBucket) -> None:
     world.delete(*world.keys("latest/"))
     key = f"snapshots/{newer(world)}/manifest.json"
     world.put(key, world.get(key)[:-20])
@@ -75,7 +75,7 @@ def unreadable_newest_alone(world: World) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_take(
-    world: World, writer: Machine, happened: Callable[[World], None], path: str, rescue: str
+    world: TestBucket, writer: SimulatedInstance, happened: Callable[[TestBucket], None], path: str, rescue: str
 ) -> None:
     expected = rescue.format(newer=newer(world), older=older(world))
     happened(world)
@@ -90,7 +90,7 @@ def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_
     assert (boot.code == 0) == bool(expected), boot.err
 
 
-def test_a_check_that_cannot_look_further_says_why(world: World, writer: Machine) -> None:
+def test_a_check_that_cannot_look_further_says_why(world: TestBucket, writer: SimulatedInstance) -> None:
     lost_in_latest_and_its_snapshot(world)
     denied = StoreError("Access was denied.")
     with mock.patch("openclaw_agent.restore.restorer.read_manifest", side_effect=denied):
@@ -99,7 +99,7 @@ def test_a_check_that_cannot_look_further_says_why(world: World, writer: Machine
     assert "Access was denied." in run.err
 
 
-def test_a_named_snapshot_is_checked_without_any_other(world: World, writer: Machine) -> None:
+def test_a_named_snapshot_is_checked_without_any_other(world: TestBucket, writer: SimulatedInstance) -> None:
     name = newer(world)
     world.delete(f"snapshots/{name}/.openclaw/f3")
     assert writer.restore("--verify").code == 0
@@ -110,7 +110,9 @@ def test_a_named_snapshot_is_checked_without_any_other(world: World, writer: Mac
     assert writer.restore("--verify", "--snapshot", older(world)).code == 0
 
 
-def test_every_broken_file_is_listed_some_in_the_sentence_and_all_in_json(world: World, writer: Machine) -> None:
+def test_every_broken_file_is_listed_some_in_the_sentence_and_all_in_json(
+    world: TestBucket, writer: SimulatedInstance
+) -> None:
     bad = [f"f{number}" for number in range(1, 9)]
     for path in bad:
         world.put(f"latest/.openclaw/{path}", "rot")
@@ -123,7 +125,7 @@ def test_every_broken_file_is_listed_some_in_the_sentence_and_all_in_json(world:
     assert f"'{bad[MOST_NAMED]}'" not in run.err
 
 
-def test_a_whole_restore_point_is_said_to_be_checked(world: World, writer: Machine) -> None:
+def test_a_whole_restore_point_is_said_to_be_checked(world: TestBucket, writer: SimulatedInstance) -> None:
     before, bucket = contents(writer.state), world.picture()
     run = writer.restore("--verify")
     assert run.code == 0
@@ -134,7 +136,7 @@ def test_a_whole_restore_point_is_said_to_be_checked(world: World, writer: Machi
     assert world.picture() == bucket
 
 
-def test_a_plain_upload_is_checked_for_being_there(world: World) -> None:
+def test_a_plain_upload_is_checked_for_being_there(world: TestBucket) -> None:
     world.put("latest/notes.md", "hello")
     run = world.machine().restore("--verify")
     assert run.code == 0

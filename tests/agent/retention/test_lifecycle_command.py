@@ -8,8 +8,8 @@ import pytest
 from lab.demo.month import month_of_snapshot_names, put_month
 from openclaw_agent.retention import prune
 from openclaw_agent.snapshot.names import format_snapshot_name
-from openclaw_agent.store.bucket import ObjectStore
-from tests.support.simulated_instance import Machine, World
+from openclaw_agent.store.bucket import Bucket
+from tests.support.simulated_instance import SimulatedInstance, TestBucket
 
 NOW = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
 AT_NOW = ("--now", NOW.isoformat())
@@ -18,21 +18,23 @@ MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1200"))
 
 
 @pytest.fixture
-def operator(world: World) -> Machine:
+def operator(world: TestBucket) -> SimulatedInstance:
     """A machine that never owned the bucket: someone at a laptop."""
     return world.machine("laptop")
 
 
-def complete(world: World, *names: str) -> None:
+def complete(world: TestBucket, *names: str) -> None:
     put_month(world.bucket, world.aws.endpoint_url, world.aws.region, list(names))
 
 
-def names_left(world: World) -> set[str]:
+def names_left(world: TestBucket) -> set[str]:
     pages = world.s3.get_paginator("list_objects_v2").paginate(Bucket=world.bucket, Prefix="snapshots/")
     return {row["Key"].split("/")[1] for page in pages for row in page.get("Contents", [])}
 
 
-def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(world: World, operator: Machine) -> None:
+def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(
+    world: TestBucket, operator: SimulatedInstance
+) -> None:
     complete(world, "2026-02-27-14-00", "2026-02-25-00-00", "2026-02-25-11-00", "2026-01-01-00-00")
     run = operator.lifecycle("--dry-run", *AT_NOW)
     assert run.code == 0
@@ -44,7 +46,9 @@ def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(worl
     assert names_left(world) == {"2026-02-27-14-00", "2026-02-25-00-00", "2026-02-25-11-00", "2026-01-01-00-00"}
 
 
-def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(world: World, operator: Machine) -> None:
+def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(
+    world: TestBucket, operator: SimulatedInstance
+) -> None:
     complete(world, *month_of_snapshot_names(NOW))
     planned = json.loads(operator.lifecycle("--dry-run", "--json", *AT_NOW).out)
     kept = {row["name"] for row in planned["snapshots"] if row["action"] == "keep"}
@@ -53,7 +57,7 @@ def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(world: Wor
     assert json.loads(operator.lifecycle("--json", *AT_NOW).out)["delete"] == 0
 
 
-def test_latest_foreign_names_and_the_only_restore_point_stay(world: World, operator: Machine) -> None:
+def test_latest_foreign_names_and_the_only_restore_point_stay(world: TestBucket, operator: SimulatedInstance) -> None:
     complete(world, "2025-12-01-00-00")
     world.put("latest/.openclaw/a", "a")
     world.put("snapshots/by-hand/.openclaw/a", "a")
@@ -64,7 +68,9 @@ def test_latest_foreign_names_and_the_only_restore_point_stay(world: World, oper
     assert world.get("latest/.openclaw/a") == b"a"
 
 
-def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(world: World, operator: Machine) -> None:
+def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(
+    world: TestBucket, operator: SimulatedInstance
+) -> None:
     complete(world, "2026-02-27-14-00")
     for number in range(3):
         world.put(f"snapshots/2026-02-26-14-00/.openclaw/{number}", "part")
@@ -73,7 +79,7 @@ def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(world: Worl
     assert names_left(world) == {"2026-02-27-14-00", "2026-02-27-13-40"}
 
 
-def test_a_quarantined_snapshot_never_stands_for_a_day(world: World, operator: Machine) -> None:
+def test_a_quarantined_snapshot_never_stands_for_a_day(world: TestBucket, operator: SimulatedInstance) -> None:
     complete(world, "2026-02-25-00-00", "2026-02-25-09-00")
     world.put("snapshots/2026-02-25-00-00/quarantined", "fenced")
     assert operator.lifecycle(*AT_NOW).code == 0
@@ -81,22 +87,22 @@ def test_a_quarantined_snapshot_never_stands_for_a_day(world: World, operator: M
 
 
 def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
-    world: World, operator: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-01-01-00-00", "2026-01-02-00-00")
     for name in ("2026-01-01-00-00", "2026-01-02-00-00"):
         world.put(f"snapshots/{name}/.openclaw/a", "a")
     deleted: list[str] = []
-    genuine = ObjectStore.delete
+    genuine = Bucket.delete
 
-    def broken_off(self: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+    def broken_off(self: Bucket, keys: Iterable[str]) -> dict[str, str]:
         wanted = list(keys)
         if deleted:
             raise KeyboardInterrupt
         deleted.extend(wanted)
         return genuine(self, wanted)
 
-    monkeypatch.setattr(ObjectStore, "delete", broken_off)
+    monkeypatch.setattr(Bucket, "delete", broken_off)
     assert operator.lifecycle(*AT_NOW).code == 1
     assert {key.rsplit("/", 1)[1] for key in deleted} == {"manifest.json"}
     monkeypatch.undo()
@@ -105,16 +111,16 @@ def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
 
 
 def test_refused_deletions_are_tried_again_and_then_reported(
-    world: World, operator: Machine, monkeypatch: pytest.MonkeyPatch
+    world: TestBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-01-01-00-00")
     attempts: list[list[str]] = []
 
-    def refused(_self: ObjectStore, keys: Iterable[str]) -> dict[str, str]:
+    def refused(_self: Bucket, keys: Iterable[str]) -> dict[str, str]:
         attempts.append(list(keys))
         return dict.fromkeys(attempts[-1], "AccessDenied")
 
-    monkeypatch.setattr(ObjectStore, "delete", refused)
+    monkeypatch.setattr(Bucket, "delete", refused)
     monkeypatch.setattr(prune, "RETRY_SECONDS", 0)
     run = operator.lifecycle(*AT_NOW)
     assert run.code == 1
@@ -123,7 +129,7 @@ def test_refused_deletions_are_tried_again_and_then_reported(
     assert sum(1 for keys in attempts if keys) == prune.DELETE_ATTEMPTS
 
 
-def test_a_fenced_instance_deletes_nothing(world: World) -> None:
+def test_a_fenced_instance_deletes_nothing(world: TestBucket) -> None:
     first = world.booted("first")
     complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
     world.booted("second")
@@ -133,14 +139,16 @@ def test_a_fenced_instance_deletes_nothing(world: World) -> None:
     assert names_left(world) >= {"2026-01-01-00-00", "2026-02-27-14-00"}
 
 
-def test_the_owner_itself_may_prune(world: World) -> None:
+def test_the_owner_itself_may_prune(world: TestBucket) -> None:
     owner = world.booted("first")
     complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
     assert owner.lifecycle(*AT_NOW).code == 0
     assert names_left(world) == {"2026-02-27-14-00"}
 
 
-def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(world: World, operator: Machine) -> None:
+def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(
+    world: TestBucket, operator: SimulatedInstance
+) -> None:
     complete(world, "2026-02-27-13-00", "2026-02-27-14-00")
     for number in range(2100):
         world.put(f"snapshots/2026-02-27-13-00/.openclaw/{number:05d}", "")
@@ -150,7 +158,7 @@ def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(world
     assert "2026-02-27-14-00" in run.out
 
 
-def test_many_thousand_snapshots_are_pruned_in_batches(world: World, operator: Machine) -> None:
+def test_many_thousand_snapshots_are_pruned_in_batches(world: TestBucket, operator: SimulatedInstance) -> None:
     names = [format_snapshot_name(NOW - timedelta(minutes=20 * number)) for number in range(MANY_SNAPSHOTS)]
     complete(world, *names)
     run = operator.lifecycle(*AT_NOW)
@@ -161,7 +169,7 @@ def test_many_thousand_snapshots_are_pruned_in_batches(world: World, operator: M
     assert run.line["deleted_snapshots"] == MANY_SNAPSHOTS - len(left)
 
 
-def test_without_an_instant_it_is_now(world: World, operator: Machine) -> None:
+def test_without_an_instant_it_is_now(world: TestBucket, operator: SimulatedInstance) -> None:
     complete(world, format_snapshot_name(datetime.now(UTC) - timedelta(hours=1)), "2026-01-01-00-00")
     rows = {line.split()[0]: line for line in operator.lifecycle("--dry-run").out.splitlines()[1:]}
     assert "delete" in rows["2026-01-01-00-00"]
@@ -169,34 +177,34 @@ def test_without_an_instant_it_is_now(world: World, operator: Machine) -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "14:00"])
-def test_an_instant_that_is_none_is_refused_in_one_sentence(operator: Machine, text: str) -> None:
+def test_an_instant_that_is_none_is_refused_in_one_sentence(operator: SimulatedInstance, text: str) -> None:
     run = operator.lifecycle("--now", text)
     assert run.code == 2
     assert repr(text) in run.err
     assert "2026-02-27T14:00:00Z" in run.err
 
 
-def torn_manifest(world: World) -> None:
+def torn_manifest(world: TestBucket) -> None:
     body = world.get("latest/manifest.json")
     world.put("latest/manifest.json", body[:-40])
 
 
-def manifest_of_a_newer_agent(world: World) -> None:
+def manifest_of_a_newer_agent(world: TestBucket) -> None:
     body = world.get("latest/manifest.json")
     world.put("latest/manifest.json", body.replace(b'"format":1', b'"format":2', 1))
 
 
-def lost_object(world: World) -> None:
+def lost_object(world: TestBucket) -> None:
     world.delete("latest/.openclaw/a")
 
 
-def object_of_another_size(world: World) -> None:
+def object_of_another_size(world: TestBucket) -> None:
     world.put("latest/.openclaw/a", "another text")
 
 
 @pytest.mark.parametrize("damage", [torn_manifest, manifest_of_a_newer_agent, lost_object, object_of_another_size])
 def test_the_only_snapshot_stays_where_latest_cannot_be_restored_whole(
-    world: World, damage: Callable[[World], None]
+    world: TestBucket, damage: Callable[[TestBucket], None]
 ) -> None:
     writer = world.booted("writer")
     writer.write("a", "text")

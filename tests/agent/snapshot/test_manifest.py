@@ -18,8 +18,8 @@ from openclaw_agent.snapshot.manifest import (
     Entry,
     EntryKind,
     Fingerprint,
-    LeftOut,
     Manifest,
+    Omission,
     relative_key,
 )
 from tests.support.entries import file, folder, manifest, symlink
@@ -71,10 +71,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 captured_live=draw(st.booleans()),
                 fingerprint=draw(FINGERPRINTS),
                 wal=draw(FINGERPRINTS),
-                holes=draw(st.integers(0, 2**63)),
+                sparse_bytes=draw(st.integers(0, 2**63)),
                 unchecked=draw(st.booleans()),
             )
-    left_out = st.lists(st.builds(LeftOut, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
+    left_out = st.lists(st.builds(Omission, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
         manifest(),
         entries=tuple(sorted(entries.values(), key=lambda entry: entry.path.split("/"))),
@@ -82,7 +82,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         quarantined=draw(st.text(max_size=20)),
         excluded=draw(left_out),
         skipped=draw(left_out),
-        left_behind=draw(st.lists(st.text()).map(tuple)),
+        unrestorable=draw(st.lists(st.text()).map(tuple)),
         damaged=tuple(
             DamagedDatabase(path, "malformed", ".damaged/x", "", digest)
             for path in draw(st.lists(PATHS, max_size=2))
@@ -102,7 +102,7 @@ def decoded(text: bytes) -> Manifest:
 @example(manifest())
 @given(manifests())
 def test_what_is_encoded_is_decoded_again(source: Manifest) -> None:
-    assert decoded(encoded(source)) == source.counted()
+    assert decoded(encoded(source)) == source.with_totals()
 
 
 @given(manifests())
@@ -111,7 +111,7 @@ def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(s
     document = json.loads(text)
     assert len(document["entries"]) == len(source.entries)
     assert decode_header(text.split(b"\n", 1)[0]) == replace(
-        source.counted(), entries=(), excluded=(), skipped=(), left_behind=()
+        source.with_totals(), entries=(), excluded=(), skipped=(), unrestorable=()
     )
 
 
@@ -144,7 +144,7 @@ def test_a_manifest_of_before_there_were_unchecked_databases_is_read() -> None:
 
 SAMPLE = encoded(
     replace(
-        manifest([folder(), folder("a"), file("a/b", b"hello"), symlink("c", "a/b")]), excluded=(LeftOut("x", "y"),)
+        manifest([folder(), folder("a"), file("a/b", b"hello"), symlink("c", "a/b")]), excluded=(Omission("x", "y"),)
     )
 )
 
@@ -237,7 +237,7 @@ def test_a_manifest_of_a_later_format_is_refused_by_its_number() -> None:
 
 
 def test_the_header_stays_short_however_much_was_left_out() -> None:
-    left_out = tuple(LeftOut(f"cache/{number}", "a cache") for number in range(100_000))
+    left_out = tuple(Omission(f"cache/{number}", "a cache") for number in range(100_000))
     text = encoded(replace(manifest([folder()]), excluded=left_out))
     assert len(text.split(b"\n", 1)[0]) < 1000
     assert decoded(text).excluded == left_out
@@ -290,8 +290,8 @@ def test_names_that_would_be_mangled_on_their_way_are_encoded(path: str, plain: 
 
 
 def test_the_totals_come_from_the_entries() -> None:
-    counted = manifest([folder(), file("a", b"12345"), file("b", b""), symlink("c", "a")]).counted()
-    assert (counted.file_count, counted.total_bytes) == (2, 5)
+    with_totals = manifest([folder(), file("a", b"12345"), file("b", b""), symlink("c", "a")]).with_totals()
+    assert (with_totals.file_count, with_totals.total_bytes) == (2, 5)
 
 
 @pytest.mark.parametrize(

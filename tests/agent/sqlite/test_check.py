@@ -177,7 +177,7 @@ def test_an_encrypted_file_with_sqlites_header_is_a_file_like_any_other(state: C
     place = state.root / "secret.enc"
     place.write_bytes(HEADER + b"version ONE" + os.urandom(4000))
     first = state.take()
-    assert (first.damaged, first.unjudged, by_path(first)["secret.enc"].database) == ([], [], False)
+    assert (first.damaged, first.unverified, by_path(first)["secret.enc"].database) == ([], [], False)
     assert state.take(base_of(first)).clones == {}
     place.write_bytes(HEADER + b"version TWO" + os.urandom(4000))
     second = state.take(base_of(first))
@@ -232,8 +232,8 @@ def test_a_damaged_database_that_was_never_good_is_stored_with_its_log_whenever_
 def test_what_cannot_be_judged_is_the_state_and_is_told(state: Captures) -> None:
     with contextlib.closing(of_a_newer_syntax(state.root / "db")) as writer:
         first = state.take()
-        assert [row.path for row in first.unjudged] == ["db"]
-        assert "not understood here" in first.unjudged[0].reason
+        assert [row.path for row in first.unverified] == ["db"]
+        assert "not understood here" in first.unverified[0].reason
         assert (first.damaged, by_path(first)["db"].unchecked) == ([], True)
         assert by_path(first).keys() == {"", "db"}
         assert state.take(base_of(first)).clones == {}
@@ -256,7 +256,7 @@ def test_a_log_that_cannot_be_folded_here_is_stored_beside_its_database(state: C
         found = {suffix: (state.root / f"db{suffix}").read_bytes() for suffix in ("", "-wal")}
         captured = state.take()
     assert captured.damaged == []
-    assert [row.reason for row in captured.unjudged] == ["unsupported file format"]
+    assert [row.reason for row in captured.unverified] == ["unsupported file format"]
     assert {suffix: captured.clones[f"db{suffix}"].read_bytes() for suffix in found} == found
     assert by_path(captured)["db"].unchecked
 

@@ -12,8 +12,8 @@ from openclaw_agent.sqlite.files import (
     clone_database,
     companion_base,
     fold,
+    fold_and_check,
     is_database,
-    settle,
 )
 from openclaw_agent.sqlite.online_backup import capture_live
 
@@ -204,7 +204,7 @@ def test_a_database_that_calls_very_many_unknown_functions_is_not_judged(
         calls = (f"c{number} AS (newer_{number}(a)) NOT NULL" for number in range(count))
         writer.execute(f"CREATE TABLE t(a TEXT, {', '.join(calls)})")
         writer.execute("INSERT INTO t VALUES ('x')")
-    assert settle(tmp_path / "db").outcome is outcome
+    assert fold_and_check(tmp_path / "db").outcome is outcome
     assert fold(tmp_path / "db") is None
 
 

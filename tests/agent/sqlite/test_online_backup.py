@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_agent.fs.confined import Folder, Within
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.fs.descriptors import open_descriptors
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.sqlite import online_backup as live_databases
@@ -52,7 +52,7 @@ def test_a_database_that_its_application_holds_for_itself_is_taken_all_the_same(
         captured = state.take(by=NothingToFreeze())
         assert not (state.root / "Cookies-shm").exists()
     assert rows_of(captured.clones["Cookies"]) == 10
-    assert (captured.damaged, captured.unjudged) == ([], [])
+    assert (captured.damaged, captured.unverified) == ([], [])
 
 
 def test_a_backup_that_never_gets_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_files_that_are_written_while_they_are_copied_are_copied_again(
     wal_database(state.root / "db").close()
     copies = []
 
-    def written_once(source: Within, target: Path) -> os.stat_result:
+    def written_once(source: ConfinedPath, target: Path) -> os.stat_result:
         status = clone_database(source, target)
         copies.append(target)
         if len(copies) == 1:
@@ -98,7 +98,7 @@ def test_files_that_are_written_while_they_are_copied_are_copied_again(
     captured = state.take(by=NothingToFreeze())
     assert len(copies) == 2
     assert rows_of(captured.clones["db"]) == 11
-    assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
+    assert (captured.unverified, by_path(captured)["db"].unchecked) == ([], False)
 
 
 def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold_still(
@@ -114,16 +114,16 @@ def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold
             with contextlib.closing(sqlite3.connect(state.root / "db")) as writer, writer:
                 writer.execute("INSERT INTO t VALUES (1)")
 
-    def counted(source: Within, target: Path) -> os.stat_result:
+    def with_totals(source: ConfinedPath, target: Path) -> os.stat_result:
         copies.append(target)
         return clone_database(source, target)
 
     monkeypatch.setattr(time, "sleep", written_meanwhile)
-    monkeypatch.setattr(live_databases, "clone_database", counted)
+    monkeypatch.setattr(live_databases, "clone_database", with_totals)
     captured = state.take(by=NothingToFreeze())
     assert (len(waits), len(copies)) == (2, 1)
     assert rows_of(captured.clones["db"]) == 11
-    assert (captured.unjudged, by_path(captured)["db"].unchecked) == ([], False)
+    assert (captured.unverified, by_path(captured)["db"].unchecked) == ([], False)
 
 
 @pytest.mark.parametrize("good_before", [False, True])
@@ -133,7 +133,7 @@ def test_files_that_never_hold_still_are_taken_and_that_is_said(
     wal_database(state.root / "db").close()
     base = state.base() if good_before else None
 
-    def always_written(source: Within, target: Path) -> os.stat_result:
+    def always_written(source: ConfinedPath, target: Path) -> os.stat_result:
         os.utime(source.place)
         status = clone_database(source, target)
         os.utime(source.place, ns=(time.time_ns(), time.time_ns()))
@@ -142,8 +142,8 @@ def test_files_that_never_hold_still_are_taken_and_that_is_said(
     os.utime(state.root / "db")
     monkeypatch.setattr(live_databases, "clone_database", always_written)
     captured = state.take(base, NothingToFreeze())
-    assert [row.path for row in captured.unjudged] == ["db"]
-    assert "written all the while it was copied" in captured.unjudged[0].reason
+    assert [row.path for row in captured.unverified] == ["db"]
+    assert "written all the while it was copied" in captured.unverified[0].reason
     entry = by_path(captured)["db"]
     assert (entry.captured_live, entry.unchecked) == (True, True)
 
@@ -154,13 +154,13 @@ def test_a_database_that_sqlite_finds_elsewhere_is_not_taken_from_there(tmp_path
     outside.mkdir()
     with contextlib.closing(wal_database(root / "w/db", 1)), contextlib.closing(wal_database(outside / "db", 1000)):
         expected = live_databases._identities(root / "w/db")
-        with Folder(root) as top, contextlib.closing(sqlite3.connect(tmp_path / "clone")) as writing:
+        with ConfinedDir(root) as top, contextlib.closing(sqlite3.connect(tmp_path / "clone")) as writing:
             (root / "w").rename(root / "was")
             (root / "w").symlink_to(outside)
             with pytest.raises(OSError, match="another file"):
-                live_databases._online_backup(Within(top, "w/db"), writing, expected)
+                live_databases._online_backup(ConfinedPath(top, "w/db"), writing, expected)
             with pytest.raises(FileNotFoundError):
-                capture_live(Within(top, "w/db"), tmp_path / "other")
+                capture_live(ConfinedPath(top, "w/db"), tmp_path / "other")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")

@@ -8,11 +8,11 @@ import pytest
 
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.state_dir import staging as restore_workspace
-from openclaw_agent.state_dir.staging import building_beside, fresh_building_folder, put_in_place
+from openclaw_agent.state_dir.staging import fresh_staging_dir, staging_beside, swap_in
 
 
 def build_and_raise(state: Path, problem: type[BaseException]) -> None:
-    with building_beside(state) as building:
+    with staging_beside(state) as building:
         (building / "a").write_text("a")
         raise problem
 
@@ -29,7 +29,7 @@ def test_whatever_a_broken_restore_left_is_removed_and_nothing_behind_a_link(tmp
         place.write_text("x")
     else:
         place.symlink_to("elsewhere" if left == "link" else "nowhere")
-    building = fresh_building_folder(tmp_path / "state")
+    building = fresh_staging_dir(tmp_path / "state")
     assert building.is_dir()
     assert not building.is_symlink()
     assert not any(building.iterdir())
@@ -39,7 +39,7 @@ def test_whatever_a_broken_restore_left_is_removed_and_nothing_behind_a_link(tmp
 def test_a_name_that_no_folder_can_have_is_told_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LocalStorageError, match=r"cannot be created \(\w[^)]+\)") as told:
-        fresh_building_folder(tmp_path / "file" / "state")
+        fresh_staging_dir(tmp_path / "file" / "state")
     assert "None" not in str(told.value)
 
 
@@ -54,7 +54,7 @@ def state_and_building(tmp_path: Path) -> tuple[Path, Path]:
     state = tmp_path / "state"
     state.mkdir()
     (state / "old").write_text("old")
-    building = fresh_building_folder(state)
+    building = fresh_staging_dir(state)
     (building / "new").write_text("new")
     return state, building
 
@@ -75,7 +75,7 @@ def test_a_swap_that_fails_halfway_leaves_the_old_state_in_place_and_nothing_els
     if not exchanges:
         monkeypatch.setattr(restore_workspace, "_exchange", lambda _one, _other: False)
     with pytest.raises(LocalStorageError, match="the old state is in place"):
-        put_in_place(building, state)
+        swap_in(building, state)
     assert [place.name for place in tmp_path.rglob("*")] == ["state", "old"]
 
 
@@ -95,7 +95,7 @@ def test_where_two_names_cannot_be_exchanged_in_one_step_they_are_in_two(
 ) -> None:
     state, building = state_and_building(tmp_path)
     monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: c_library(code))
-    previous = put_in_place(building, state)
+    previous = swap_in(building, state)
     assert previous is not None
     assert {str(place.relative_to(tmp_path)) for place in tmp_path.glob("*/*")} == {"state/new", f"{previous.name}/old"}
 
@@ -106,7 +106,7 @@ def test_an_exchange_that_fails_is_told_and_leaves_the_old_state_and_nothing_els
     state, building = state_and_building(tmp_path)
     monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: c_library(errno.EIO))
     with pytest.raises(LocalStorageError) as told:
-        put_in_place(building, state)
+        swap_in(building, state)
     assert str(told.value) == (
         f"The restored state cannot be moved to {state} ({os.strerror(errno.EIO)}); the old state is in place."
     )

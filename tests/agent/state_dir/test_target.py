@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.errors import LocalStorageError, UsageError
-from openclaw_agent.state_dir.target import building_at, resolve_target
+from openclaw_agent.state_dir.target import resolve_target, staging_at
 
 
 def build_and_raise(target: Path, problem: type[BaseException] | None) -> None:
-    with building_at(target) as building:
+    with staging_at(target) as building:
         (building / "folder").mkdir()
         (building / "folder" / "a").write_text("a")
         (building / "link").symlink_to("folder")
@@ -66,7 +66,7 @@ def test_a_folder_that_exists_is_built_in_itself_because_it_may_be_a_mount_point
     target = tmp_path / "mounted"
     target.mkdir()
     inode = target.stat().st_ino
-    with building_at(target) as building:
+    with staging_at(target) as building:
         (building / "a").write_text("a")
     assert target.stat().st_ino == inode
     assert os.listdir(tmp_path) == ["mounted"]  # noqa: PTH208
@@ -77,10 +77,10 @@ def test_a_new_folder_appears_whole_and_a_namesake_of_the_users_stays(tmp_path: 
     (tmp_path / "look.restoring").mkdir()
     (tmp_path / "look.restoring" / "precious").write_text("x")
     target = tmp_path / "deep" / "look"
-    with building_at(target) as building:
+    with staging_at(target) as building:
         (building / "a").write_text("a")
         assert not target.exists()
-    with building_at(tmp_path / "look") as building:
+    with staging_at(tmp_path / "look") as building:
         (building / "b").write_text("b")
     assert (target / "a").read_text() == "a"
     assert (tmp_path / "look.restoring" / "precious").read_text() == "x"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.errors import AgentError
-from openclaw_agent.fs.confined import Folder
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.snapshot.manifest import EntryKind
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import MOST_PATH_BYTES, Tree, walk
@@ -94,28 +94,28 @@ def test_a_folder_that_vanishes_during_the_walk_is_not_there(root: Path, monkeyp
     (root / "a").mkdir()
     (root / "b").mkdir()
     (root / "b/x").write_text("")
-    opened = Folder.open
+    opened = ConfinedDir.open
 
-    def vanishing(self: Folder, path: str, flags: int) -> int:
+    def vanishing(self: ConfinedDir, path: str, flags: int) -> int:
         if path == "b":
             (root / "b/x").unlink()
             (root / "b").rmdir()
         return opened(self, path, flags)
 
-    monkeypatch.setattr(Folder, "open", vanishing)
+    monkeypatch.setattr(ConfinedDir, "open", vanishing)
     assert "a" in [row.path for row in walked(root).found]
 
 
 def test_a_folder_that_cannot_be_read_ends_the_walk_with_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "secret").mkdir()
-    opened = Folder.open
+    opened = ConfinedDir.open
 
-    def closed(self: Folder, path: str, flags: int) -> int:
+    def closed(self: ConfinedDir, path: str, flags: int) -> int:
         if path == "secret":
             raise PermissionError(13, "Permission denied", path)
         return opened(self, path, flags)
 
-    monkeypatch.setattr(Folder, "open", closed)
+    monkeypatch.setattr(ConfinedDir, "open", closed)
     with pytest.raises(AgentError, match=r"The folder '.*/secret' cannot be read \(Permission denied\)"):
         walked(root)
 
@@ -144,25 +144,25 @@ def test_a_folder_that_becomes_a_symlink_is_not_entered(root: Path, monkeypatch:
     (root / "a").mkdir()
     (root.parent / "outside").mkdir()
     (root.parent / "outside/key").write_text("secret")
-    opened = Folder.open
+    opened = ConfinedDir.open
 
-    def swapping(self: Folder, path: str, flags: int) -> int:
+    def swapping(self: ConfinedDir, path: str, flags: int) -> int:
         if path == "a":
             (root / "a").rmdir()
             (root / "a").symlink_to(root.parent / "outside")
         return opened(self, path, flags)
 
-    monkeypatch.setattr(Folder, "open", swapping)
+    monkeypatch.setattr(ConfinedDir, "open", swapping)
     assert [row.path for row in walked(root).found] == ["", "a"]
 
 
 def test_a_state_folder_that_may_not_be_opened_is_told_with_its_name(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(_self: Folder, place: Path) -> None:
+    def closed(_self: ConfinedDir, place: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(place))
 
-    monkeypatch.setattr(Folder, "__init__", closed)
+    monkeypatch.setattr(ConfinedDir, "__init__", closed)
     with pytest.raises(AgentError) as told:
         walked(root)
     assert str(told.value) == f"The folder '{root}' cannot be read (Permission denied); run as root or mend its mode."

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from lab.drills.catalogue import DRILLS, chosen
-from lab.report.record import DrillRecord, Event, Lane, Mood, Span, decode_records, encode_records
+from lab.report.record import DrillRecord, Event, Severity, Span, Track, decode_records, encode_records
 from lab.world.deployment import REPOSITORY
 
 
@@ -45,8 +45,8 @@ def test_records_come_back_from_json_as_they_were() -> None:
         None,
         20.0,
         proofs=["it holds"],
-        events=[Event(1.0, Lane.S3, "away", Mood.BAD)],
-        spans=[Span(1.0, 2.0, Lane.BACKUP, "failed", Mood.BAD)],
+        events=[Event(1.0, Track.S3, "away", Severity.BAD)],
+        spans=[Span(1.0, 2.0, Track.BACKUP, "failed", Severity.BAD)],
     )
     assert decode_records(encode_records([record])) == [record]
     assert record.passed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.report.record import DrillRecord, Event, Lane, Mood, Span, encode_records
+from lab.report.record import DrillRecord, Event, Severity, Span, Track, encode_records
 from lab.report.render import write_report
 from lab.report.text import seconds_text
 from tests.lab.sample_drills import sample_drills
@@ -94,7 +94,7 @@ def test_every_drill_and_every_event_span_and_proof_is_in_it(tmp_path: Path) -> 
 
 
 def test_each_mark_can_be_read_aloud_and_pointed_at(tmp_path: Path) -> None:
-    record = one(spans=[Span(1.0, 1.018, Lane.FREEZE, "frozen", Mood.NEUTRAL)])
+    record = one(spans=[Span(1.0, 1.018, Track.FREEZE, "frozen", Severity.NEUTRAL)])
     (svg,) = drawings(written(tmp_path, [record]))
 
     (mark,) = svg.findall("g[@role]")
@@ -121,7 +121,7 @@ def test_each_drawing_is_well_formed_and_everything_in_it_is_inside(tmp_path: Pa
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     record = DrillRecord(
         1, HOSTILE, HOSTILE, HOSTILE, failure=HOSTILE, proofs=[HOSTILE],
-        events=[Event(1.0, Lane.S3, HOSTILE, Mood.BAD)], spans=[Span(0.0, 900.0, Lane.GATEWAY, HOSTILE)],
+        events=[Event(1.0, Track.S3, HOSTILE, Severity.BAD)], spans=[Span(0.0, 900.0, Track.GATEWAY, HOSTILE)],
     )  # fmt: skip
     source = written(tmp_path, [record, one(skipped=HOSTILE)], gateway=HOSTILE)
     page = Page(source)
@@ -230,9 +230,9 @@ def test_records_are_rendered_again_from_their_json(tmp_path: Path) -> None:
     assert "with the gateway: a stand-in" in page.text
 
 
-GOOD = json.loads(encode_records([one(events=[Event(1.0, Lane.S3, "read")], spans=[Span(2.0, 3.0, Lane.S3, "put")])]))[
-    0
-]
+GOOD = json.loads(
+    encode_records([one(events=[Event(1.0, Track.S3, "read")], spans=[Span(2.0, 3.0, Track.S3, "put")])])
+)[0]
 BAD_RECORDS = {
     "no JSON": ("{", "holds no records of drills: Expecting property name"),
     "no list": ("{}x", "holds no records of drills: Extra data"),

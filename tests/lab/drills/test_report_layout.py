@@ -17,14 +17,14 @@ from lab.report.layout import (
     lay_out,
     numbered,
 )
-from lab.report.record import DrillRecord, Event, Lane, Mood, Span
+from lab.report.record import DrillRecord, Event, Severity, Span, Track
 
 MOMENTS = st.floats(0, 900, allow_nan=False)
 TEXTS = st.text(max_size=60)
-EVENTS = st.builds(Event, MOMENTS, st.sampled_from(Lane), TEXTS, st.sampled_from(Mood))
+EVENTS = st.builds(Event, MOMENTS, st.sampled_from(Track), TEXTS, st.sampled_from(Severity))
 SPANS = st.builds(
     lambda began, lasted, lane, text: Span(began, began + lasted, lane, text),
-    MOMENTS, st.floats(0, 100), st.sampled_from(Lane), TEXTS,
+    MOMENTS, st.floats(0, 100), st.sampled_from(Track), TEXTS,
 )  # fmt: skip
 
 
@@ -76,23 +76,23 @@ def _reach(badge: Badge) -> tuple[float, float]:
 
 
 def test_a_freeze_of_milliseconds_in_an_hour_is_seen() -> None:
-    (row,) = layout_of(Span(1_800.0, 1_800.018, Lane.FREEZE, "frozen"), seconds=3_600.0).rows
+    (row,) = layout_of(Span(1_800.0, 1_800.018, Track.FREEZE, "frozen"), seconds=3_600.0).rows
 
     assert row.bars[0].width == NARROWEST_BAR
     assert row.badges[0].side is Side.RIGHT
 
 
 def test_the_last_moment_s_text_stands_on_its_left() -> None:
-    (row,) = layout_of(Event(0.0, Lane.GATEWAY, "x" * 120), Event(100.0, Lane.GATEWAY, "ready again")).rows
+    (row,) = layout_of(Event(0.0, Track.GATEWAY, "x" * 120), Event(100.0, Track.GATEWAY, "ready again")).rows
 
     assert [badge.side for badge in row.badges] == [Side.RIGHT, Side.LEFT]
     assert row.badges[0].y < row.badges[1].y
 
 
 def test_lanes_come_in_their_order_and_unused_ones_not_at_all() -> None:
-    layout = layout_of(Event(1.0, Lane.S3, "a"), Event(2.0, Lane.DRILL, "b"), Event(3.0, Lane.BACKUP, "c"))
+    layout = layout_of(Event(1.0, Track.S3, "a"), Event(2.0, Track.DRILL, "b"), Event(3.0, Track.BACKUP, "c"))
 
-    assert [row.lane for row in layout.rows] == [Lane.DRILL, Lane.BACKUP, Lane.S3]
+    assert [row.lane for row in layout.rows] == [Track.DRILL, Track.BACKUP, Track.S3]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_lanes_come_in_their_order_and_unused_ones_not_at_all() -> None:
     ],
 )
 def test_the_axis_has_round_seconds(seconds: float, ticks: list[float]) -> None:
-    layout = layout_of(Event(0.0, Lane.S3, "a"), seconds=seconds)
+    layout = layout_of(Event(0.0, Track.S3, "a"), seconds=seconds)
 
     assert [tick.seconds for tick in layout.ticks] == ticks
     assert all(LEFT <= tick.x <= RIGHT + 0.01 for tick in layout.ticks)
@@ -113,8 +113,10 @@ def test_the_axis_has_round_seconds(seconds: float, ticks: list[float]) -> None:
 
 def test_the_disaster_is_what_the_drill_did_and_was_bad() -> None:
     layout = layout_of(
-        Event(5.0, Lane.DRILL, "cut", Mood.BAD), Event(6.0, Lane.DRILL, "look"), Event(7.0, Lane.S3, "lost", Mood.BAD),
+        Event(5.0, Track.DRILL, "cut", Severity.BAD),
+        Event(6.0, Track.DRILL, "look"),
+        Event(7.0, Track.S3, "lost", Severity.BAD),
         seconds=10.0,
-    )  # fmt: skip
+    )
 
     assert layout.disasters == ((LEFT + RIGHT) / 2,)

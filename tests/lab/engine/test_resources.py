@@ -218,7 +218,7 @@ def test_subnet_outside_its_vpc_is_refused(engine: Engine, program: Write) -> No
 def test_zone_that_does_not_offer_the_type(
     engine: Engine, program: Write, ec2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.engine.region.Cloud.zones_with_type", lambda _cloud, _name: ["us-east-1b"])
+    monkeypatch.setattr("lab.engine.region.Region.zones_with_type", lambda _cloud, _name: ["us-east-1b"])
     with pytest.raises(InvalidInput, match=r"the zone us-east-1a offers none of t4g\.small"):
         engine.up(program(INSTANCE), "dev")
     assert instances(ec2) == []

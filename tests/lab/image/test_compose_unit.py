@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.image.compose_file import (
     COMPOSE_FILE,
     WITHOUT_COUNTERPART,
@@ -58,7 +58,7 @@ def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
 
     def rendered(text: str) -> Path:
         disk = Disk(tmp_path / "disk", ())
-        put_root_files(disk, unit_settings(container_of(text)), ENGINE_FILES[Engine.UNIT])
+        put_root_files(disk, unit_settings(container_of(text)), ENGINE_FILES[GatewayEngine.UNIT])
         return disk.written
 
     return rendered

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from lab.host.capabilities import Piece, Surroundings, judge, look_around
+from lab.host.capabilities import HostFacts, Piece, capabilities, inspect_host
 
-ABLE = Surroundings(
+ABLE = HostFacts(
     system="Linux",
     architecture="x86_64",
     is_root=True,
@@ -16,7 +16,9 @@ ABLE = Surroundings(
 
 
 def test_an_able_machine_can_do_everything() -> None:
-    assert [(row.piece, row.can_run, row.reason) for row in judge(ABLE)] == [(piece, True, "") for piece in Piece]
+    assert [(row.piece, row.can_run, row.reason) for row in capabilities(ABLE)] == [
+        (piece, True, "") for piece in Piece
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,21 +33,21 @@ def test_an_able_machine_can_do_everything() -> None:
     ],
     ids=["no Linux", "processor", "no root", "no apt", "no namespaces", "no cgroup v2"],
 )
-def test_what_cannot_run_is_refused_with_its_reason(found: Surroundings, reason: str) -> None:
-    for row in judge(found):
+def test_what_cannot_run_is_refused_with_its_reason(found: HostFacts, reason: str) -> None:
+    for row in capabilities(found):
         assert not row.can_run
         assert reason in row.reason
 
 
 def test_missing_programs_are_no_obstacle_where_apt_can_install_them() -> None:
-    assert all(row.can_run for row in judge(replace(ABLE, missing_programs=("systemd-nspawn", "mmdebstrap"))))
+    assert all(row.can_run for row in capabilities(replace(ABLE, missing_programs=("systemd-nspawn", "mmdebstrap"))))
 
 
 def test_without_the_memory_controller_only_memory_limits_are_missing() -> None:
-    rows = judge(replace(ABLE, cgroup_controllers=frozenset({"hugetlb"})))
+    rows = capabilities(replace(ABLE, cgroup_controllers=frozenset({"hugetlb"})))
     assert [row.piece for row in rows if not row.can_run] == [Piece.MEMORY_LIMITS]
 
 
 @pytest.mark.subprocess
 def test_looking_around_works_on_any_machine() -> None:
-    assert len(judge(look_around())) == len(Piece)
+    assert len(capabilities(inspect_host())) == len(Piece)

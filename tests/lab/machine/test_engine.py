@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.host.errors import RootImageFailed
-from lab.host.gateway_engine import Engine, EngineRefused, chosen_engine
+from lab.host.gateway_engine import EngineRefused, GatewayEngine, chosen_engine
 from lab.image import docker_layers, root_image
 from lab.image.debian import Say
 from lab.image.docker_layers import COMPOSE_INSTALLED, STORE, fill_compose, suite_sources
@@ -19,10 +19,14 @@ from lab.machine.disk import DOCKER_STORE, create_disk
 
 @pytest.mark.parametrize(
     ("environment", "engine"),
-    [({}, Engine.UNIT), ({"OPENCLAW_LAB_ENGINE": ""}, Engine.UNIT), ({"OPENCLAW_LAB_ENGINE": "docker"}, Engine.DOCKER)],
+    [
+        ({}, GatewayEngine.UNIT),
+        ({"OPENCLAW_LAB_ENGINE": ""}, GatewayEngine.UNIT),
+        ({"OPENCLAW_LAB_ENGINE": "docker"}, GatewayEngine.DOCKER),
+    ],
     ids=["nothing said", "empty", "docker"],
 )
-def test_the_engine_is_the_one_named_and_a_unit_otherwise(environment: dict[str, str], engine: Engine) -> None:
+def test_the_engine_is_the_one_named_and_a_unit_otherwise(environment: dict[str, str], engine: GatewayEngine) -> None:
     assert chosen_engine(environment) is engine
 
 
@@ -121,8 +125,8 @@ def test_the_root_with_an_engine_has_its_own_debian_and_a_store(
         return layer("store")
 
     monkeypatch.setattr(root_image, "store_layer", store)
-    image = obtain_root_image(tmp_path, lambda message: None, Engine.DOCKER)
-    assert (image.engine, image.gateway) == (Engine.DOCKER, Gateway.OPENCLAW)
+    image = obtain_root_image(tmp_path, lambda message: None, GatewayEngine.DOCKER)
+    assert (image.engine, image.gateway) == (GatewayEngine.DOCKER, Gateway.OPENCLAW)
     assert asked == [("docker_debian_layer", "openclaw_layer")]
     # OpenClaw is in the image, and not in the instance's own root.
     assert [path.name.split("-")[0] for path in image.paths] == ["compose_layer", "awscli_layer", "docker_debian_layer"]
@@ -140,7 +144,7 @@ def test_a_machines_store_shares_the_images_files_and_owns_its_records(
         (store / file).parent.mkdir(parents=True)
         (store / file).write_text("as imported")
     layer = BuiltLayer(tmp_path / "layer", 0, 0.0, was_cached=True)
-    create_disk(tmp_path / "disk", RootImage((layer,), Gateway.OPENCLAW, Engine.DOCKER, store))
+    create_disk(tmp_path / "disk", RootImage((layer,), Gateway.OPENCLAW, GatewayEngine.DOCKER, store))
     mine = tmp_path / "disk" / DOCKER_STORE
     assert (mine / "overlay2/abc/diff/app").samefile(store / "overlay2/abc/diff/app")
     (mine / "image/overlay2/repositories.json").write_text("changed")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.host.gateway_engine import Engine
+from lab.host.gateway_engine import GatewayEngine
 from lab.image.compose_file import read_compose_file
 from lab.image.compose_unit import unit_settings
 from lab.machine.disk import ENGINE_FILES, ROOT_FILES, Disk, put_root_files
@@ -31,7 +31,7 @@ def complaints(path: Path) -> str:
 
 def test_the_scripts_are_found() -> None:
     assert {"machine_boot.sh", "docker_import.sh"} < set(SCRIPTS)
-    assert len([name for name in SCRIPTS if name.endswith("openclaw-as-gateway")]) == len(Engine)
+    assert len([name for name in SCRIPTS if name.endswith("openclaw-as-gateway")]) == len(GatewayEngine)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -44,5 +44,5 @@ def test_shellcheck_finds_nothing_in_what_is_rendered_from_the_compose_file(
 ) -> None:
     monkeypatch.setattr("os.chown", lambda *_, **__: None)
     disk = Disk(tmp_path, ())
-    put_root_files(disk, unit_settings(read_compose_file()), ENGINE_FILES[Engine.UNIT])
+    put_root_files(disk, unit_settings(read_compose_file()), ENGINE_FILES[GatewayEngine.UNIT])
     assert complaints(disk.written / "usr/share/openclaw-lab/container.sh") == ""
