@@ -8,8 +8,9 @@ import obstore
 from obstore.store import S3Store
 
 from openclaw_agent.snapshot.codec import encode_manifest
+from openclaw_agent.snapshot.keys import snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Manifest
-from openclaw_agent.snapshot.names import format_snapshot_name, snapshot_manifest_key
+from openclaw_agent.snapshot.names import format_snapshot_name
 
 PARALLEL = 16
 

@@ -1,4 +1,4 @@
-"""What a run tells: sentences on stderr for a person, one JSON line in a log file, and counters in CloudWatch."""
+"""What a run tells: sentences on stderr for a person, and one JSON line in a log file."""
 
 import json
 import time
@@ -6,13 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.cost import request_cost
-from openclaw_agent.store.transfers import Traffic
 from openclaw_agent.streams import print_error
 
 
@@ -32,16 +26,6 @@ class RunLog:
     def add(self, **facts: object) -> None:
         """Remember facts for the line."""
         self.facts.update(facts)
-
-    def add_traffic(self, traffic: Traffic) -> None:
-        """Remember what the run asked of S3 and what that costs."""
-        self.add(
-            requests=dict(sorted(traffic.requests.items())),
-            bytes_uploaded=traffic.uploaded_bytes,
-            bytes_copied=traffic.copied_bytes,
-            bytes_downloaded=traffic.downloaded_bytes,
-            cost_usd=round(request_cost(traffic.requests), 7),
-        )
 
     def line(self, result: str) -> dict[str, object]:
         """The run as one JSON object."""
@@ -66,29 +50,3 @@ class RunLog:
         except OSError as problem:
             self.say(f"The log {target} cannot be written ({problem.strerror}); the run itself is not affected.")
         return line
-
-
-def count_metrics(settings: Settings, names: list[str]) -> str | None:
-    """Add one to each named metric in CloudWatch; return why it could not be done, or None."""
-    if not settings.metric_namespace or not names:
-        return None
-    try:
-        boto3.client(
-            "cloudwatch",
-            region_name=settings.region,
-            config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3}),
-        ).put_metric_data(
-            Namespace=settings.metric_namespace,
-            MetricData=[
-                {
-                    "MetricName": name,
-                    "Dimensions": [{"Name": "Stack", "Value": settings.stack}],
-                    "Value": 1,
-                    "Unit": "Count",
-                }
-                for name in names
-            ],
-        )
-    except (BotoCoreError, ClientError) as problem:
-        return f"The metrics {', '.join(names)} could not be sent ({type(problem).__name__})."
-    return None

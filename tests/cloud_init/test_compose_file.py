@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from openclaw_agent.boot.before_start import AUTH_KEY_FOLDER
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.openclaw import AUTH_KEY_FOLDER
 
 CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
 SERVICES = ("openclaw-gateway", "openclaw-cli")

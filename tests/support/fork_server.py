@@ -41,7 +41,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (os, "mkdir"),
     (os, "symlink"),
     (os, "fsync"),
-    (restore_workspace, "_exchange"),
+    (restore_workspace, "exchange"),
     (freezer, "_run"),
     (capture, "clone_file"),
     (clone, "_copy_bytes"),

@@ -6,7 +6,6 @@ Every file is replaced whole (write, sync, rename), so that a crash leaves the o
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, Refused
+from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.snapshot.manifest import Manifest
 
@@ -229,36 +229,3 @@ class AgentDir:
 
     def _write(self, name: str, chunks: Iterable[bytes]) -> None:
         replace_file(self.folder / name, chunks)
-
-
-def replace_file(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
-    """Write a file so that a crash leaves the old content or the new, never a part.
-
-    Raises:
-        LocalStorageError: when the disk is full or read-only; the old file is untouched.
-    """
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        with unfinished.open("wb") as out:
-            os.fchmod(out.fileno(), mode)
-            for chunk in chunks:
-                out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(path)
-        sync_folder(path.parent)
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise LocalStorageError(
-            f"{path} cannot be written ({problem.strerror}); free some space or make the disk writable."
-        ) from problem
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renames in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

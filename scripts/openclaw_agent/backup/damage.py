@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from openclaw_agent.capture.capture import Damage
 from openclaw_agent.errors import DatabaseDamaged
-from openclaw_agent.snapshot.keys import DAMAGED_PREFIX
+from openclaw_agent.snapshot.keys import DAMAGED_PREFIX, snapshot_prefix
 from openclaw_agent.snapshot.manifest import DamagedDatabase, Manifest
-from openclaw_agent.snapshot.names import snapshot_prefix
 from openclaw_agent.sqlite.files import JOURNAL_SUFFIX, WAL_SUFFIX
 from openclaw_agent.store.transfers import Upload
 

@@ -7,9 +7,8 @@ from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord
 from openclaw_agent.errors import AgentError, NotOwner, PreconditionFailed, Refused
 from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, read_lease
 from openclaw_agent.lease.record import Lease
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, LATEST_PREFIX
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.snapshot.names import LATEST_PREFIX
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import load_header_or_none
 

@@ -4,9 +4,10 @@ from openclaw_agent.agent_dir.records import AgentDir, BootRecord
 from openclaw_agent.errors import Refused
 from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.lease.claim import acquire, read_lease
-from openclaw_agent.lease.record import LEASE_KEY, Liveness
+from openclaw_agent.lease.record import Liveness
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.store.bucket import Bucket
 
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import AgentError, PreconditionFailed
-from openclaw_agent.snapshot.keys import RESERVED_FILE
-from openclaw_agent.snapshot.names import choose_snapshot_name, snapshot_prefix
+from openclaw_agent.snapshot.keys import RESERVED_FILE, snapshot_prefix
+from openclaw_agent.snapshot.names import choose_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 
 MINUTE_NAME_LENGTH = len("2026-02-27-14-00")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord, replace_file
+from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.backup.damage import damage_error, describe_damage, uploads_as_found
 from openclaw_agent.backup.latest_guard import LatestGuard
@@ -21,13 +21,20 @@ from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import shrink_refusal
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused
+from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.host.freezer import Freezer
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.codec import encode_manifest
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, QUARANTINED_FILE
+from openclaw_agent.snapshot.keys import (
+    LATEST_MANIFEST_KEY,
+    LATEST_PREFIX,
+    MANIFEST_FILE,
+    QUARANTINED_FILE,
+    snapshot_manifest_key,
+    snapshot_prefix,
+)
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.snapshot.names import LATEST_PREFIX, MANIFEST_FILE, snapshot_manifest_key, snapshot_prefix
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.staging import remove_previous_states
 from openclaw_agent.store.bucket import Bucket

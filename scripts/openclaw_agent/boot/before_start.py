@@ -5,20 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from openclaw_agent.agent_dir.records import AgentDir, BootRecord
-from openclaw_agent.catalog.unmanaged import GATEWAY_UID
 from openclaw_agent.errors import LocalStorageError, NotOwner, PreconditionFailed, Refused, StoreError
 from openclaw_agent.host.identity import boot_id
 from openclaw_agent.lease.claim import read_lease
-from openclaw_agent.lease.record import LEASE_KEY
 from openclaw_agent.restore.nested_sync import repair_nested_sync
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
+from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.openclaw import AUTH_KEY_FOLDER, GATEWAY_UID
 from openclaw_agent.store.bucket import Bucket
 
 # docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
-AUTH_KEY_FOLDER = ".config/openclaw"
 
 
 def prepare_start(settings: Settings, store: Bucket, log: RunLog) -> None:

@@ -12,7 +12,6 @@ from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.boot.local_changes import local_changes
 from openclaw_agent.boot.quarantine import QuarantineRecord
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
-from openclaw_agent.catalog.unmanaged import CONFIG_FILE, GATEWAY_UID
 from openclaw_agent.errors import AgentError, LocalStorageError, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.host.identity import boot_id, instance_id
@@ -26,6 +25,7 @@ from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import load_header_or_none
 

@@ -3,9 +3,11 @@
 import hashlib
 import json
 
-from openclaw_agent.agent_dir.records import AgentDir, replace_file
+from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.settings import Settings
-from openclaw_agent.snapshot.names import parse_snapshot_name, snapshot_manifest_key
+from openclaw_agent.snapshot.keys import snapshot_manifest_key
+from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import walk
 from openclaw_agent.store.bucket import Bucket

@@ -26,7 +26,7 @@ from openclaw_agent.snapshot.manifest import (
 from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clone
 from openclaw_agent.sqlite.online_backup import capture_live
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import Tree, WalkEntry, fingerprint_of, open_state_folder, walk
+from openclaw_agent.state_dir.walk import Tree, WalkEntry, open_state_folder, walk
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
@@ -157,13 +157,13 @@ class _Capturing:
     def _file_live(self, source: ConfinedPath) -> os.stat_result:
         for _attempt in range(LIVE_ATTEMPTS):
             status = clone_file(source, self._next_target())
-            if fingerprint_of(source.lstat()) == fingerprint_of(status):
+            if Fingerprint.of(source.lstat()) == Fingerprint.of(status):
                 break
         return status
 
     def _note(self, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False) -> None:
         """Note the clone made last, of a file that had this status then."""
-        seen = fingerprint_of(status)
+        seen = Fingerprint.of(status)
         found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
         if row.database:
             self._cloned.append(ClonedDatabase(found, row.companions, self._number, live, torn))

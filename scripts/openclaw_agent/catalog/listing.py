@@ -9,15 +9,15 @@ from openclaw_agent.catalog.uploads import list_outside_snapshots
 from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
 from openclaw_agent.retention.policy import Snapshot, plan_retention
 from openclaw_agent.retention.report import age_words
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
-from openclaw_agent.snapshot.manifest import EntryKind, Manifest
-from openclaw_agent.snapshot.names import (
+from openclaw_agent.snapshot.keys import (
+    LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
     SNAPSHOTS_PREFIX,
-    parse_snapshot_name,
     snapshot_manifest_key,
     snapshot_prefix,
 )
+from openclaw_agent.snapshot.manifest import EntryKind, Manifest
+from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import load_header
 from openclaw_agent.store.transfers import ListedObject

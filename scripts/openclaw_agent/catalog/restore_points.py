@@ -16,9 +16,9 @@ from openclaw_agent.catalog.choice import (
 from openclaw_agent.catalog.unmanaged import UnmanagedObjects, choose_unmanaged, named, unexplained
 from openclaw_agent.catalog.uploads import external_uploads, found_later_than
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, UsageError
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, SNAPSHOTS_PREFIX, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.snapshot.names import SNAPSHOTS_PREFIX, parse_snapshot_name, snapshot_manifest_key
+from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import StoredManifest, load_header, read_manifest
 

@@ -4,20 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_agent.catalog.choice import Choice, Source
-from openclaw_agent.lease.record import LEASE_KEY
-from openclaw_agent.snapshot.keys import OWN_NAMES, RESERVED_FILE
-from openclaw_agent.snapshot.manifest import STATE_PREFIX, CaptureMethod, Entry, EntryKind, Manifest
-from openclaw_agent.snapshot.names import (
+from openclaw_agent.snapshot.keys import (
     LATEST_PREFIX,
+    LEASE_KEY,
     MANIFEST_FILE,
+    OWN_NAMES,
+    RESERVED_FILE,
     SNAPSHOTS_PREFIX,
-    parse_snapshot_name,
+    STATE_PREFIX,
     snapshot_name_in_key,
 )
+from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Manifest
+from openclaw_agent.snapshot.names import parse_snapshot_name
+from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
 from openclaw_agent.store.transfers import ListedObject
 
-GATEWAY_UID = 1000  # the image's user `node`
-CONFIG_FILE = "openclaw.json"
 ROOT = ""
 MOST_NAME_BYTES = 255  # of one name, on the file systems of Linux
 MOST_NAMED = 5

@@ -6,11 +6,17 @@ a backup that was cut short after its snapshot: the newest snapshots tell which.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from openclaw_agent.catalog.unmanaged import CONFIG_FILE, ROOT, UnmanagedObjects, arrange, choose_unmanaged, place_of
-from openclaw_agent.lease.record import LEASE_KEY
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, latest_key
-from openclaw_agent.snapshot.manifest import STATE_PREFIX
-from openclaw_agent.snapshot.names import LATEST_PREFIX, SNAPSHOTS_PREFIX, snapshot_prefix
+from openclaw_agent.catalog.unmanaged import ROOT, UnmanagedObjects, arrange, choose_unmanaged, place_of
+from openclaw_agent.snapshot.keys import (
+    LATEST_MANIFEST_KEY,
+    LATEST_PREFIX,
+    LEASE_KEY,
+    SNAPSHOTS_PREFIX,
+    STATE_PREFIX,
+    latest_key,
+    snapshot_prefix,
+)
+from openclaw_agent.state_dir.openclaw import CONFIG_FILE
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import StoredManifest
 from openclaw_agent.store.transfers import ListedObject

@@ -62,7 +62,7 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
             _release(options, settings, memory, store, log)
             return Result(word)
     finally:
-        log.add_traffic(store.traffic)
+        log.add(**store.traffic.facts())
 
 
 def _thaw(memory: AgentDir, freezer: Freezer) -> Result:

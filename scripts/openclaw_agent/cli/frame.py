@@ -15,7 +15,8 @@ from openclaw_agent import AGENT_VERSION
 from openclaw_agent.cli.termination import Termination
 from openclaw_agent.errors import AgentError, Terminated, UsageError
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
-from openclaw_agent.run_log import RunLog, count_metrics
+from openclaw_agent.host.metrics import count_metrics
+from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings, load_settings
 from openclaw_agent.streams import flush_streams, open_missing_streams, print_error, print_result
 

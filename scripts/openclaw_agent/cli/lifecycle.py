@@ -44,7 +44,7 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
             return Result("planned", retention_document(plan), retention_table(plan))
         return Result("done", retention_document(plan))
     finally:
-        log.add_traffic(store.traffic)
+        log.add(**store.traffic.facts())
 
 
 def _instant(text: str | None) -> datetime:

@@ -89,7 +89,7 @@ def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Res
             with AgentDir(settings.agent_dir).locked(wait=True):
                 return _restore_in_place(options, settings, store, restorer, log)
     finally:
-        log.add_traffic(store.traffic)
+        log.add(**store.traffic.facts())
 
 
 def _snapshot(name: str | None) -> str | None:

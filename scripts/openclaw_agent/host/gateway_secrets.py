@@ -10,8 +10,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from openclaw_agent.agent_dir.records import replace_file
 from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
+from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.settings import Settings
 
 TOKEN_NAME = "OPENCLAW_GATEWAY_TOKEN"  # noqa: S105 - the variable's name

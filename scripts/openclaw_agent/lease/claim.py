@@ -10,7 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from openclaw_agent.errors import PreconditionFailed
-from openclaw_agent.lease.record import LEASE_KEY, Lease, Liveness, Step, next_step, successor
+from openclaw_agent.lease.record import Lease, Liveness, Step, next_step, successor
+from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.store.bucket import Bucket
 
 WAIT_LIMIT_SECONDS = 300.0

@@ -6,8 +6,7 @@ from enum import Enum, StrEnum
 from typing import Any, Self
 
 from openclaw_agent.errors import AgentError
-
-LEASE_KEY = "owner.json"
+from openclaw_agent.snapshot.keys import LEASE_KEY
 
 
 class Liveness(Enum):

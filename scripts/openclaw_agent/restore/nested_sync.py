@@ -10,16 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from openclaw_agent.agent_dir.records import AgentDir, LatestRecord
-from openclaw_agent.catalog.unmanaged import GATEWAY_UID
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.rebuild import FolderContent, rebuild, require_room
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.codec import decode_manifest
-from openclaw_agent.snapshot.keys import OWN_NAMES
-from openclaw_agent.snapshot.manifest import STATE_PREFIX, Entry, EntryKind, Fingerprint, Manifest
-from openclaw_agent.snapshot.names import MANIFEST_FILE
+from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Manifest
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.staging import staging_beside, swap_in
 from openclaw_agent.state_dir.walk import walk
 

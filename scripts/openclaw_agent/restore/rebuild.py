@@ -1,6 +1,5 @@
 """Building a tree from a manifest: folders, checked files, symlinks, then modes, owners and times."""
 
-import ctypes
 import hashlib
 import os
 import shutil
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Protocol, overload
 
 from openclaw_agent.errors import CorruptObject, LocalStorageError, StoreError
+from openclaw_agent.fs.atomic import sync_file_system
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
-from openclaw_agent.state_dir.walk import fingerprint_of
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.transfers import Download
 
@@ -98,7 +97,7 @@ class Rebuilt(Sequence[Entry]):
         self._fingerprints = bytearray(len(entries) * _FINGERPRINT.size)
         for place, entry in enumerate(entries):
             if entry.kind is EntryKind.FILE:
-                seen = fingerprint_of((target / entry.path).lstat())
+                seen = Fingerprint.of((target / entry.path).lstat())
                 packed = (seen.size, seen.mtime_ns, seen.ctime_ns, seen.inode)
                 _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *packed)
 
@@ -152,23 +151,13 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> R
             if entry.kind is EntryKind.SYMLINK:
                 (target / entry.path).symlink_to(entry.target)
         _set_metadata(entries, target)
-        _sync_file_system(target)
+        sync_file_system(target)
         return Rebuilt(entries, target)
     except OSError as problem:
         raise LocalStorageError(
             f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}); the state in place "
             "is untouched."
         ) from problem
-
-
-def _sync_file_system(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(folder))
-    finally:
-        os.close(handle)
 
 
 def _set_metadata(entries: Iterable[Entry], target: Path) -> None:

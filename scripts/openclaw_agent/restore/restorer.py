@@ -18,9 +18,8 @@ from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, Ob
 from openclaw_agent.restore.rebuild import BucketContent, rebuild, require_room
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from openclaw_agent.snapshot.keys import latest_key, snapshot_key
+from openclaw_agent.snapshot.keys import latest_key, snapshot_key, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, Manifest
-from openclaw_agent.snapshot.names import snapshot_manifest_key
 from openclaw_agent.sqlite.files import fold, is_database
 from openclaw_agent.state_dir.staging import staging_beside, swap_in
 from openclaw_agent.state_dir.target import staging_at

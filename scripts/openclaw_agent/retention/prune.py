@@ -11,12 +11,14 @@ from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.retention.policy import RetentionPlan, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.settings import Settings
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, QUARANTINED_FILE, latest_key
-from openclaw_agent.snapshot.manifest import STATE_PREFIX
-from openclaw_agent.snapshot.names import (
+from openclaw_agent.snapshot.keys import (
+    LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
     MANIFEST_FILE,
+    QUARANTINED_FILE,
     SNAPSHOTS_PREFIX,
+    STATE_PREFIX,
+    latest_key,
     snapshot_name_in_key,
     snapshot_prefix,
 )

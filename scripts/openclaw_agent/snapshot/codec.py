@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.keys import STATE_PREFIX
 from openclaw_agent.snapshot.manifest import (
-    STATE_PREFIX,
     CaptureMethod,
     DamagedDatabase,
     Entry,

@@ -4,17 +4,14 @@ Paths are relative to the state folder, with `/` between parts; bytes that are n
 (PEP 383), so every legal file name survives the round trip. The root itself is the entry with the path "".
 """
 
-import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
-STATE_PREFIX = ".openclaw/"
-ENCODED_PREFIX = ".encoded/"
-# S3 allows 1,024 bytes for a key; the longest prefix in front of a relative key is `snapshots/YYYY-MM-DD-HH-MM-SS/`.
-MAX_RELATIVE_KEY_BYTES = 1024 - len("snapshots/2026-01-01-00-00-00/")
+from openclaw_agent.snapshot.keys import relative_key
 
 
 class EntryKind(StrEnum):
@@ -42,6 +39,11 @@ class Fingerprint:
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """That of a file as it is now."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,28 +172,3 @@ def path_order(path: str) -> str:
     """The key that sorts paths part by part, so that a folder precedes what is in it and nothing comes between."""
     # No file name holds a zero byte. One text a path takes a fifth of the memory of its list of parts.
     return path.replace("/", "\0")
-
-
-def relative_key(path: str) -> str:
-    """The S3 key below a snapshot's folder for `path`.
-
-    Names that S3, XML or the transfer engine would mangle (control characters, non-UTF-8 bytes, too long) get a key
-    made of their digest instead; the manifest alone knows their real name.
-    """
-    plain = STATE_PREFIX + path
-    try:
-        encoded = plain.encode()
-    except UnicodeEncodeError:
-        return _encoded_key(path)
-    if len(encoded) > MAX_RELATIVE_KEY_BYTES or not all(_travels_plainly(character) for character in path):
-        return _encoded_key(path)
-    return plain
-
-
-def _encoded_key(path: str) -> str:
-    return ENCODED_PREFIX + hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-
-
-def _travels_plainly(character: str) -> bool:
-    # U+FFFE and U+FFFF are no XML characters, and a backslash becomes a folder in some S3 tools on Windows.
-    return " " <= character not in "\x7f\\\ufffe\uffff" and not "\x80" <= character <= "\x9f"

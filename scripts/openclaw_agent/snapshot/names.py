@@ -10,10 +10,6 @@ import re
 from collections.abc import Container
 from datetime import UTC, datetime
 
-SNAPSHOTS_PREFIX = "snapshots/"
-LATEST_PREFIX = "latest/"
-MANIFEST_FILE = "manifest.json"
-
 _NAME_PATTERN = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})(?:-([0-9]{2}))?")
 
 
@@ -59,34 +55,6 @@ def choose_snapshot_name(taken_at: datetime, taken_names: Container[str]) -> str
         if name not in taken_names:
             return name
     raise ValueError(f"every snapshot name from {format_snapshot_name(utc)} to the end of its minute is taken")
-
-
-def snapshot_prefix(name: str) -> str:
-    """Return the key prefix of a snapshot, `snapshots/<name>/`.
-
-    Raises:
-        ValueError: the name is no snapshot's name (a wrong prefix could delete what is not a snapshot).
-    """
-    if parse_snapshot_name(name) is None:
-        raise ValueError(f"{name!r} is no snapshot name; allowed is YYYY-MM-DD-HH-MM in UTC, such as 2026-02-27-14-00")
-    return f"{SNAPSHOTS_PREFIX}{name}/"
-
-
-def snapshot_manifest_key(name: str) -> str:
-    """Return the key of a snapshot's manifest, the object that makes it complete.
-
-    Raises:
-        ValueError: the name is no snapshot's name.
-    """
-    return f"{snapshot_prefix(name)}{MANIFEST_FILE}"
-
-
-def snapshot_name_in_key(key: str) -> str | None:
-    """Return the first folder's name of a key below `snapshots/`, which may be foreign, or None for any other key."""
-    if not key.startswith(SNAPSHOTS_PREFIX):
-        return None
-    name, slash, _ = key.removeprefix(SNAPSHOTS_PREFIX).partition("/")
-    return name if slash and name else None
 
 
 def _in_utc(taken_at: datetime) -> datetime:

@@ -23,7 +23,6 @@ from openclaw_agent.sqlite.files import (
     is_in_wal_mode,
     sidecar_path,
 )
-from openclaw_agent.state_dir.walk import fingerprint_of
 
 LOCK_TIMEOUT_SECONDS = 5.0
 # A backup is one step of SQLite's; only one that cannot get its lock comes back before it is done.
@@ -82,10 +81,10 @@ def _copy_until_it_holds_still(source: Source, target: Path) -> LiveCopy:
 
 
 def _fingerprints(source: Source) -> list[Fingerprint | None]:
-    found: list[Fingerprint | None] = [fingerprint_of(source.lstat())]
+    found: list[Fingerprint | None] = [Fingerprint.of(source.lstat())]
     for suffix in LOG_SUFFIXES:
         try:
-            found.append(fingerprint_of(sidecar_path(source, suffix).lstat()))
+            found.append(Fingerprint.of(sidecar_path(source, suffix).lstat()))
         except OSError:
             found.append(None)
     return found

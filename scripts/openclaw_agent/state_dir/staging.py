@@ -1,22 +1,17 @@
 """The folders beside the state folder in which a restore is built, and the swap that puts it in place."""
 
 import contextlib
-import ctypes
-import errno
 import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import sync_folder
 from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.fs.atomic import exchange, sync_folder
 
 STAGING_SUFFIX = ".restoring"
 PREVIOUS_INFIX = ".before-restore-"
-_RENAME_EXCHANGE = 2  # linux/fs.h
-_AT_FDCWD = -100
-_CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EOPNOTSUPP})
 
 
 def fresh_staging_dir(state_dir: Path) -> Path:
@@ -64,11 +59,11 @@ def swap_in(building: Path, state_dir: Path) -> Path | None:
             building.rename(state_dir)
             sync_folder(state_dir.parent)
             return None
-        if _exchange(building, state_dir):
+        if exchange(building, state_dir):
             try:
                 building.rename(previous)
             except OSError:
-                _exchange(building, state_dir)
+                exchange(building, state_dir)
                 raise
         else:
             state_dir.rename(previous)
@@ -84,20 +79,6 @@ def swap_in(building: Path, state_dir: Path) -> Path | None:
             f"The restored state cannot be moved to {state_dir} ({problem.strerror}); the old state is in place."
         ) from problem
     return previous
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step of the kernel, so that no instant has no state; False where it cannot be done."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
-        return False
-    result = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    if result == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _CANNOT_EXCHANGE:
-        return False
-    raise OSError(code, os.strerror(code), str(other))
 
 
 def previous_states(state_dir: Path) -> list[Path]:

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import sync_folder
 from openclaw_agent.errors import LocalStorageError, UsageError
+from openclaw_agent.fs.atomic import sync_folder
 from openclaw_agent.state_dir.staging import STAGING_SUFFIX
 
 

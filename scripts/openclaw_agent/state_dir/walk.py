@@ -167,11 +167,6 @@ def _unreadable(place: Path, problem: OSError) -> AgentError:
     return AgentError(f"The folder {str(place)!r} cannot be read ({problem.strerror}); run as root or mend its mode.")
 
 
-def fingerprint_of(status: os.stat_result) -> Fingerprint:
-    """What lstat says that changes when the file does."""
-    return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
 def _found_file(path: str, status: os.stat_result, known: Entry | None) -> WalkEntry:
     found = _found(path, EntryKind.FILE, status)
     if known is None or known.fingerprint is None or known.fingerprint != found.fingerprint:
@@ -181,4 +176,4 @@ def _found_file(path: str, status: os.stat_result, known: Entry | None) -> WalkE
 
 def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> WalkEntry:
     mode, uid, gid = intern_int(stat.S_IMODE(status.st_mode)), intern_int(status.st_uid), intern_int(status.st_gid)
-    return WalkEntry(path, kind, mode, uid, gid, fingerprint_of(status), target)
+    return WalkEntry(path, kind, mode, uid, gid, Fingerprint.of(status), target)

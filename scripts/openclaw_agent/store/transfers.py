@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from openclaw_agent.store.cost import request_cost
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -62,3 +64,13 @@ class Traffic:
     uploaded_bytes: int = 0
     copied_bytes: int = 0
     downloaded_bytes: int = 0
+
+    def facts(self) -> dict[str, object]:
+        """The account for the log line: requests, bytes, and what the requests cost in USD."""
+        return {
+            "requests": dict(sorted(self.requests.items())),
+            "bytes_uploaded": self.uploaded_bytes,
+            "bytes_copied": self.copied_bytes,
+            "bytes_downloaded": self.downloaded_bytes,
+            "cost_usd": round(request_cost(self.requests), 7),
+        }

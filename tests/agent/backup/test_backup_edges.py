@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_agent.agent_dir import records as local_memory
 from openclaw_agent.backup import run as backup_module
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.cli import backup as backup_command
+from openclaw_agent.fs import atomic
 from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.state_dir.staging import previous_states
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is
     machine.write("notes", "one")
     assert machine.backup().code == 0
     machine.write("notes", "two")
-    real = local_memory.replace_file
+    real = atomic.replace_file
 
     def full(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
         def torn() -> Iterable[bytes]:

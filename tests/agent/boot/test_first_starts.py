@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.boot import boot
-from openclaw_agent.catalog.unmanaged import GATEWAY_UID
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from tests.support.simulated_instance import TestBucket, contents
 
 

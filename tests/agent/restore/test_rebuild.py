@@ -11,7 +11,6 @@ import pytest
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.restore.rebuild import FolderContent, Rebuilt, rebuild
 from openclaw_agent.snapshot.manifest import Fingerprint
-from openclaw_agent.state_dir.walk import fingerprint_of
 from tests.support.entries import file, folder, symlink
 
 BEFORE_1970 = -86_400_000_000_001
@@ -41,7 +40,7 @@ def built(tmp_path: Path) -> tuple[Path, Rebuilt]:
 def test_what_was_built_is_known_by_what_lstat_says_of_it(tmp_path: Path) -> None:
     target, rebuilt = built(tmp_path)
     expected = [
-        replace(entry, fingerprint=fingerprint_of((target / entry.path).lstat()), wal=None) if entry.sha256 else entry
+        replace(entry, fingerprint=Fingerprint.of((target / entry.path).lstat()), wal=None) if entry.sha256 else entry
         for entry in ENTRIES
     ]
     assert len(rebuilt) == len(ENTRIES)

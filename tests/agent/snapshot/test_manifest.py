@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.snapshot.codec import decode_header, decode_manifest, encode_manifest
+from openclaw_agent.snapshot.keys import MAX_RELATIVE_KEY_BYTES, STATE_PREFIX, relative_key
 from openclaw_agent.snapshot.manifest import (
-    MAX_RELATIVE_KEY_BYTES,
-    STATE_PREFIX,
     CaptureMethod,
     DamagedDatabase,
     Entry,
@@ -20,7 +19,6 @@ from openclaw_agent.snapshot.manifest import (
     Fingerprint,
     Manifest,
     Omission,
-    relative_key,
 )
 from tests.support.entries import file, folder, manifest, symlink
 

@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_agent.snapshot.names import (
-    choose_snapshot_name,
-    format_snapshot_name,
-    parse_snapshot_name,
-    snapshot_manifest_key,
-    snapshot_name_in_key,
-    snapshot_prefix,
-)
+from openclaw_agent.snapshot.keys import snapshot_manifest_key, snapshot_name_in_key, snapshot_prefix
+from openclaw_agent.snapshot.names import choose_snapshot_name, format_snapshot_name, parse_snapshot_name
 
 INSTANTS = st.datetimes(timezones=st.just(UTC)).map(lambda instant: instant.replace(microsecond=0))
 

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.sqlite.check import Outcome
-from openclaw_agent.sqlite.files import (
-    HEADER,
-    clone_database,
-    companion_base,
-    fold,
-    fold_and_check,
-    is_database,
-)
+from openclaw_agent.sqlite.files import HEADER, clone_database, companion_base, fold, fold_and_check, is_database
 from openclaw_agent.sqlite.online_backup import capture_live
 
 GATEWAY = 1000

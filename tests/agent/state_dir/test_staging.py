@@ -73,7 +73,7 @@ def test_a_swap_that_fails_halfway_leaves_the_old_state_in_place_and_nothing_els
 
     monkeypatch.setattr(Path, "rename", refuse)
     if not exchanges:
-        monkeypatch.setattr(restore_workspace, "_exchange", lambda _one, _other: False)
+        monkeypatch.setattr(restore_workspace, "exchange", lambda _one, _other: False)
     with pytest.raises(LocalStorageError, match="the old state is in place"):
         swap_in(building, state)
     assert [place.name for place in tmp_path.rglob("*")] == ["state", "old"]

@@ -9,14 +9,7 @@ from obstore.exceptions import GenericError, PermissionDeniedError
 
 from openclaw_agent.errors import StoreError
 from openclaw_agent.store import bulk as bulk_transfer
-from openclaw_agent.store.bulk import (
-    MIB,
-    PARALLEL_PARTS,
-    PARALLEL_REQUESTS,
-    UPLOADING_BYTES,
-    BulkTransfer,
-    _part_bytes,
-)
+from openclaw_agent.store.bulk import MIB, PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
 from openclaw_agent.store.transfers import Traffic, Upload
 
 
