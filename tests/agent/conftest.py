@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.moto.server import EmbeddedAws
-from tests.support.simulated_instance import SimulatedInstance, TestBucket
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +16,11 @@ def agent_aws() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
-def world(agent_aws: EmbeddedAws, tmp_path: Path) -> TestBucket:
-    return TestBucket(agent_aws, tmp_path)
+def world(agent_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
+    return FreshBucket(agent_aws, tmp_path)
 
 
 @pytest.fixture
-def machine(world: TestBucket) -> SimulatedInstance:
+def machine(world: FreshBucket) -> SimulatedInstance:
     """A machine that has booted on the empty bucket and owns it."""
     return world.booted("first")

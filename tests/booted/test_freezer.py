@@ -107,7 +107,7 @@ def test_a_backup_that_hangs_in_the_freeze_does_not_hold_the_gateway(machine: Ma
     line = last_run(machine, "backup")
     # What was not cloned while the gateway stood still was captured live, and the log says so.
     assert (line["result"], line["capture"]) == ("done", "mixed")
-    assert "did not fit into the freeze" in line["live_because"]
+    assert "did not fit into the freeze" in line["live_reason"]
     settle(machine)
     back_up(machine)
 

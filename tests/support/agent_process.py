@@ -86,7 +86,7 @@ class AgentLauncher:
     def __init__(self, scratch: Path) -> None:
         self._output = scratch / "output"
         self._server = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("agent_launcher.py"))],
+            [sys.executable, "-P", str(Path(__file__).with_name("fork_server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -73,7 +73,7 @@ class TestClock:
 class SimulatedInstance:
     """A simulated instance: its identity, its disk (state folder and agent folder), and which boot it is in."""
 
-    world: "TestBucket"
+    world: "FreshBucket"
     name: str
     disk: Path
     boot_number: int = 1
@@ -183,7 +183,7 @@ def _session(_environment: tuple[tuple[str, str], ...], region_name: str) -> Sha
     return SharedSession(region_name=region_name)
 
 
-class TestBucket:
+class FreshBucket:
     """One fresh bucket in the embedded AWS."""
 
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:

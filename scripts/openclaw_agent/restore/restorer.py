@@ -171,7 +171,9 @@ class Restorer:
             return None
         self._tell_once(found.warning)
         if found.unrestorable:
-            self._log.add(unrestorable=list(found.unrestorable[:MOST_NAMED]), left_behind_count=len(found.unrestorable))
+            self._log.add(
+                unrestorable=list(found.unrestorable[:MOST_NAMED]), unrestorable_count=len(found.unrestorable)
+            )
         return OpenPoint(found.choice, found.manifest, lambda entry: (found.keys[entry.path],))
 
     def _restore(self, snapshot: str | None, action: Callable[[OpenPoint], OpenPoint]) -> OpenPoint | None:

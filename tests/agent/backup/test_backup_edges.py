@@ -17,7 +17,7 @@ from openclaw_agent.fs import atomic
 from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.state_dir.staging import previous_states
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, let_clock_tick
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 
 def make_database(place: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
 
 
 def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is_lost(
-    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.write("notes", "one")
     assert machine.backup().code == 0
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_is_told_and_nothing_is
     assert contents(world.booted("second").state) == {"notes": "two"}
 
 
-def test_the_bytes_of_each_damaged_database_are_kept_apart(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_the_bytes_of_each_damaged_database_are_kept_apart(world: FreshBucket, machine: SimulatedInstance) -> None:
     paths = ["a/b.sqlite", "a_b.sqlite"]
     for path in paths:
         make_database(machine.state / path)
@@ -137,7 +137,7 @@ def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machin
 
 
 def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_backed_up(
-    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.write("notes", "one")
 
@@ -156,7 +156,7 @@ def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_
 
 
 def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     """A view in a syntax of SQLite 3.44, as the gateway may write it, read by 3.40 or by whatever runs this test."""
     place = machine.state / "db.sqlite"
@@ -169,7 +169,7 @@ def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(
     run = machine.backup()
     assert run.code == 0, run.err
     assert "Warning: nobody here can tell whether the database 'db.sqlite' is whole" in run.err
-    assert run.line["unjudged"] == ["db.sqlite"]
+    assert run.line["unverified"] == ["db.sqlite"]
     restored = world.booted("second").state / "db.sqlite"
     with contextlib.closing(sqlite3.connect(restored)) as database:
         database.execute("PRAGMA writable_schema=ON")
@@ -177,7 +177,7 @@ def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(
         assert database.execute("SELECT count(*) FROM rows").fetchone() == (20,)
 
 
-def test_a_name_that_another_run_has_taken_gets_its_seconds(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_a_name_that_another_run_has_taken_gets_its_seconds(world: FreshBucket, machine: SimulatedInstance) -> None:
     machine.write("notes", "one")
     taken = format_snapshot_name(world.clock.now)
     world.put(f"snapshots/{taken}/reserved", "another instance\n")
@@ -186,7 +186,7 @@ def test_a_name_that_another_run_has_taken_gets_its_seconds(world: TestBucket, m
 
 
 def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     machine.write("notes", "one")
     taken = format_snapshot_name(world.clock.now)

@@ -10,13 +10,13 @@ from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.lease.record import Lease
 from openclaw_agent.store import bucket as object_store
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, let_clock_tick
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 ARCHIVED = {"openclaw.json": "ARCHIVED", "notes.md": "archive notes"}
 PRESENT = {"openclaw.json": "PRESENT!", "notes.md": "present notes"}
 
 
-def backed_up(world: TestBucket, name: str, files: dict[str, str]) -> SimulatedInstance:
+def backed_up(world: FreshBucket, name: str, files: dict[str, str]) -> SimulatedInstance:
     machine = world.booted(name)
     for path, text in files.items():
         machine.write(path, text)
@@ -25,7 +25,7 @@ def backed_up(world: TestBucket, name: str, files: dict[str, str]) -> SimulatedI
     return machine
 
 
-def require_right_bytes(world: TestBucket, prefix: str, machine: SimulatedInstance) -> None:
+def require_right_bytes(world: FreshBucket, prefix: str, machine: SimulatedInstance) -> None:
     """Every object below the prefix is the file of the machine's state."""
     folder = f"{prefix}.openclaw/"
     held = {key.removeprefix(folder): world.get(key).decode() for key in world.keys(folder)}
@@ -33,15 +33,15 @@ def require_right_bytes(world: TestBucket, prefix: str, machine: SimulatedInstan
 
 
 @pytest.fixture
-def archive(agent_aws: EmbeddedAws, tmp_path: Path) -> TestBucket:
+def archive(agent_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
     """Another stack's bucket, whose snapshot has the very minute of ours, as all timers have it."""
-    world = TestBucket(agent_aws, tmp_path / "archive")
+    world = FreshBucket(agent_aws, tmp_path / "archive")
     backed_up(world, "archivist", ARCHIVED)
     return world
 
 
 def test_a_latest_that_came_from_elsewhere_lends_its_snapshot_s_name_to_no_copy(
-    world: TestBucket, archive: TestBucket
+    world: FreshBucket, archive: FreshBucket
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     assert world.snapshots() == archive.snapshots()
@@ -59,7 +59,7 @@ def test_a_latest_that_came_from_elsewhere_lends_its_snapshot_s_name_to_no_copy(
 
 
 def test_a_machine_that_is_pointed_at_another_bucket_keeps_its_state_aside_there_whole(
-    world: TestBucket, archive: TestBucket
+    world: FreshBucket, archive: FreshBucket
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     machine.world = archive
@@ -73,7 +73,7 @@ def test_a_machine_that_is_pointed_at_another_bucket_keeps_its_state_aside_there
 
 
 def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(
-    world: TestBucket, archive: TestBucket
+    world: FreshBucket, archive: FreshBucket
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     name = archive.snapshots()[0]
@@ -89,7 +89,7 @@ def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(
     require_right_bytes(world, "latest/", machine)
 
 
-def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: TestBucket) -> None:
+def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: FreshBucket) -> None:
     backed_up(world, "first", PRESENT)
     second = world.booted("second")
     second.write("new", "x")
@@ -97,7 +97,7 @@ def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: Tes
     assert (run.line["copied_files"], run.line["uploaded_files"]) == (len(PRESENT), 1)
 
 
-def test_a_full_backup_sends_everything_and_writes_latest_anew(world: TestBucket) -> None:
+def test_a_full_backup_sends_everything_and_writes_latest_anew(world: FreshBucket) -> None:
     """What somebody altered in the last snapshot and in latest/ is in neither after it."""
     machine = backed_up(world, "first", PRESENT)
     for key in (*world.keys("latest/"), *world.keys("snapshots/")):
@@ -119,7 +119,7 @@ def broken(database: Path) -> None:
 
 
 @pytest.mark.parametrize("latest_too", [False, True])
-def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: TestBucket, latest_too: bool) -> None:
+def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: FreshBucket, latest_too: bool) -> None:
     machine = world.booted("first")
     with sqlite3.connect(machine.state / "db.sqlite") as database:
         database.execute("CREATE TABLE rows (text)")
@@ -142,7 +142,7 @@ def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: 
         assert (DAMAGE in held) is latest_too
 
 
-def preempted(world: TestBucket, first: SimulatedInstance) -> SimulatedInstance:
+def preempted(world: FreshBucket, first: SimulatedInstance) -> SimulatedInstance:
     """A second machine that took the bucket from the first, which had not let go of it."""
     second = world.booted("second")
     assert Lease.decode(world.get("owner.json")).preempted == first.name
@@ -150,7 +150,7 @@ def preempted(world: TestBucket, first: SimulatedInstance) -> SimulatedInstance:
 
 
 def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old owner stalls between its last look and its commit; the new one has restored, but not backed up yet."""
     first = backed_up(world, "first", PRESENT)
@@ -163,7 +163,7 @@ def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
         written(memory, snapshot)
 
     written = AgentDir.mark_latest_partial
-    monkeypatch.setattr(AgentDir, "latest_is_being_written", stalls)
+    monkeypatch.setattr(AgentDir, "mark_latest_partial", stalls)
     late = first.backup()
     assert late.code == 0, late.err
     second = machines[0]
@@ -174,7 +174,7 @@ def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
     assert second.backup().line["result"] == "unchanged"
 
 
-def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(world: TestBucket) -> None:
+def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(world: FreshBucket) -> None:
     first = backed_up(world, "first", PRESENT)
     second = preempted(world, first)
     world.put("latest/.openclaw/notes.md", "late")
@@ -184,7 +184,7 @@ def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(w
     require_right_bytes(world, "latest/", second)
 
 
-def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(world: TestBucket) -> None:
+def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(world: FreshBucket) -> None:
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "newer")
     assert first.backup().code == 0
@@ -197,7 +197,7 @@ def test_an_older_snapshot_that_an_operator_put_into_latest_is_no_late_commit(wo
 
 
 def test_an_owner_that_stalled_for_long_looks_again_before_it_touches_latest(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
@@ -216,7 +216,7 @@ def test_an_owner_that_stalled_for_long_looks_again_before_it_touches_latest(
     assert world.picture("latest/") == latest
 
 
-def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: TestBucket) -> None:
+def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: FreshBucket) -> None:
     for number in range(10):
         world.put(f"latest/.openclaw/{number}", f"uploaded {number}")
     machine = world.booted("first")
@@ -229,7 +229,7 @@ def test_a_state_that_shrank_since_an_upload_by_hand_is_not_put_over_it(world: T
     assert world.picture("latest/") == latest
 
 
-def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over_latest(world: TestBucket) -> None:
+def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over_latest(world: FreshBucket) -> None:
     machine = backed_up(world, "first", {str(number): "text" for number in range(10)})
     (machine.agent / "base-manifest.json").write_text("torn")
     for number in range(1, 10):
@@ -238,7 +238,7 @@ def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over
 
 
 def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
     world.clock.now = world.clock.now.replace(hour=7)
@@ -255,7 +255,7 @@ def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(
     require_right_bytes(world, "latest/", machine)
 
 
-def test_a_second_backup_in_one_minute_asks_for_no_more(world: TestBucket) -> None:
+def test_a_second_backup_in_one_minute_asks_for_no_more(world: FreshBucket) -> None:
     machine = backed_up(world, "first", PRESENT)
     for second in range(1, 3):
         world.clock.now = world.clock.now.replace(minute=0, second=second * 20)
@@ -265,7 +265,7 @@ def test_a_second_backup_in_one_minute_asks_for_no_more(world: TestBucket) -> No
 
 
 def test_a_huge_object_is_copied_in_huge_parts_and_each_is_counted(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * 1024 * 1024)
     monkeypatch.setattr(object_store, "HUGE_COPY_PART_BYTES", 8 * 1024 * 1024)

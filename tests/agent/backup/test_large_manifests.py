@@ -12,7 +12,7 @@ from lab.moto.server import EmbeddedAws
 from openclaw_agent.errors import PreconditionFailed
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.bulk import PART_BYTES
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, let_clock_tick, picture
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, let_clock_tick, picture
 
 SIZE = 20 * 1024 * 1024
 # Each character of such a target takes six bytes of JSON.
@@ -20,7 +20,7 @@ LONG_TARGET = "\x01" * 4000
 
 
 @pytest.fixture
-def store(world: TestBucket) -> Bucket:
+def store(world: FreshBucket) -> Bucket:
     return world.store()
 
 
@@ -31,7 +31,7 @@ def large(tmp_path: Path) -> Path:
     return place
 
 
-def test_a_condition_that_holds_lets_a_large_file_be_written(world: TestBucket, store: Bucket, large: Path) -> None:
+def test_a_condition_that_holds_lets_a_large_file_be_written(world: FreshBucket, store: Bucket, large: Path) -> None:
     first = store.put_file("large", large, if_match="")
     assert first == store.etag("large")
     large.write_bytes(os.urandom(SIZE))
@@ -45,7 +45,7 @@ def test_a_condition_that_holds_lets_a_large_file_be_written(world: TestBucket, 
     "condition", ["", '"0123456789abcdef0123456789abcdef"'], ids=["must not exist", "another ETag"]
 )
 def test_a_condition_that_does_not_hold_keeps_a_large_file_from_being_written(
-    world: TestBucket, store: Bucket, large: Path, condition: str
+    world: FreshBucket, store: Bucket, large: Path, condition: str
 ) -> None:
     world.put("large", b"somebody else's")
     with pytest.raises(PreconditionFailed):
@@ -54,7 +54,7 @@ def test_a_condition_that_does_not_hold_keeps_a_large_file_from_being_written(
 
 
 def test_a_large_file_that_had_to_be_there_and_is_gone_is_not_written(
-    world: TestBucket, store: Bucket, large: Path
+    world: FreshBucket, store: Bucket, large: Path
 ) -> None:
     with pytest.raises(PreconditionFailed, match="deleted"):
         store.put_file("large", large, if_match='"0123456789abcdef0123456789abcdef"')
@@ -68,7 +68,7 @@ def proxy(agent_aws: EmbeddedAws) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def many_links(world: TestBucket, proxy: FaultProxy) -> SimulatedInstance:
+def many_links(world: FreshBucket, proxy: FaultProxy) -> SimulatedInstance:
     """A machine behind the proxy whose manifest has more than 16 MiB, though it has few objects."""
     world.environment["AWS_ENDPOINT_URL"] = proxy.endpoint_url
     machine = world.booted()
@@ -93,7 +93,7 @@ def test_a_cycle_with_a_large_manifest_asks_no_more_than_any_other(
 
 
 def test_a_large_manifest_whose_answer_was_lost_is_known_as_ones_own(
-    world: TestBucket, many_links: SimulatedInstance, proxy: FaultProxy
+    world: FreshBucket, many_links: SimulatedInstance, proxy: FaultProxy
 ) -> None:
     many_links.write("note", "changed")
     proxy.begin(Rule(Fault.RESET_AFTER, frozenset({Operation.PUT}), key="^latest/manifest.json$", times=1))
@@ -106,7 +106,7 @@ def test_a_large_manifest_whose_answer_was_lost_is_known_as_ones_own(
 
 
 def test_a_large_manifest_of_somebody_else_is_left_to_them_and_comes_back_whole(
-    world: TestBucket, many_links: SimulatedInstance, proxy: FaultProxy
+    world: FreshBucket, many_links: SimulatedInstance, proxy: FaultProxy
 ) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST) + b" ")
     many_links.write("note", "changed")

@@ -3,10 +3,10 @@
 from unittest import mock
 
 from openclaw_agent.backup.latest_guard import LatestGuard
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance
 
 
-def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: FreshBucket, machine: SimulatedInstance) -> None:
     machine.write("notes.md", "one")
     assert machine.backup().code == 0
     world.put(LATEST_MANIFEST, "not a manifest")
@@ -21,7 +21,7 @@ def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: TestBucket, 
 
 
 def test_who_commits_to_latest_while_a_backup_writes_there_is_not_overwritten(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     machine.write("notes.md", "one")
     assert machine.backup().code == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, picture
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 
 def with_files(machine: SimulatedInstance, count: int) -> SimulatedInstance:
@@ -38,7 +38,7 @@ def make_database(place: Path) -> None:
 
 
 def test_a_first_backup_is_a_snapshot_and_latest_and_says_what_it_cost(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     with_files(machine, 2)
     run = machine.backup()
@@ -65,7 +65,7 @@ def test_a_first_backup_is_a_snapshot_and_latest_and_says_what_it_cost(
     assert run.line["cost_usd"] > 0
 
 
-def test_an_unchanged_state_writes_nothing(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_an_unchanged_state_writes_nothing(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     run = backed_up.backup()
     assert (run.code, run.line["result"]) == (0, "unchanged")
@@ -74,7 +74,7 @@ def test_an_unchanged_state_writes_nothing(world: TestBucket, backed_up: Simulat
 
 
 def test_the_first_backup_of_a_day_is_taken_though_nothing_has_changed(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     world.clock.now = world.clock.now.replace(day=5, hour=0, minute=0)
     run = backed_up.backup()
@@ -84,7 +84,7 @@ def test_the_first_backup_of_a_day_is_taken_though_nothing_has_changed(
 
 @pytest.mark.parametrize("what", ["missing", "a file", "a dangling symlink"])
 def test_a_state_folder_that_is_gone_fails_and_touches_nothing(
-    world: TestBucket, backed_up: SimulatedInstance, what: str
+    world: FreshBucket, backed_up: SimulatedInstance, what: str
 ) -> None:
     before = world.picture()
     backed_up.lose_state()
@@ -107,7 +107,7 @@ def test_a_state_folder_that_is_gone_fails_and_touches_nothing(
     ids=["empty", "half"],
 )
 def test_a_state_that_has_lost_its_files_leaves_latest_alone_until_that_is_accepted(
-    world: TestBucket, backed_up: SimulatedInstance, kept: int, sentence: str
+    world: FreshBucket, backed_up: SimulatedInstance, kept: int, sentence: str
 ) -> None:
     latest = world.picture("latest/")
     for place in sorted((backed_up.state / "workspace").iterdir())[kept:]:
@@ -124,7 +124,7 @@ def test_a_state_that_has_lost_its_files_leaves_latest_alone_until_that_is_accep
     assert len(contents(world.booted("another").state)) == 10
 
 
-def test_an_accepted_shrink_replaces_latest(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_an_accepted_shrink_replaces_latest(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     for place in (backed_up.state / "workspace").iterdir():
         place.unlink()
     assert backed_up.backup().code == 3
@@ -134,13 +134,13 @@ def test_an_accepted_shrink_replaces_latest(world: TestBucket, backed_up: Simula
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_nine_of_ten_files_are_no_shrink(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_nine_of_ten_files_are_no_shrink(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     (backed_up.state / "workspace/3.md").unlink()
     assert backed_up.backup().code == 0
     assert "latest/.openclaw/workspace/3.md" not in world.keys("latest/")
 
 
-def test_no_backup_before_a_restore(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_no_backup_before_a_restore(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     second = with_files(world.machine("second"), 3)
     run = second.backup()
@@ -149,7 +149,7 @@ def test_no_backup_before_a_restore(world: TestBucket, backed_up: SimulatedInsta
     assert world.picture() == before
 
 
-def test_no_backup_between_a_reboot_and_its_restore(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_no_backup_between_a_reboot_and_its_restore(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     before = world.picture()
     backed_up.boot_number += 1
     backed_up.write("new")
@@ -159,7 +159,7 @@ def test_no_backup_between_a_reboot_and_its_restore(world: TestBucket, backed_up
     assert backed_up.backup().code == 0
 
 
-def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: TestBucket) -> None:
+def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: FreshBucket) -> None:
     laptop = world.machine("laptop")
     run = laptop.backup()
     assert run.code == 3
@@ -169,7 +169,7 @@ def test_a_laptop_may_adopt_a_bucket_that_nobody_has_used(world: TestBucket) -> 
     assert world.owner() == {**world.owner(), "epoch": 1, "instance_id": "laptop", "released": False}
 
 
-def test_a_fenced_instance_leaves_latest_byte_identical(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_a_fenced_instance_leaves_latest_byte_identical(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     second = world.booted("second")
     second.write("workspace/second.md")
     assert second.backup().code == 0
@@ -189,7 +189,7 @@ def test_a_fenced_instance_leaves_latest_byte_identical(world: TestBucket, backe
 
 @pytest.mark.parametrize("flags", [("--accept-shrink",), ("--overwrite-latest",), ("--full",), ("--final",)])
 def test_no_flag_lets_a_fenced_instance_through(
-    world: TestBucket, backed_up: SimulatedInstance, flags: tuple[str, ...]
+    world: FreshBucket, backed_up: SimulatedInstance, flags: tuple[str, ...]
 ) -> None:
     world.booted("second")
     latest, owner = world.picture("latest/"), world.get("owner.json")
@@ -200,7 +200,7 @@ def test_no_flag_lets_a_fenced_instance_through(
 
 
 def test_a_fenced_instance_without_changes_is_told_so_too_and_writes_nothing(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     world.booted("second")
     before = world.picture()
@@ -209,7 +209,7 @@ def test_a_fenced_instance_without_changes_is_told_so_too_and_writes_nothing(
 
 
 def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     """Exit code 75 would stop the gateway, though no other one runs."""
     world.delete("owner.json")
@@ -223,7 +223,7 @@ def test_a_bucket_that_lost_its_owner_record_is_refused_but_nobody_is_fenced(
     assert backed_up.backup().code == 0
 
 
-def test_an_owner_record_that_is_none_is_an_error(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_an_owner_record_that_is_none_is_an_error(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     world.put("owner.json", "{}")
     latest = world.picture("latest/")
     backed_up.write("late")
@@ -233,7 +233,7 @@ def test_an_owner_record_that_is_none_is_an_error(world: TestBucket, backed_up: 
     assert world.picture("latest/") == latest
 
 
-def require_exact_latest(world: TestBucket, machine: SimulatedInstance) -> None:
+def require_exact_latest(world: FreshBucket, machine: SimulatedInstance) -> None:
     """`latest/` holds the state's files, all of them and nothing else, byte for byte."""
     prefix = "latest/.openclaw/"
     held = {key.removeprefix(prefix): world.get(key).decode() for key in world.keys(prefix)}
@@ -241,7 +241,7 @@ def require_exact_latest(world: TestBucket, machine: SimulatedInstance) -> None:
     assert world.keys("latest/") == sorted([*(prefix + path for path in held), "latest/manifest.json"])
 
 
-def foreign_latest(world: TestBucket, first: SimulatedInstance) -> None:
+def foreign_latest(world: FreshBucket, first: SimulatedInstance) -> None:
     """An operator copies an older snapshot over latest/."""
     assert first.backup("--full").code == 0
     name = world.snapshots()[0]
@@ -250,7 +250,7 @@ def foreign_latest(world: TestBucket, first: SimulatedInstance) -> None:
 
 @pytest.mark.parametrize("changed", [True, False], ids=["changed state", "unchanged state"])
 def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
-    world: TestBucket, backed_up: SimulatedInstance, changed: bool
+    world: FreshBucket, backed_up: SimulatedInstance, changed: bool
 ) -> None:
     foreign_latest(world, backed_up)
     latest = world.picture("latest/")
@@ -267,7 +267,7 @@ def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     """There is nothing to protect, and the next instance would get an old state."""
     world.delete(*world.keys("latest/"))
     backed_up.write("new")
@@ -276,7 +276,7 @@ def test_a_latest_that_was_deleted_by_hand_is_written_anew(world: TestBucket, ba
 
 
 def test_a_latest_without_its_manifest_may_be_an_upload_under_way(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     world.delete("latest/manifest.json")
     backed_up.write("new")
@@ -287,7 +287,7 @@ def test_a_latest_without_its_manifest_may_be_an_upload_under_way(
 
 
 def test_a_latest_that_somebody_else_has_changed_is_written_anew_when_asked_though_nothing_changed_here(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     """Every object, not only what differs from the last backup: what the other hand did is unknown."""
     foreign_latest(world, backed_up)
@@ -301,7 +301,7 @@ def test_a_latest_that_somebody_else_has_changed_is_written_anew_when_asked_thou
     assert backed_up.backup().line["result"] == "unchanged"
 
 
-def test_a_final_backup_lets_the_bucket_go(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_a_final_backup_lets_the_bucket_go(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     backed_up.write("last words")
     run = backed_up.backup("--final")
     assert run.code == 0
@@ -315,19 +315,21 @@ def test_a_final_backup_lets_the_bucket_go(world: TestBucket, backed_up: Simulat
     assert (second.state / "last words").exists()
 
 
-def test_a_final_backup_of_an_unchanged_state_lets_go_too(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_a_final_backup_of_an_unchanged_state_lets_go_too(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     assert backed_up.backup("--final").line["result"] == "unchanged"
     assert world.owner()["released"]
 
 
-def test_a_final_backup_that_is_refused_by_a_guard_lets_go_too(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_a_final_backup_that_is_refused_by_a_guard_lets_go_too(
+    world: FreshBucket, backed_up: SimulatedInstance
+) -> None:
     for place in (backed_up.state / "workspace").iterdir():
         place.unlink()
     assert backed_up.backup("--final").code == 3
     assert world.owner()["released"]
 
 
-def test_full_reads_everything_and_finds_what_the_times_hid(world: TestBucket, backed_up: SimulatedInstance) -> None:
+def test_full_reads_everything_and_finds_what_the_times_hid(world: FreshBucket, backed_up: SimulatedInstance) -> None:
     assert backed_up.backup("--full").line["bytes_read"] == sum(
         place.stat().st_size for place in (backed_up.state / "workspace").iterdir()
     )
@@ -336,7 +338,7 @@ def test_full_reads_everything_and_finds_what_the_times_hid(world: TestBucket, b
 
 
 def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     database = machine.state / "db.sqlite"
     make_database(database)
@@ -362,7 +364,7 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
     assert (restored.state / "db.sqlite").read_bytes() == good
 
 
-def test_a_mended_database_is_backed_up_again(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_a_mended_database_is_backed_up_again(world: FreshBucket, machine: SimulatedInstance) -> None:
     database = machine.state / "db.sqlite"
     make_database(database)
     assert machine.backup().code == 0
@@ -375,7 +377,7 @@ def test_a_mended_database_is_backed_up_again(world: TestBucket, machine: Simula
 
 
 def test_a_snapshot_whose_objects_were_deleted_is_sent_again_whole(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     name = world.snapshots()[0]
     world.delete(*(key for key in world.keys(f"snapshots/{name}/") if key.endswith(".md")))
@@ -425,7 +427,7 @@ def test_another_bucket_needs_a_restore_first(backed_up: SimulatedInstance) -> N
 
 
 def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(
-    world: TestBucket, backed_up: SimulatedInstance
+    world: FreshBucket, backed_up: SimulatedInstance
 ) -> None:
     world.s3.create_bucket(Bucket=world.bucket + "-2")
     world.bucket += "-2"
@@ -444,7 +446,7 @@ def test_a_backup_does_not_touch_the_state_folder(backed_up: SimulatedInstance) 
 
 
 def test_deletions_that_s3_refuses_key_by_key_fail_the_run_and_are_made_up_for_by_the_next(
-    world: TestBucket, backed_up: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, backed_up: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = "latest/.openclaw/workspace/3.md"
     (backed_up.state / "workspace/3.md").unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_agent.errors import PreconditionFailed, StoreError
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def put_nested(machine: SimulatedInstance, **files: str) -> None:
 
 
 def test_a_nested_restore_without_a_manifest_leaves_a_machine_that_backs_up_and_reboots(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     del writer
     second = world.booted("second")
@@ -83,7 +83,7 @@ def test_a_folder_of_that_name_that_the_state_has_of_its_own_is_left_alone_after
     assert contents(writer.state) == before
 
 
-def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_synced_manifest_that_is_torn_says_to_sync_again(world: FreshBucket, writer: SimulatedInstance) -> None:
     text = world.get("latest/manifest.json")
     put_nested(writer, notes="by hand")
     (writer.state / "manifest.json").write_bytes(text[:-20])
@@ -102,7 +102,7 @@ def test_an_empty_folder_of_that_name_is_no_restore(writer: SimulatedInstance) -
 
 
 def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
-    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert writer.backup("--final").code == 0
 

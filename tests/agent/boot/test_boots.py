@@ -17,8 +17,8 @@ from openclaw_agent.restore.restorer import Restorer
 from openclaw_agent.snapshot.codec import encode_manifest
 from tests.support.simulated_instance import (
     LATEST_MANIFEST,
+    FreshBucket,
     SimulatedInstance,
-    TestBucket,
     contents,
     let_clock_tick,
     picture,
@@ -34,7 +34,7 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def put_older_state_into_latest(world: TestBucket) -> str:
+def put_older_state_into_latest(world: FreshBucket) -> str:
     """An operator copies the oldest snapshot over latest/, as by `aws s3 sync … --delete`; return its name."""
     name = world.snapshots()[0]
     world.delete(*world.keys("latest/"))
@@ -45,7 +45,7 @@ def put_older_state_into_latest(world: TestBucket) -> str:
     return name
 
 
-def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: FreshBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "not yet in S3")
     before = picture(writer.state)
     run = writer.reboot()
@@ -57,7 +57,7 @@ def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: TestBucket, writer
     assert world.manifest("latest").epoch == 2
 
 
-def test_a_second_restore_in_one_boot_does_nothing(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_second_restore_in_one_boot_does_nothing(world: FreshBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "not yet in S3")
     bucket = world.picture()
     run = writer.boot()
@@ -66,14 +66,14 @@ def test_a_second_restore_in_one_boot_does_nothing(world: TestBucket, writer: Si
     assert world.picture() == bucket
 
 
-def test_a_new_instance_gets_what_the_old_one_had(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_new_instance_gets_what_the_old_one_had(world: FreshBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     assert picture(second.state) == picture(writer.state)
     assert world.owner()["instance_id"] == "second"
     assert second.restore("--before-start").code == 0
 
 
-def changed_bucket(world: TestBucket, writer: SimulatedInstance) -> SimulatedInstance:
+def changed_bucket(world: FreshBucket, writer: SimulatedInstance) -> SimulatedInstance:
     writer.write("notes.md", "two")
     assert writer.backup().code == 0
     writer.write("notes.md", "three, local only")
@@ -81,12 +81,12 @@ def changed_bucket(world: TestBucket, writer: SimulatedInstance) -> SimulatedIns
     return writer
 
 
-def quarantined(world: TestBucket) -> list[str]:
+def quarantined(world: FreshBucket) -> list[str]:
     return [key.split("/")[1] for key in world.keys("snapshots/") if key.endswith("/quarantined")]
 
 
 def test_a_bucket_that_somebody_changed_wins_and_the_local_state_is_kept_aside(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     changed_bucket(world, writer)
     run = writer.reboot()
@@ -119,7 +119,7 @@ BETWEEN = [
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN, ids=[row[2] for row in BETWEEN])
 def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     changed_bucket(world, writer)
     with monkeypatch.context() as failing:
@@ -138,7 +138,7 @@ def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:], ids=[row[2] for row in BETWEEN[4:]])
 def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     second = world.machine("second")
     second.write("left by the installer")
@@ -154,7 +154,7 @@ def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next
 
 @pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:6], ids=[row[2] for row in BETWEEN[4:6]])
 def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
-    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
 ) -> None:
     writer.write("notes.md", "not yet in S3")
     with monkeypatch.context() as failing:
@@ -168,7 +168,7 @@ def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
 
 
 def test_a_local_state_of_a_new_machine_is_kept_aside_before_it_is_replaced(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     second = world.machine("second")
     second.write("precious.md", "made before the first boot")
@@ -178,7 +178,7 @@ def test_a_local_state_of_a_new_machine_is_kept_aside_before_it_is_replaced(
     assert world.get(f"snapshots/{kept}/.openclaw/precious.md") == b"made before the first boot"
 
 
-def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: FreshBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     second.write("notes.md", "second's")
     assert second.backup().code == 0
@@ -191,7 +191,7 @@ def test_a_fenced_instance_that_reboots_takes_the_newer_state(world: TestBucket,
 
 
 def test_an_emptied_bucket_is_filled_again_by_the_machine_that_has_the_state(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     world.empty()
     run = writer.reboot()
@@ -210,9 +210,9 @@ def test_a_state_lost_before_a_reboot_comes_back(writer: SimulatedInstance) -> N
 
 
 def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
-    world: TestBucket, writer: SimulatedInstance, agent_aws: Any, tmp_path: Path
+    world: FreshBucket, writer: SimulatedInstance, agent_aws: Any, tmp_path: Path
 ) -> None:
-    archive = TestBucket(agent_aws, tmp_path / "archive")
+    archive = FreshBucket(agent_aws, tmp_path / "archive")
     (tmp_path / "archive").mkdir()
     old = archive.booted("archived")
     old.write("notes.md", "from the archive")
@@ -229,7 +229,7 @@ def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
     assert set(contents(world.booted("second").state)) == {"notes.md", "later"}
 
 
-def sync_down(world: TestBucket, machine: SimulatedInstance, prefix: str) -> None:
+def sync_down(world: FreshBucket, machine: SimulatedInstance, prefix: str) -> None:
     """What `aws s3 sync s3://…/<prefix> <state folder>/ --delete` does: files only, keys as they are, modes 644."""
     wanted = {key.removeprefix(prefix): key for key in world.keys(prefix)}
     for place in sorted(machine.state.rglob("*")):
@@ -243,7 +243,7 @@ def sync_down(world: TestBucket, machine: SimulatedInstance, prefix: str) -> Non
 
 
 @pytest.fixture
-def synced(world: TestBucket, writer: SimulatedInstance) -> tuple[SimulatedInstance, dict[str, tuple[object, ...]]]:
+def synced(world: FreshBucket, writer: SimulatedInstance) -> tuple[SimulatedInstance, dict[str, tuple[object, ...]]]:
     """A machine on which the operator typed the runbook's sync of the first snapshot; and what that one held."""
     (writer.state / "odd\nname").write_text("odd")
     (writer.state / "link").symlink_to("notes.md")
@@ -259,7 +259,7 @@ def synced(world: TestBucket, writer: SimulatedInstance) -> tuple[SimulatedInsta
 
 
 def test_the_runbooks_sync_is_mended_when_the_gateway_starts(
-    world: TestBucket, synced: tuple[SimulatedInstance, dict[str, tuple[object, ...]]]
+    world: FreshBucket, synced: tuple[SimulatedInstance, dict[str, tuple[object, ...]]]
 ) -> None:
     machine, before = synced
     run = machine.restore("--before-start")
@@ -290,7 +290,7 @@ def test_a_sync_with_another_byte_is_refused(synced: tuple[SimulatedInstance, di
     assert "is not the file that its manifest promises" in run.err
 
 
-def test_a_sync_of_a_plain_upload_is_mended_too(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_sync_of_a_plain_upload_is_mended_too(world: FreshBucket, writer: SimulatedInstance) -> None:
     world.put("snapshots/2026-01-01-00-00/.openclaw/notes.md", "by hand")
     sync_down(world, writer, "snapshots/2026-01-01-00-00/")
     run = writer.restore("--before-start")
@@ -310,7 +310,7 @@ def own_folder_and_manifest(machine: SimulatedInstance) -> None:
 
 @pytest.mark.parametrize("make", [own_folder, own_folder_and_manifest])
 def test_a_state_that_holds_a_folder_of_that_name_is_left_alone(
-    world: TestBucket, writer: SimulatedInstance, make: Callable[[SimulatedInstance], None]
+    world: FreshBucket, writer: SimulatedInstance, make: Callable[[SimulatedInstance], None]
 ) -> None:
     make(writer)
     before = picture(writer.state)
@@ -321,7 +321,7 @@ def test_a_state_that_holds_a_folder_of_that_name_is_left_alone(
     assert picture(world.booted("second").state) == before
 
 
-def test_the_gateway_does_not_start_before_this_boots_restore(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_the_gateway_does_not_start_before_this_boots_restore(world: FreshBucket, writer: SimulatedInstance) -> None:
     assert world.machine("second").restore("--before-start").code == 3
     writer.boot_number += 1
     run = writer.restore("--before-start")
@@ -342,7 +342,7 @@ def test_the_gateway_does_not_start_on_nothing(writer: SimulatedInstance, how: s
 
 
 def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     world.booted("second")
     run = writer.restore("--before-start")
@@ -351,7 +351,7 @@ def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(
 
 
 def test_a_gateway_that_is_started_again_after_a_final_backup_takes_the_bucket_back(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     assert writer.backup("--final").code == 0
     assert writer.restore("--before-start").code == 0
@@ -367,7 +367,7 @@ def test_an_outage_of_s3_does_not_keep_a_restarted_gateway_down(writer: Simulate
     assert "Ownership could not be checked" in run.err
 
 
-def test_the_state_folder_may_be_a_symlink(world: TestBucket) -> None:
+def test_the_state_folder_may_be_a_symlink(world: FreshBucket) -> None:
     first = world.machine()
     shutil.rmtree(first.state)
     (first.disk / "real").mkdir()
@@ -384,7 +384,7 @@ def test_the_state_folder_may_be_a_symlink(world: TestBucket) -> None:
 
 
 def test_the_state_of_a_crashed_gateway_is_kept_aside_with_its_logs_rows(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     second = world.machine("second")
     database = sqlite3.connect(second.state / "db", isolation_level=None)
@@ -402,7 +402,7 @@ def test_the_state_of_a_crashed_gateway_is_kept_aside_with_its_logs_rows(
 
 
 def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     """The manifest put back byte by byte is no change by others: its ETag is the same."""
     body = b"".join(encode_manifest(world.manifest("latest")))
@@ -413,7 +413,7 @@ def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(
 
 
 def test_on_the_instance_the_folder_of_the_auth_profile_key_is_there_before_the_gateway(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     key_folder = writer.state / ".config/openclaw"
     assert writer.restore("--before-start").code == 0

@@ -4,15 +4,15 @@ import pytest
 
 from openclaw_agent.errors import LocalStorageError, StoreError
 from openclaw_agent.restore.restorer import Restorer
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents, let_clock_tick
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 
-def quarantined(world: TestBucket) -> list[str]:
+def quarantined(world: FreshBucket) -> list[str]:
     return [key.split("/")[1] for key in world.keys("snapshots/") if key.endswith("/quarantined")]
 
 
 @pytest.fixture
-def behind(world: TestBucket, machine: SimulatedInstance) -> SimulatedInstance:
+def behind(world: FreshBucket, machine: SimulatedInstance) -> SimulatedInstance:
     """A machine whose bucket holds an older state now, put there by an operator, and which has unsaved work."""
     machine.write("notes.md", "one")
     assert machine.backup().code == 0
@@ -31,7 +31,7 @@ def fails(*_arguments: object, **_options: object) -> None:
 
 
 def test_the_local_state_is_kept_aside_once_however_often_the_boot_fails(
-    world: TestBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind.boot_number += 1
     with monkeypatch.context() as failing:
@@ -56,14 +56,14 @@ def no_room(*_arguments: object) -> None:
 
 
 def test_nothing_is_kept_aside_for_a_restore_that_has_no_room(
-    world: TestBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openclaw_agent.boot.boot.require_room", no_room)
     assert behind.reboot().code == 1
     assert quarantined(world) == []
 
 
-def test_a_manifest_that_somebody_spoilt_costs_a_machine_nothing(world: TestBucket, behind: SimulatedInstance) -> None:
+def test_a_manifest_that_somebody_spoilt_costs_a_machine_nothing(world: FreshBucket, behind: SimulatedInstance) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST) + b" ")
     before = contents(behind.state)
     for _ in range(2):

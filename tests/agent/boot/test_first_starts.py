@@ -8,7 +8,7 @@ import pytest
 
 from openclaw_agent.boot import boot
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
-from tests.support.simulated_instance import TestBucket, contents
+from tests.support.simulated_instance import FreshBucket, contents
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def minimal_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(boot, "MINIMAL_CONFIG", place)
 
 
-def test_the_minimal_configuration_is_written_on_a_first_start(world: TestBucket) -> None:
+def test_the_minimal_configuration_is_written_on_a_first_start(world: FreshBucket) -> None:
     first = world.machine()
     shutil.rmtree(first.state)
     assert first.boot().code == 0
@@ -30,7 +30,7 @@ def test_the_minimal_configuration_is_written_on_a_first_start(world: TestBucket
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize(("on_instance", "owner"), [(True, GATEWAY_UID), (False, 0)])
 def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
-    world: TestBucket, on_instance: bool, owner: int
+    world: FreshBucket, on_instance: bool, owner: int
 ) -> None:
     first = world.machine()
     shutil.rmtree(first.state)
@@ -43,7 +43,7 @@ def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
         assert (place.stat().st_uid, place.stat().st_gid) == (owner, owner)
 
 
-def test_a_file_in_place_of_the_state_folder_is_told_and_the_gateway_does_not_start(world: TestBucket) -> None:
+def test_a_file_in_place_of_the_state_folder_is_told_and_the_gateway_does_not_start(world: FreshBucket) -> None:
     first = world.machine()
     first.state.rmdir()
     first.state.write_text("mine")

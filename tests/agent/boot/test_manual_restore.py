@@ -11,7 +11,7 @@ import pytest
 from openclaw_agent.boot import boot
 from openclaw_agent.errors import LocalStorageError, StoreError
 from openclaw_agent.lease.record import Liveness
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, picture
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 RUNNING = "openclaw_agent.boot.manual_restore.subprocess.run"
 
@@ -25,14 +25,14 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def quarantined(world: TestBucket) -> list[str]:
+def quarantined(world: FreshBucket) -> list[str]:
     return [name for name in world.snapshots() if world.keys(f"snapshots/{name}/quarantined")]
 
 
 @pytest.mark.parametrize("name", ["yesterday", "2026-01-01-00-00", ""])
 @pytest.mark.parametrize("force", [(), ("--force",)])
 def test_a_typo_in_the_snapshots_name_takes_no_bucket(
-    world: TestBucket, writer: SimulatedInstance, name: str, force: tuple[str, ...]
+    world: FreshBucket, writer: SimulatedInstance, name: str, force: tuple[str, ...]
 ) -> None:
     owner = world.get("owner.json")
     run = world.machine("laptop").restore("--owner-wait", "0", "--snapshot", name, *force)
@@ -48,7 +48,7 @@ def test_a_typo_after_the_final_backup_leaves_the_machine_as_it_was(writer: Simu
     assert writer.restore("--before-start").code == 0
 
 
-def test_the_bucket_of_another_is_not_taken_without_force(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_the_bucket_of_another_is_not_taken_without_force(world: FreshBucket, writer: SimulatedInstance) -> None:
     owner = world.get("owner.json")
     laptop = world.machine("laptop")
     run = laptop.restore()
@@ -63,7 +63,7 @@ def test_the_bucket_of_another_is_not_taken_without_force(world: TestBucket, wri
     assert writer.backup("--full").code == 75
 
 
-def test_a_bucket_that_was_released_is_taken(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_bucket_that_was_released_is_taken(world: FreshBucket, writer: SimulatedInstance) -> None:
     assert writer.backup("--final").code == 0
     laptop = world.machine("laptop")
     assert laptop.restore().code == 0
@@ -72,7 +72,7 @@ def test_a_bucket_that_was_released_is_taken(world: TestBucket, writer: Simulate
 
 @pytest.mark.parametrize(("liveness", "code"), [(Liveness.GONE, 0), (Liveness.ALIVE, 3), (Liveness.UNKNOWN, 3)])
 @pytest.mark.usefixtures("writer")
-def test_the_bucket_of_an_instance_that_is_gone_is_taken(world: TestBucket, liveness: Liveness, code: int) -> None:
+def test_the_bucket_of_an_instance_that_is_gone_is_taken(world: FreshBucket, liveness: Liveness, code: int) -> None:
     with mock.patch("openclaw_agent.cli.restore.ec2_liveness", return_value=lambda _id: liveness):
         assert world.machine("laptop").restore().code == code
 
@@ -119,7 +119,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_s3_does_not_have_is_replaced_only_by_force_and_kept_as_a_snapshot(
-    world: TestBucket, writer: SimulatedInstance, change: object
+    world: FreshBucket, writer: SimulatedInstance, change: object
 ) -> None:
     saved = picture(writer.state)
     assert callable(change)
@@ -141,7 +141,7 @@ def test_whatever_s3_does_not_have_is_replaced_only_by_force_and_kept_as_a_snaps
     assert picture(back) == changed
 
 
-def test_what_is_gone_here_is_in_s3_and_needs_no_force(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_what_is_gone_here_is_in_s3_and_needs_no_force(world: FreshBucket, writer: SimulatedInstance) -> None:
     (writer.state / "notes.md").unlink()
     (writer.state / "link").unlink()
     assert writer.restore().code == 0
@@ -191,14 +191,14 @@ def test_on_an_instance_a_stopped_gateway_is_no_hindrance(writer: SimulatedInsta
     assert contents(writer.state)["notes.md"] == "saved"
 
 
-def test_that_latest_cannot_be_used_is_told_once(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_that_latest_cannot_be_used_is_told_once(world: FreshBucket, writer: SimulatedInstance) -> None:
     world.put("latest/manifest.json", world.get("latest/manifest.json")[:-20])
     run = writer.restore("--force")
     assert run.code == 0, run.err
     assert run.err.count("latest/ cannot be used") == 1
 
 
-def test_a_failed_restore_leaves_nothing_beside_the_state(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_failed_restore_leaves_nothing_beside_the_state(world: FreshBucket, writer: SimulatedInstance) -> None:
     (name,) = world.snapshots()
     world.put(f"snapshots/{name}/.openclaw/notes.md", "rot")
     for flags in ((), ("--path", "notes.md"), ("--to", str(writer.disk / "look"))):
@@ -206,7 +206,7 @@ def test_a_failed_restore_leaves_nothing_beside_the_state(world: TestBucket, wri
         assert sorted(place.name for place in writer.disk.iterdir()) == ["agent", "state"]
 
 
-def test_a_bucket_with_nothing_to_restore_in_it_is_not_called_empty(world: TestBucket) -> None:
+def test_a_bucket_with_nothing_to_restore_in_it_is_not_called_empty(world: FreshBucket) -> None:
     looker = world.machine()
     for happened in (None, "snapshots/2026-03-04-07-40/reserved"):
         if happened:

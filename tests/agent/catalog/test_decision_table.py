@@ -12,13 +12,13 @@ from openclaw_agent.errors import CorruptObject
 from openclaw_agent.snapshot.codec import encode_manifest
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.transfers import Fetched
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents, let_clock_tick
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 OLD, NEW = {"a": "old", "b": "same"}, {"a": "new", "b": "same", "c": "added"}
 
 
 @pytest.fixture
-def writer(world: TestBucket, machine: SimulatedInstance) -> SimulatedInstance:
+def writer(world: FreshBucket, machine: SimulatedInstance) -> SimulatedInstance:
     """Two snapshots; `latest/` holds the second."""
     for path, text in OLD.items():
         machine.write(path, text)
@@ -29,19 +29,19 @@ def writer(world: TestBucket, machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def older(world: TestBucket) -> str:
+def older(world: FreshBucket) -> str:
     return world.snapshots()[0]
 
 
-def newer(world: TestBucket) -> str:
+def newer(world: FreshBucket) -> str:
     return world.snapshots()[1]
 
 
-def whole(world: TestBucket) -> None:
+def whole(world: FreshBucket) -> None:
     pass
 
 
-def torn_latest(world: TestBucket) -> None:
+def torn_latest(world: FreshBucket) -> None:
     """A crash after the second snapshot: latest/ still has the first manifest, but some of the second's objects."""
     newest = world.get(f"snapshots/{newer(world)}/manifest.json")
     world.put(LATEST_MANIFEST, world.get(f"snapshots/{older(world)}/manifest.json"))
@@ -49,14 +49,14 @@ def torn_latest(world: TestBucket) -> None:
     world.put(f"snapshots/{newer(world)}/manifest.json", newest)
 
 
-def overwritten_object_and_manifest_of_latest(world: TestBucket) -> None:
+def overwritten_object_and_manifest_of_latest(world: FreshBucket) -> None:
     """What the drill does: damage of another size, younger than every manifest."""
     let_clock_tick()
     world.put(LATEST_MANIFEST, "not what it was")
     world.put("latest/.openclaw/a", "not what it was")
 
 
-def older_state_put_into_latest(world: TestBucket) -> None:
+def older_state_put_into_latest(world: FreshBucket) -> None:
     for key in world.keys("latest/"):
         world.delete(key)
     let_clock_tick()
@@ -64,70 +64,70 @@ def older_state_put_into_latest(world: TestBucket) -> None:
         world.put(key.replace(f"snapshots/{older(world)}/", "latest/"), world.get(key))
 
 
-def corrupt_object_in_latest(world: TestBucket) -> None:
+def corrupt_object_in_latest(world: FreshBucket) -> None:
     world.put("latest/.openclaw/a", "rot")
 
 
-def lost_object_in_latest(world: TestBucket) -> None:
+def lost_object_in_latest(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/a")
 
 
-def corrupt_object_everywhere(world: TestBucket) -> None:
+def corrupt_object_everywhere(world: FreshBucket) -> None:
     world.put("latest/.openclaw/a", "rot")
     world.put(f"snapshots/{newer(world)}/.openclaw/a", "rot")
 
 
-def lost_object_everywhere(world: TestBucket) -> None:
+def lost_object_everywhere(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/a", f"snapshots/{newer(world)}/.openclaw/a")
 
 
-def corrupt_latest_manifest(world: TestBucket) -> None:
+def corrupt_latest_manifest(world: FreshBucket) -> None:
     body = world.get(LATEST_MANIFEST)
     world.put(LATEST_MANIFEST, body.replace(b'"mode":"0', b'"mode":"1', 1))
 
 
-def truncated_latest_manifest(world: TestBucket) -> None:
+def truncated_latest_manifest(world: FreshBucket) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST)[:-20])
 
 
-def no_latest(world: TestBucket) -> None:
+def no_latest(world: FreshBucket) -> None:
     world.delete(*world.keys("latest/"))
 
 
-def no_latest_and_corrupt_newest_manifest(world: TestBucket) -> None:
+def no_latest_and_corrupt_newest_manifest(world: FreshBucket) -> None:
     no_latest(world)
     key = f"snapshots/{newer(world)}/manifest.json"
     world.put(key, world.get(key)[:-20])
 
 
-def no_latest_and_unreadable_newest_header(world: TestBucket) -> None:
+def no_latest_and_unreadable_newest_header(world: FreshBucket) -> None:
     no_latest(world)
     world.put(f"snapshots/{newer(world)}/manifest.json", "<html>")
 
 
-def no_latest_and_incomplete_newest(world: TestBucket) -> None:
+def no_latest_and_incomplete_newest(world: FreshBucket) -> None:
     no_latest(world)
     world.delete(f"snapshots/{newer(world)}/manifest.json")
 
 
-def no_latest_and_corrupt_newest_object(world: TestBucket) -> None:
+def no_latest_and_corrupt_newest_object(world: FreshBucket) -> None:
     no_latest(world)
     world.put(f"snapshots/{newer(world)}/.openclaw/a", "rot")
 
 
-def no_latest_and_quarantined_newest(world: TestBucket) -> None:
+def no_latest_and_quarantined_newest(world: FreshBucket) -> None:
     no_latest(world)
     key = f"snapshots/{newer(world)}/manifest.json"
     requarantined(world, key)
 
 
-def requarantined(world: TestBucket, key: str) -> None:
+def requarantined(world: FreshBucket, key: str) -> None:
     """Mark a manifest as quarantined, as the agent would have written it."""
     source = world.manifest(key.split("/")[1])
     world.put(key, b"".join(encode_manifest(replace(source, quarantined="Fenced"))))
 
 
-ROWS: list[tuple[Callable[[TestBucket], None], dict[str, str], str]] = [
+ROWS: list[tuple[Callable[[FreshBucket], None], dict[str, str], str]] = [
     (whole, NEW, "latest/ is complete and no older than the newest complete snapshot"),
     (torn_latest, NEW, "older than the newest complete snapshot"),
     (older_state_put_into_latest, OLD, "latest/ is complete"),
@@ -150,7 +150,7 @@ ROWS: list[tuple[Callable[[TestBucket], None], dict[str, str], str]] = [
 @pytest.mark.parametrize(("happened", "restored", "because"), ROWS, ids=lambda value: getattr(value, "__name__", ""))
 @pytest.mark.usefixtures("writer")
 def test_what_a_new_instance_restores_and_why(
-    world: TestBucket, happened: Callable[[TestBucket], None], restored: dict[str, str], because: str
+    world: FreshBucket, happened: Callable[[FreshBucket], None], restored: dict[str, str], because: str
 ) -> None:
     happened(world)
     second = world.machine("second")
@@ -164,7 +164,7 @@ def test_what_a_new_instance_restores_and_why(
 @pytest.mark.parametrize(("happened", "restored", "_because"), ROWS, ids=lambda value: getattr(value, "__name__", ""))
 @pytest.mark.usefixtures("writer")
 def test_the_next_backup_makes_the_bucket_whole_again(
-    world: TestBucket, happened: Callable[[TestBucket], None], restored: dict[str, str], _because: str
+    world: FreshBucket, happened: Callable[[FreshBucket], None], restored: dict[str, str], _because: str
 ) -> None:
     happened(world)
     second = world.booted("second")
@@ -179,7 +179,7 @@ def test_the_next_backup_makes_the_bucket_whole_again(
 @pytest.mark.parametrize("happened", [corrupt_object_in_latest, lost_object_in_latest])
 @pytest.mark.usefixtures("writer")
 def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the_next_backup(
-    world: TestBucket, happened: Callable[[TestBucket], None]
+    world: FreshBucket, happened: Callable[[FreshBucket], None]
 ) -> None:
     good = world.get("latest/.openclaw/a")
     happened(world)
@@ -189,7 +189,7 @@ def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the
         assert run.code == 0, run.err
         assert f"1 of 3 objects under latest/ cannot be used; they were taken from snapshot {newer(world)}" in run.err
         assert "latest/.openclaw/a" in run.err
-        assert run.line["passed_over"] == 1
+        assert run.line["skipped_copies"] == 1
     assert second.backup().line["result"] == "done"
     assert world.get("latest/.openclaw/a") == good
     checked = second.restore("--verify")
@@ -198,7 +198,7 @@ def test_an_object_of_latest_that_cannot_be_used_is_told_and_written_anew_by_the
 
 @pytest.mark.usefixtures("writer")
 def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Bucket.get
 
@@ -216,7 +216,7 @@ def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
 
 
 def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     for key in world.keys():  # noqa: SIM118 - no dict
         if key.endswith("/a"):
@@ -235,7 +235,7 @@ def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(
     assert second.restore("--before-start").code == 3
 
 
-def test_an_empty_bucket_is_a_first_start(world: TestBucket) -> None:
+def test_an_empty_bucket_is_a_first_start(world: FreshBucket) -> None:
     first = world.machine()
     run = first.boot()
     assert run.code == 0
@@ -245,44 +245,44 @@ def test_an_empty_bucket_is_a_first_start(world: TestBucket) -> None:
     assert first.restore("--before-start").code == 0
 
 
-def test_a_bucket_that_holds_only_an_owner_and_a_backup_that_was_cut_short_is_a_first_start(world: TestBucket) -> None:
+def test_a_bucket_that_holds_only_an_owner_and_a_backup_that_was_cut_short_is_a_first_start(world: FreshBucket) -> None:
     world.put("snapshots/2026-03-04-07-40/reserved", "first epoch 1\n")
     world.put("snapshots/2026-03-04-07-40/.openclaw/half", "half")
     first = world.booted()
     assert contents(first.state) == {}
 
 
-def plain_in_latest(world: TestBucket) -> None:
+def plain_in_latest(world: FreshBucket) -> None:
     world.put("latest/.openclaw/workspace/notes.md", "hello")
     world.put("latest/.openclaw/openclaw.json", "{}")
 
 
-def flat_in_latest(world: TestBucket) -> None:
+def flat_in_latest(world: FreshBucket) -> None:
     world.put("latest/workspace/notes.md", "hello")
     world.put("latest/openclaw.json", "{}")
 
 
-def plain_at_the_root(world: TestBucket) -> None:
+def plain_at_the_root(world: FreshBucket) -> None:
     world.put(".openclaw/workspace/notes.md", "hello")
     world.put(".openclaw/openclaw.json", "{}")
 
 
-def flat_at_the_root(world: TestBucket) -> None:
+def flat_at_the_root(world: FreshBucket) -> None:
     world.put("workspace/notes.md", "hello")
     world.put("openclaw.json", "{}")
 
 
-def plain_in_a_snapshot(world: TestBucket) -> None:
+def plain_in_a_snapshot(world: FreshBucket) -> None:
     world.put("snapshots/2026-02-27-14-00/.openclaw/workspace/notes.md", "hello")
     world.put("snapshots/2026-02-27-14-00/.openclaw/openclaw.json", "{}")
 
 
-def flat_in_a_snapshot(world: TestBucket) -> None:
+def flat_in_a_snapshot(world: FreshBucket) -> None:
     world.put("snapshots/2026-02-27-14-00/workspace/notes.md", "hello")
     world.put("snapshots/2026-02-27-14-00/openclaw.json", "{}")
 
 
-def plain_with_folder_markers(world: TestBucket) -> None:
+def plain_with_folder_markers(world: FreshBucket) -> None:
     plain_in_latest(world)
     for key in ("latest/", "latest/.openclaw/", "latest/.openclaw/workspace/"):
         world.put(key, "")
@@ -302,7 +302,7 @@ PLAIN_STATE = {"openclaw.json": "{}", "workspace/notes.md": "hello"}
 
 @pytest.mark.parametrize("uploaded", PLAIN)
 def test_objects_without_a_manifest_are_restored_as_found_with_a_warning(
-    world: TestBucket, uploaded: Callable[[TestBucket], None]
+    world: FreshBucket, uploaded: Callable[[FreshBucket], None]
 ) -> None:
     uploaded(world)
     first = world.machine()
@@ -318,7 +318,7 @@ def test_objects_without_a_manifest_are_restored_as_found_with_a_warning(
 
 @pytest.mark.parametrize("uploaded", PLAIN)
 def test_looking_at_objects_without_a_manifest_changes_nothing(
-    world: TestBucket, uploaded: Callable[[TestBucket], None]
+    world: FreshBucket, uploaded: Callable[[FreshBucket], None]
 ) -> None:
     uploaded(world)
     looker = world.machine()
@@ -333,7 +333,7 @@ def test_looking_at_objects_without_a_manifest_changes_nothing(
     assert world.picture() == before
 
 
-def test_an_emptied_state_does_not_erase_a_plain_upload(world: TestBucket) -> None:
+def test_an_emptied_state_does_not_erase_a_plain_upload(world: FreshBucket) -> None:
     plain_in_latest(world)
     first = world.booted()
     latest = {key: world.get(key) for key in world.keys("latest/")}
@@ -344,7 +344,9 @@ def test_an_emptied_state_does_not_erase_a_plain_upload(world: TestBucket) -> No
     assert {key: world.get(key) for key in world.keys("latest/")} == latest
 
 
-def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(world: TestBucket, tmp_path: Path) -> None:
+def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(
+    world: FreshBucket, tmp_path: Path
+) -> None:
     writer = sqlite3.connect(tmp_path / "db", isolation_level=None)
     writer.execute("PRAGMA journal_mode=wal")
     writer.execute("CREATE TABLE t(a)")
@@ -361,7 +363,7 @@ def test_a_plain_database_is_folded_and_a_foreign_shared_memory_file_dropped(wor
 @pytest.mark.parametrize(
     "command", [("--force",), ("--boot", "--owner-wait", "0"), ("--list",), ("--verify",), ("--diff", "latest")]
 )
-def test_a_missing_bucket_is_never_a_first_start(world: TestBucket, command: tuple[str, ...]) -> None:
+def test_a_missing_bucket_is_never_a_first_start(world: FreshBucket, command: tuple[str, ...]) -> None:
     first = world.machine()
     first.write("mine")
     run = first.restore(*command, "--bucket", "no-such-bucket-of-ours")
@@ -372,7 +374,9 @@ def test_a_missing_bucket_is_never_a_first_start(world: TestBucket, command: tup
 
 
 @pytest.mark.parametrize("denied", ["s3:GetObject", "s3:PutObject"])
-def test_a_bucket_that_denies_is_never_a_first_start(world: TestBucket, writer: SimulatedInstance, denied: str) -> None:
+def test_a_bucket_that_denies_is_never_a_first_start(
+    world: FreshBucket, writer: SimulatedInstance, denied: str
+) -> None:
     del writer
     arn = f"arn:aws:s3:::{world.bucket}"
     statement = {"Effect": "Deny", "Principal": "*", "Action": denied, "Resource": [arn, f"{arn}/*"]}
@@ -388,7 +392,7 @@ def test_a_bucket_that_denies_is_never_a_first_start(world: TestBucket, writer: 
     assert second.restore("--before-start").code == 3
 
 
-def test_an_unreadable_manifest_alone_is_no_plain_upload(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_an_unreadable_manifest_alone_is_no_plain_upload(world: FreshBucket, writer: SimulatedInstance) -> None:
     truncated_latest_manifest(world)
     world.delete(*world.keys("snapshots/"))
     run = world.machine("second").boot()

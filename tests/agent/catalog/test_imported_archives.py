@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents, let_clock_tick
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 KEPT = "the disk of this instance is newer than S3"
 
@@ -20,13 +20,13 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
 
 
 @pytest.fixture
-def archive(agent_aws: Any, tmp_path: Path) -> TestBucket:
+def archive(agent_aws: Any, tmp_path: Path) -> FreshBucket:
     """Another bucket; its clock runs a day ahead, so that no name is that of a snapshot of ours."""
     (tmp_path / "archive").mkdir()
-    return TestBucket(agent_aws, tmp_path / "archive")
+    return FreshBucket(agent_aws, tmp_path / "archive")
 
 
-def put_over(world: TestBucket, archive: TestBucket, *, skip_equal_sizes: bool = False) -> None:
+def put_over(world: FreshBucket, archive: FreshBucket, *, skip_equal_sizes: bool = False) -> None:
     """`aws s3 cp --recursive` of an archive over a bucket, or `aws s3 sync` of an archive that is older."""
     sizes = {row[0]: row[1][2] for row in world.picture().items()}
     for key, row in archive.picture().items():
@@ -34,7 +34,7 @@ def put_over(world: TestBucket, archive: TestBucket, *, skip_equal_sizes: bool =
             world.put(key, archive.get(key))
 
 
-def quarantined(world: TestBucket) -> list[str]:
+def quarantined(world: FreshBucket) -> list[str]:
     return [key.split("/")[1] for key in world.keys("snapshots/") if key.endswith("/quarantined")]
 
 
@@ -48,7 +48,7 @@ PLAIN = {
 
 @pytest.mark.parametrize("uploaded", PLAIN.values(), ids=PLAIN)
 def test_an_archive_without_a_manifest_is_not_overlooked_and_is_restored_once_latest_is_emptied(
-    world: TestBucket, writer: SimulatedInstance, uploaded: dict[str, str]
+    world: FreshBucket, writer: SimulatedInstance, uploaded: dict[str, str]
 ) -> None:
     for key, text in uploaded.items():
         world.put(key, text)
@@ -72,7 +72,7 @@ def test_an_archive_without_a_manifest_is_not_overlooked_and_is_restored_once_la
     assert contents(world.booted("third").state) == contents(writer.state)
 
 
-def test_a_machine_may_go_on_without_what_was_put_there(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_machine_may_go_on_without_what_was_put_there(world: FreshBucket, writer: SimulatedInstance) -> None:
     world.put("latest/.openclaw/stray", "stray")
     writer.write("unsaved.md", "since the last backup")
     before = contents(writer.state)
@@ -86,14 +86,14 @@ def test_a_machine_may_go_on_without_what_was_put_there(world: TestBucket, write
     assert writer.reboot().line["result"] == KEPT
 
 
-def test_one_file_that_lies_at_the_root_keeps_no_gateway_down(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_one_file_that_lies_at_the_root_keeps_no_gateway_down(world: FreshBucket, writer: SimulatedInstance) -> None:
     world.put("README.txt", "what this bucket is for")
     assert writer.reboot().line["result"] == KEPT
     assert world.machine("second").boot().code == 0
 
 
 def test_a_backup_that_was_cut_short_is_not_taken_for_another_hand(
-    world: TestBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cut_short(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt
@@ -110,7 +110,7 @@ def test_a_backup_that_was_cut_short_is_not_taken_for_another_hand(
 
 
 def test_the_commands_of_the_readme_bring_an_archive_in_that_a_sync_would_skip(
-    world: TestBucket, writer: SimulatedInstance, archive: TestBucket
+    world: FreshBucket, writer: SimulatedInstance, archive: FreshBucket
 ) -> None:
     old = archive.booted("archived")
     old.write("openclaw.json", "THEIRS, a long one")
@@ -132,7 +132,7 @@ def test_the_commands_of_the_readme_bring_an_archive_in_that_a_sync_would_skip(
 
 
 def test_an_older_state_that_was_put_into_latest_is_restored_or_nothing_is(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     name = world.snapshots()[0]
     manifest = world.get(LATEST_MANIFEST)
@@ -149,7 +149,7 @@ def test_an_older_state_that_was_put_into_latest_is_restored_or_nothing_is(
 
 
 def test_an_archive_of_this_very_instance_is_restored_though_latest_was_to_be_written_anew(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     archived = {key: world.get(key) for key in world.keys() if key != "owner.json"}  # noqa: SIM118 - no dict
     writer.write("notes.md", "two")
@@ -167,7 +167,7 @@ def test_an_archive_of_this_very_instance_is_restored_though_latest_was_to_be_wr
 
 
 def test_backups_after_a_restore_of_a_later_epoch_outrank_it(
-    world: TestBucket, writer: SimulatedInstance, archive: TestBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, writer: SimulatedInstance, archive: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = archive.booted("archived")
     for _ in range(4):
@@ -186,7 +186,7 @@ def test_backups_after_a_restore_of_a_later_epoch_outrank_it(
 
 
 def test_a_machine_whose_owner_record_was_deleted_outranks_what_it_wrote(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     for _ in range(3):
         writer.reboot()

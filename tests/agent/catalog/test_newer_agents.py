@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents
 
 
 @pytest.fixture
@@ -15,27 +15,27 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def newer_format(world: TestBucket, key: str) -> None:
+def newer_format(world: FreshBucket, key: str) -> None:
     world.put(key, world.get(key).replace(b'{"format":1', b'{"format":2', 1))
 
 
-def latest_alone(world: TestBucket) -> None:
+def latest_alone(world: FreshBucket) -> None:
     newer_format(world, LATEST_MANIFEST)
 
 
-def newest_snapshot_alone(world: TestBucket) -> None:
+def newest_snapshot_alone(world: FreshBucket) -> None:
     world.delete(LATEST_MANIFEST)
     newer_format(world, f"snapshots/{world.snapshots()[-1]}/manifest.json")
 
 
-def both(world: TestBucket) -> None:
+def both(world: FreshBucket) -> None:
     latest_alone(world)
     newer_format(world, f"snapshots/{world.snapshots()[-1]}/manifest.json")
 
 
 @pytest.mark.parametrize("written", [latest_alone, newest_snapshot_alone, both])
 def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_taken_by_its_name(
-    world: TestBucket, writer: SimulatedInstance, written: Callable[[TestBucket], None]
+    world: FreshBucket, writer: SimulatedInstance, written: Callable[[FreshBucket], None]
 ) -> None:
     older = world.snapshots()[0]
     written(world)
@@ -52,7 +52,7 @@ def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_ta
 
 
 def test_what_a_newer_agent_wrote_before_the_newest_snapshot_does_not_stand_in_its_way(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     older = world.snapshots()[0]
     newer_format(world, f"snapshots/{older}/manifest.json")

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from openclaw_agent.snapshot.codec import encode_manifest
-from tests.support.simulated_instance import LATEST_MANIFEST, TestBucket, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, contents
 
 AHEAD = "2026-03-04-23-00"
 
 
 @pytest.fixture
-def bucket(world: TestBucket) -> TestBucket:
+def bucket(world: FreshBucket) -> FreshBucket:
     """The first machine's "old", the second's "new", and the first's "late", which no guard has caught."""
     first = world.booted("first")
     first.write("notes.md", "old")
@@ -25,24 +25,24 @@ def bucket(world: TestBucket) -> TestBucket:
     return world
 
 
-def whole(_world: TestBucket) -> None:
+def whole(_world: FreshBucket) -> None:
     pass
 
 
-def object_lost(world: TestBucket) -> None:
+def object_lost(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/notes.md")
 
 
-def manifest_torn(world: TestBucket) -> None:
+def manifest_torn(world: FreshBucket) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST)[:-20])
 
 
-def manifest_and_object_lost(world: TestBucket) -> None:
+def manifest_and_object_lost(world: FreshBucket) -> None:
     world.delete(*world.keys("latest/"))
 
 
 @pytest.mark.parametrize("happened", [whole, object_lost, manifest_torn, manifest_and_object_lost])
-def test_a_boot_restores_the_present_owners_state(bucket: TestBucket, happened: object) -> None:
+def test_a_boot_restores_the_present_owners_state(bucket: FreshBucket, happened: object) -> None:
     assert callable(happened)
     happened(bucket)
     third = bucket.booted("third")

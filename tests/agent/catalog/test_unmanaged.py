@@ -85,7 +85,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, set[str], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("keys", "prefix", "paths", "left_behind"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("keys", "prefix", "paths", "unrestorable"), CASES.values(), ids=CASES)
 def test_the_state_that_is_made_of_objects_without_a_manifest(
     keys: tuple[str, ...], prefix: str, paths: set[str], unrestorable: set[str]
 ) -> None:

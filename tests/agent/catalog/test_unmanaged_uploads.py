@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.simulated_instance import TestBucket, contents
+from tests.support.simulated_instance import FreshBucket, contents
 
 UPLOADS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "keys that no disk holds": (
@@ -35,7 +35,7 @@ UPLOADS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("uploaded", "state"), UPLOADS.values(), ids=UPLOADS)
 def test_what_cannot_be_restored_is_named_and_never_deleted_by_a_backup(
-    world: TestBucket, uploaded: dict[str, str], state: dict[str, str]
+    world: FreshBucket, uploaded: dict[str, str], state: dict[str, str]
 ) -> None:
     for key, text in uploaded.items():
         world.put(key, text)
@@ -48,8 +48,8 @@ def test_what_cannot_be_restored_is_named_and_never_deleted_by_a_backup(
     left = sorted(set(uploaded) - taken)
     if left:
         assert f"{len(left)} objects are not part of it and stay where they are" in run.err
-        assert run.line["left_behind_count"] == len(left)
-        assert set(run.line["left_behind"]) <= set(left)
+        assert run.line["unrestorable_count"] == len(left)
+        assert set(run.line["unrestorable"]) <= set(left)
     for text in ("one", "two"):
         first.write("later", text)
         assert first.backup().code == 0
@@ -64,7 +64,7 @@ def test_what_cannot_be_restored_is_named_and_never_deleted_by_a_backup(
 
 
 @pytest.mark.parametrize("command", [("--boot", "--owner-wait", "0"), ("--force",), ("--verify",)])
-def test_a_bucket_of_which_no_state_can_be_made_is_no_first_start(world: TestBucket, command: tuple[str, ...]) -> None:
+def test_a_bucket_of_which_no_state_can_be_made_is_no_first_start(world: FreshBucket, command: tuple[str, ...]) -> None:
     world.put("latest/.openclaw/a//b", "x")
     first = world.machine()
     first.write("mine", "local")
@@ -75,7 +75,7 @@ def test_a_bucket_of_which_no_state_can_be_made_is_no_first_start(world: TestBuc
     assert first.restore("--before-start").code == 3
 
 
-def test_a_bucket_that_holds_only_a_quarantined_snapshot_is_no_first_start(world: TestBucket) -> None:
+def test_a_bucket_that_holds_only_a_quarantined_snapshot_is_no_first_start(world: FreshBucket) -> None:
     first, second = world.booted("first"), world.booted("second")
     first.write("notes.md", "made before the bucket was lost")
     assert first.backup().code == 75
@@ -87,7 +87,7 @@ def test_a_bucket_that_holds_only_a_quarantined_snapshot_is_no_first_start(world
     assert contents(second.state) == {}
 
 
-def test_the_list_shows_what_has_no_manifest_and_what_cannot_be_read(world: TestBucket) -> None:
+def test_the_list_shows_what_has_no_manifest_and_what_cannot_be_read(world: FreshBucket) -> None:
     world.put("latest/.openclaw/openclaw.json", "{}")
     world.put("openclaw.json", "{}")
     world.put("snapshots/before-upgrade/.openclaw/notes.md", "hello")
@@ -102,14 +102,14 @@ def test_the_list_shows_what_has_no_manifest_and_what_cannot_be_read(world: Test
 
 
 @pytest.mark.parametrize("flags", [("--diff", "latest"), ("--path", "notes.md")])
-def test_what_needs_a_manifest_says_that_there_is_none(world: TestBucket, flags: tuple[str, ...]) -> None:
+def test_what_needs_a_manifest_says_that_there_is_none(world: FreshBucket, flags: tuple[str, ...]) -> None:
     world.put("latest/.openclaw/notes.md", "hello")
     run = world.machine().restore(*flags)
     assert run.code == 1
     assert "holds no restore point with a manifest" in run.err
 
 
-def test_a_database_that_was_damaged_before_its_upload_is_restored_with_a_warning(world: TestBucket) -> None:
+def test_a_database_that_was_damaged_before_its_upload_is_restored_with_a_warning(world: FreshBucket) -> None:
     body = b"SQLite format 3\0" + b"\x10\x00\x01\x01" + b"\xff" * 8172
     world.put("latest/.openclaw/db.sqlite", body)
     first = world.machine()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.simulated_instance import SimulatedInstance, TestBucket
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
 pytestmark = pytest.mark.subprocess
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -59,7 +59,7 @@ def test_a_backup_whose_output_is_broken_is_done_and_logged(machine: SimulatedIn
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_restore_whose_output_is_broken_notes_that_this_boot_is_restored(
-    world: TestBucket, machine: SimulatedInstance, output: str
+    world: FreshBucket, machine: SimulatedInstance, output: str
 ) -> None:
     machine.write("notes.md")
     assert machine.backup("--final").code == 0
@@ -98,7 +98,7 @@ def test_a_backup_that_is_asked_to_end_says_so_logs_it_and_leaves_no_clone(machi
 
 
 def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(
-    world: TestBucket, machine: SimulatedInstance
+    world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     for number in range(600):
         machine.write(f"f{number}")
@@ -125,7 +125,7 @@ def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(
     assert not clone.exists()
 
 
-def test_verbose_shows_where_a_failure_comes_from(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_verbose_shows_where_a_failure_comes_from(world: FreshBucket, machine: SimulatedInstance) -> None:
     world.put("owner.json", "no record")
     machine.write("notes.md")
     assert "Traceback" not in machine.backup().err

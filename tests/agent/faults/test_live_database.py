@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.fs.clone import clone_file
+from tests.support import live_writer
 from tests.support.agent_process import AgentProcess, Run, command
 from tests.support.fault_scenario import BACKUP, FaultScenario
 from tests.support.gateways import GatewayProcess
@@ -62,7 +63,7 @@ def history_in(folder: Path) -> History:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[GatewayProcess]:
-    program = Path(__file__).with_name("live_writer.py")
+    program = Path(live_writer.__file__)
     with subprocess.Popen([sys.executable, str(program), str(folder)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"

@@ -24,7 +24,7 @@ def test_a_clone_has_the_bytes_and_the_status_of_its_source(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("holes", "size"),
+    ("sparse_bytes", "size"),
     [([], 10 * MIB), ([(3 * MIB, b"in the middle")], 10 * MIB), ([(0, b"begin"), (10 * MIB - 3, b"end")], 10 * MIB)],
     ids=["only a hole", "bytes between two holes", "a hole between bytes"],
 )

@@ -15,11 +15,11 @@ from openclaw_agent.lease.claim import ec2_liveness
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
-from tests.support.simulated_instance import TestBucket
+from tests.support.simulated_instance import FreshBucket
 
 
 @pytest.fixture
-def path(world: TestBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def path(world: FreshBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """A secrets path of this test's own, named in a settings file as the installer writes it."""
     secrets_path = f"/openclaw-lab/{world.bucket}/env/"
     settings = tmp_path / "instance.json"
@@ -33,12 +33,12 @@ def path(world: TestBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     return secrets_path
 
 
-def put_secret(world: TestBucket, name: str, value: str) -> None:
+def put_secret(world: FreshBucket, name: str, value: str) -> None:
     world.aws.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
 
 
 def test_secrets_are_written_for_their_owner_alone_and_never_shown(
-    world: TestBucket, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: FreshBucket, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_secret(world, path + TOKEN_NAME, "t0ken=with$signs\"and'quotes")
     for number in range(12):
@@ -66,7 +66,7 @@ def test_secrets_are_written_for_their_owner_alone_and_never_shown(
     ids=["no token", "bad name", "two lines"],
 )
 def test_secrets_that_cannot_be_used_leave_the_old_file(
-    world: TestBucket,
+    world: FreshBucket,
     path: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -106,7 +106,7 @@ def test_without_a_secrets_path_nothing_is_asked(
 
 
 def test_a_folder_that_the_secrets_cannot_have_is_named(
-    world: TestBucket, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: FreshBucket, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_secret(world, path + TOKEN_NAME, "t0ken")
     (tmp_path / "file").write_text("x")
@@ -130,7 +130,7 @@ def test_the_docker_group_may_read_the_secrets_where_there_is_one(
     assert target.read_text() == "A=a\nB=b\n"
 
 
-def test_what_ec2_says_of_an_instance_is_its_liveness(world: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ec2_says_of_an_instance_is_its_liveness(world: FreshBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
     ec2 = boto3.client("ec2", region_name=world.aws.region)
@@ -147,7 +147,7 @@ def test_what_ec2_says_of_an_instance_is_its_liveness(world: TestBucket, monkeyp
 
 
 def test_metrics_carry_the_stack_and_a_failure_to_send_them_is_only_told(
-    world: TestBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
@@ -163,7 +163,7 @@ def test_metrics_carry_the_stack_and_a_failure_to_send_them_is_only_told(
     assert "could not be sent" in (count_metrics(settings, ["BackupFailed"]) or "")
 
 
-def test_a_backup_whose_metrics_cannot_be_sent_is_done_and_says_so(world: TestBucket) -> None:
+def test_a_backup_whose_metrics_cannot_be_sent_is_done_and_says_so(world: FreshBucket) -> None:
     writer = world.booted("writer")
     writer.write("notes.md")
     (writer.disk / "instance.json").write_text(json.dumps({"metric_namespace": "OpenClawLab", "stack": "dev"}))

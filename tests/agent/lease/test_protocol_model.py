@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import LATEST_MANIFEST, Run, SimulatedInstance, TestBucket, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, Run, SimulatedInstance, contents
 
 # The whole claim at full size: OPENCLAW_MODEL_EXAMPLES=200.
 EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "5"))
@@ -66,7 +66,7 @@ class Ownership(RuleBasedStateMachine):
     of the last backup that ended well, and those of backups that may or may not have been committed since.
     """
 
-    new_world: Callable[[], TestBucket]
+    new_world: Callable[[], FreshBucket]
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,7 +263,7 @@ class Ownership(RuleBasedStateMachine):
 
 def test_no_interleaving_breaks_the_protocol(agent_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
     class OnThisServer(Ownership):
-        new_world = staticmethod(lambda: TestBucket(agent_aws, tmp_path_factory.mktemp("model")))
+        new_world = staticmethod(lambda: FreshBucket(agent_aws, tmp_path_factory.mktemp("model")))
 
     run_state_machine_as_test(
         OnThisServer,

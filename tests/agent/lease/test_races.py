@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_agent.lease.claim import acquire, read_lease, release
 from openclaw_agent.lease.record import Liveness
-from tests.support.simulated_instance import TestBucket
+from tests.support.simulated_instance import FreshBucket
 
 # The whole claim at full size: OPENCLAW_RACE_ROUNDS=1000.
 ROUNDS = int(os.environ.get("OPENCLAW_RACE_ROUNDS", "60"))
@@ -34,7 +34,7 @@ def owner_is_gone_unless_of(round_number: int) -> Callable[[str], Liveness]:
     return look_up
 
 
-def race(world: TestBucket, racer: int, barrier: Barrier, result: Connection) -> None:
+def race(world: FreshBucket, racer: int, barrier: Barrier, result: Connection) -> None:
     """Take part in every round; send the epochs that were won, None for a round that was lost."""
     store = world.store()
     won: list[int | None] = []
@@ -53,7 +53,7 @@ def race(world: TestBucket, racer: int, barrier: Barrier, result: Connection) ->
     result.send(won)
 
 
-def test_of_many_racers_exactly_one_owns_each_round(world: TestBucket) -> None:
+def test_of_many_racers_exactly_one_owns_each_round(world: FreshBucket) -> None:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(RACERS)
     children, results = [], []
@@ -79,7 +79,7 @@ def test_of_many_racers_exactly_one_owns_each_round(world: TestBucket) -> None:
     print(f"\ncovered: ownership, {ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}")
 
 
-def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: TestBucket) -> None:
+def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: FreshBucket) -> None:
     acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
     owner = acquire(world.store(), "late", lambda _id: Liveness.ALIVE, said.append, wait_limit=0.3, poll=0.1)
@@ -88,7 +88,7 @@ def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: TestBucket) -> No
     assert "has not released the bucket in 0 s" in said[-1]
 
 
-def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: TestBucket) -> None:
+def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: FreshBucket) -> None:
     first = acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
 
@@ -101,7 +101,7 @@ def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: Tes
     assert "winner released the bucket" in said[-1]
 
 
-def test_the_wait_begins_anew_with_every_new_owner(world: TestBucket) -> None:
+def test_the_wait_begins_anew_with_every_new_owner(world: FreshBucket) -> None:
     acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
     said: list[str] = []
 
@@ -116,7 +116,7 @@ def test_the_wait_begins_anew_with_every_new_owner(world: TestBucket) -> None:
 
 
 @pytest.mark.parametrize(("epoch", "me"), [(1, "other"), (2, "one"), (0, "one")])
-def test_only_the_current_owner_can_let_go(world: TestBucket, epoch: int, me: str) -> None:
+def test_only_the_current_owner_can_let_go(world: FreshBucket, epoch: int, me: str) -> None:
     acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
     assert not release(world.store(), epoch, me)
     current = read_lease(world.store())
@@ -124,7 +124,7 @@ def test_only_the_current_owner_can_let_go(world: TestBucket, epoch: int, me: st
     assert not current.record.released
 
 
-def test_a_release_that_races_with_a_take_over_changes_nothing(world: TestBucket) -> None:
+def test_a_release_that_races_with_a_take_over_changes_nothing(world: FreshBucket) -> None:
     one = acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
     stale = world.store()
     put = stale.put
@@ -139,5 +139,5 @@ def test_a_release_that_races_with_a_take_over_changes_nothing(world: TestBucket
     assert not world.owner()["released"]
 
 
-def test_nobody_can_let_a_bucket_go_that_nobody_owns(world: TestBucket) -> None:
+def test_nobody_can_let_a_bucket_go_that_nobody_owns(world: FreshBucket) -> None:
     assert not release(world.store(), 1, "one")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.simulated_instance import SimulatedInstance, TestBucket, contents, picture
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def siblings(machine: SimulatedInstance) -> list[str]:
     return sorted(place.name for place in machine.disk.iterdir() if place.name not in ("agent", "state"))
 
 
-def test_the_list_names_every_restore_point(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_the_list_names_every_restore_point(world: FreshBucket, writer: SimulatedInstance) -> None:
     first, second = world.snapshots()
     world.delete(f"snapshots/{first}/manifest.json")
     world.put("snapshots/no-name/x", "x")
@@ -67,7 +67,7 @@ def test_the_list_names_every_restore_point(world: TestBucket, writer: Simulated
     )
 
 
-def test_the_list_marks_what_is_quarantined(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_the_list_marks_what_is_quarantined(world: FreshBucket, writer: SimulatedInstance) -> None:
     world.booted("second")
     writer.write("late")
     assert writer.backup().code == 75
@@ -75,13 +75,13 @@ def test_the_list_marks_what_is_quarantined(world: TestBucket, writer: Simulated
     assert json.loads(writer.restore("--list", "--json").out)[1]["tier"].endswith(", apart")
 
 
-def test_the_list_of_an_empty_bucket_is_only_its_head(world: TestBucket) -> None:
+def test_the_list_of_an_empty_bucket_is_only_its_head(world: FreshBucket) -> None:
     run = world.machine().restore("--list")
     assert (run.code, len(run.out.splitlines())) == (0, 1)
 
 
 def test_a_named_snapshot_is_restored_and_the_old_state_kept_until_the_next_backup(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     run = writer.restore("--snapshot", world.snapshots()[0])
     assert run.code == 0, run.err
@@ -96,7 +96,7 @@ def test_a_named_snapshot_is_restored_and_the_old_state_kept_until_the_next_back
     assert contents(world.booted("second").state)["notes.md"] == "one"
 
 
-def test_a_quarantined_snapshot_can_be_asked_for(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_quarantined_snapshot_can_be_asked_for(world: FreshBucket, writer: SimulatedInstance) -> None:
     second = world.booted("second")
     writer.write("notes.md", "fenced words")
     assert writer.backup().code == 75
@@ -108,7 +108,7 @@ def test_a_quarantined_snapshot_can_be_asked_for(world: TestBucket, writer: Simu
 @pytest.mark.parametrize("name", ["2026-01-01-00-00", "2020-02-30-00-00", "yesterday", "../latest"])
 @pytest.mark.parametrize("flag", ["--snapshot", "--diff"])
 def test_a_snapshot_that_is_not_there_changes_nothing(
-    world: TestBucket, writer: SimulatedInstance, name: str, flag: str
+    world: FreshBucket, writer: SimulatedInstance, name: str, flag: str
 ) -> None:
     before, bucket = picture(writer.state), world.picture()
     run = writer.restore(flag, name)
@@ -123,7 +123,7 @@ def test_a_snapshot_that_is_not_there_changes_nothing(
     assert writer.backup().code == 0
 
 
-def test_local_changes_are_not_replaced_without_force(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_local_changes_are_not_replaced_without_force(world: FreshBucket, writer: SimulatedInstance) -> None:
     writer.write("notes.md", "three")
     bucket = world.picture()
     run = writer.restore()
@@ -161,7 +161,7 @@ def test_a_database_that_is_only_read_is_no_local_change(writer: SimulatedInstan
     assert run.code == 0, run.err
 
 
-def test_verify_checks_every_byte_and_changes_nothing(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_verify_checks_every_byte_and_changes_nothing(world: FreshBucket, writer: SimulatedInstance) -> None:
     before, bucket = picture(writer.state), world.picture()
     run = writer.restore("--verify")
     assert run.code == 0
@@ -177,14 +177,14 @@ def test_verify_checks_every_byte_and_changes_nothing(world: TestBucket, writer:
     assert siblings(writer) == []
 
 
-def test_verify_of_an_empty_bucket_fails(world: TestBucket) -> None:
+def test_verify_of_an_empty_bucket_fails(world: FreshBucket) -> None:
     run = world.machine().restore("--verify")
     assert run.code == 1
     assert "there is nothing to restore" in run.err
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_state_is_built_elsewhere(world: TestBucket, writer: SimulatedInstance, exists: bool) -> None:
+def test_a_state_is_built_elsewhere(world: FreshBucket, writer: SimulatedInstance, exists: bool) -> None:
     target = writer.disk / "elsewhere"
     if exists:
         target.mkdir()
@@ -213,7 +213,7 @@ def test_a_target_that_is_taken_is_refused(writer: SimulatedInstance, taken: str
     assert "mine" in (target.read_text() if taken == "file" else (target / "mine").read_text())
 
 
-def test_another_machine_may_look_without_owning(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_another_machine_may_look_without_owning(world: FreshBucket, writer: SimulatedInstance) -> None:
     del writer
     looker = world.machine("laptop")
     owner = world.get("owner.json")
@@ -223,7 +223,7 @@ def test_another_machine_may_look_without_owning(world: TestBucket, writer: Simu
 
 
 def test_the_difference_tells_a_database_by_its_rows_and_a_file_by_kind_size_and_owner(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     database = writer.state / "db.sqlite"
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as rows:
@@ -256,7 +256,7 @@ def test_the_difference_tells_owners(writer: SimulatedInstance) -> None:
     assert f"(owner 1234:1234 becomes 0:{os.getegid()})" in writer.restore("--diff", "latest").out
 
 
-def test_the_difference_to_the_present_state(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_the_difference_to_the_present_state(world: FreshBucket, writer: SimulatedInstance) -> None:
     writer.write("new.md", "new")
     (writer.state / "workspace/deep/link").unlink()
     (writer.state / "workspace/deep/link").symlink_to("elsewhere")
@@ -284,7 +284,7 @@ def test_no_difference(writer: SimulatedInstance) -> None:
     assert writer.restore("--diff", "latest").out.startswith("No difference to 2026-03-04-")
 
 
-def test_a_single_file_comes_back_and_nothing_else_changes(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_single_file_comes_back_and_nothing_else_changes(world: FreshBucket, writer: SimulatedInstance) -> None:
     writer.write("other.md", "unsaved")
     before = picture(writer.state)
     run = writer.restore("--path", "notes.md", "--snapshot", world.snapshots()[0])
@@ -373,7 +373,7 @@ def test_a_path_that_is_none_is_refused(writer: SimulatedInstance, path: str, co
     assert siblings(writer) == []
 
 
-def test_a_corrupt_object_leaves_a_single_file_in_place(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_corrupt_object_leaves_a_single_file_in_place(world: FreshBucket, writer: SimulatedInstance) -> None:
     name = world.snapshots()[0]
     world.put(f"snapshots/{name}/.openclaw/notes.md", "rot")
     run = writer.restore("--path", "notes.md", "--snapshot", name)
@@ -382,7 +382,7 @@ def test_a_corrupt_object_leaves_a_single_file_in_place(world: TestBucket, write
     assert contents(writer.state)["notes.md"] == "two"
 
 
-def test_a_backup_follows_a_single_file_restore(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_backup_follows_a_single_file_restore(world: FreshBucket, writer: SimulatedInstance) -> None:
     assert writer.restore("--path", "notes.md", "--snapshot", world.snapshots()[0]).code == 0
     run = writer.backup()
     assert (run.code, run.line["uploaded_files"]) == (0, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lab.moto.server import EmbeddedAws
 from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
-from tests.support.simulated_instance import Picture, Run, SimulatedInstance, TestBucket, picture
+from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, picture
 
 # The whole claim at full size: OPENCLAW_TREE_EXAMPLES=1000.
 EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "12"))
@@ -34,7 +34,7 @@ def back_up(machine: SimulatedInstance) -> Run:
     return run
 
 
-def brought_back(world: TestBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
+def brought_back(world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
     if on_new_machine:
         return world.booted()
     machine.lose_state()
@@ -56,7 +56,7 @@ def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
     changes: list[Edit],
     on_new_machine: bool,
 ) -> None:
-    world = TestBucket(agent_aws, tmp_path_factory.mktemp("trees"))
+    world = FreshBucket(agent_aws, tmp_path_factory.mktemp("trees"))
     machine = world.booted()
     for node in tree:
         plant(machine.state, node)

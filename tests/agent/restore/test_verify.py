@@ -8,7 +8,7 @@ import pytest
 
 from openclaw_agent.errors import StoreError
 from openclaw_agent.restore.verify import MOST_NAMED
-from tests.support.simulated_instance import LATEST_MANIFEST, SimulatedInstance, TestBucket, contents
+from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents
 
 
 @pytest.fixture
@@ -22,40 +22,40 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def older(world: TestBucket) -> str:
+def older(world: FreshBucket) -> str:
     return world.snapshots()[0]
 
 
-def newer(world: TestBucket) -> str:
+def newer(world: FreshBucket) -> str:
     return world.snapshots()[1]
 
 
-def lost_in_latest(world: TestBucket) -> None:
+def lost_in_latest(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/f0")
 
 
-def corrupt_in_latest(world: TestBucket) -> None:
+def corrupt_in_latest(world: FreshBucket) -> None:
     world.put("latest/.openclaw/f0", "rot")
 
 
-def lost_in_latest_and_its_snapshot(world: TestBucket) -> None:
+def lost_in_latest_and_its_snapshot(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/f0", f"snapshots/{newer(world)}/.openclaw/f0")
 
 
-def lost_in_the_newest_alone(world: TestBucket) -> None:
+def lost_in_the_newest_alone(world: FreshBucket) -> None:
     world.delete(*world.keys("latest/"), f"snapshots/{newer(world)}/.openclaw/f0")
 
 
-def lost_everywhere(world: TestBucket) -> None:
+def lost_everywhere(world: FreshBucket) -> None:
     lost_in_latest_and_its_snapshot(world)
     world.delete(f"snapshots/{older(world)}/.openclaw/f0")
 
 
-def unreadable_latest(world: TestBucket) -> None:
+def unreadable_latest(world: FreshBucket) -> None:
     world.put(LATEST_MANIFEST, world.get(LATEST_MANIFEST)[:-20])
 
 
-def unreadable_newest_alone(world: TestBucket) -> None:
+def unreadable_newest_alone(world: FreshBucket) -> None:
     world.delete(*world.keys("latest/"))
     key = f"snapshots/{newer(world)}/manifest.json"
     world.put(key, world.get(key)[:-20])
@@ -75,7 +75,7 @@ def unreadable_newest_alone(world: TestBucket) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_take(
-    world: TestBucket, writer: SimulatedInstance, happened: Callable[[TestBucket], None], path: str, rescue: str
+    world: FreshBucket, writer: SimulatedInstance, happened: Callable[[FreshBucket], None], path: str, rescue: str
 ) -> None:
     expected = rescue.format(newer=newer(world), older=older(world))
     happened(world)
@@ -90,7 +90,7 @@ def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_
     assert (boot.code == 0) == bool(expected), boot.err
 
 
-def test_a_check_that_cannot_look_further_says_why(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_check_that_cannot_look_further_says_why(world: FreshBucket, writer: SimulatedInstance) -> None:
     lost_in_latest_and_its_snapshot(world)
     denied = StoreError("Access was denied.")
     with mock.patch("openclaw_agent.restore.restorer.read_manifest", side_effect=denied):
@@ -99,7 +99,7 @@ def test_a_check_that_cannot_look_further_says_why(world: TestBucket, writer: Si
     assert "Access was denied." in run.err
 
 
-def test_a_named_snapshot_is_checked_without_any_other(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_named_snapshot_is_checked_without_any_other(world: FreshBucket, writer: SimulatedInstance) -> None:
     name = newer(world)
     world.delete(f"snapshots/{name}/.openclaw/f3")
     assert writer.restore("--verify").code == 0
@@ -111,7 +111,7 @@ def test_a_named_snapshot_is_checked_without_any_other(world: TestBucket, writer
 
 
 def test_every_broken_file_is_listed_some_in_the_sentence_and_all_in_json(
-    world: TestBucket, writer: SimulatedInstance
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
     bad = [f"f{number}" for number in range(1, 9)]
     for path in bad:
@@ -125,7 +125,7 @@ def test_every_broken_file_is_listed_some_in_the_sentence_and_all_in_json(
     assert f"'{bad[MOST_NAMED]}'" not in run.err
 
 
-def test_a_whole_restore_point_is_said_to_be_checked(world: TestBucket, writer: SimulatedInstance) -> None:
+def test_a_whole_restore_point_is_said_to_be_checked(world: FreshBucket, writer: SimulatedInstance) -> None:
     before, bucket = contents(writer.state), world.picture()
     run = writer.restore("--verify")
     assert run.code == 0
@@ -136,7 +136,7 @@ def test_a_whole_restore_point_is_said_to_be_checked(world: TestBucket, writer: 
     assert world.picture() == bucket
 
 
-def test_a_plain_upload_is_checked_for_being_there(world: TestBucket) -> None:
+def test_a_plain_upload_is_checked_for_being_there(world: FreshBucket) -> None:
     world.put("latest/notes.md", "hello")
     run = world.machine().restore("--verify")
     assert run.code == 0

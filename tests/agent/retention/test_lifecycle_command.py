@@ -9,7 +9,7 @@ from lab.demo.month import month_of_snapshot_names, put_month
 from openclaw_agent.retention import prune
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import SimulatedInstance, TestBucket
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
 NOW = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
 AT_NOW = ("--now", NOW.isoformat())
@@ -18,22 +18,22 @@ MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1200"))
 
 
 @pytest.fixture
-def operator(world: TestBucket) -> SimulatedInstance:
+def operator(world: FreshBucket) -> SimulatedInstance:
     """A machine that never owned the bucket: someone at a laptop."""
     return world.machine("laptop")
 
 
-def complete(world: TestBucket, *names: str) -> None:
+def complete(world: FreshBucket, *names: str) -> None:
     put_month(world.bucket, world.aws.endpoint_url, world.aws.region, list(names))
 
 
-def names_left(world: TestBucket) -> set[str]:
+def names_left(world: FreshBucket) -> set[str]:
     pages = world.s3.get_paginator("list_objects_v2").paginate(Bucket=world.bucket, Prefix="snapshots/")
     return {row["Key"].split("/")[1] for page in pages for row in page.get("Contents", [])}
 
 
 def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(
-    world: TestBucket, operator: SimulatedInstance
+    world: FreshBucket, operator: SimulatedInstance
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-02-25-00-00", "2026-02-25-11-00", "2026-01-01-00-00")
     run = operator.lifecycle("--dry-run", *AT_NOW)
@@ -47,7 +47,7 @@ def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(
 
 
 def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(
-    world: TestBucket, operator: SimulatedInstance
+    world: FreshBucket, operator: SimulatedInstance
 ) -> None:
     complete(world, *month_of_snapshot_names(NOW))
     planned = json.loads(operator.lifecycle("--dry-run", "--json", *AT_NOW).out)
@@ -57,7 +57,7 @@ def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(
     assert json.loads(operator.lifecycle("--json", *AT_NOW).out)["delete"] == 0
 
 
-def test_latest_foreign_names_and_the_only_restore_point_stay(world: TestBucket, operator: SimulatedInstance) -> None:
+def test_latest_foreign_names_and_the_only_restore_point_stay(world: FreshBucket, operator: SimulatedInstance) -> None:
     complete(world, "2025-12-01-00-00")
     world.put("latest/.openclaw/a", "a")
     world.put("snapshots/by-hand/.openclaw/a", "a")
@@ -69,7 +69,7 @@ def test_latest_foreign_names_and_the_only_restore_point_stay(world: TestBucket,
 
 
 def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(
-    world: TestBucket, operator: SimulatedInstance
+    world: FreshBucket, operator: SimulatedInstance
 ) -> None:
     complete(world, "2026-02-27-14-00")
     for number in range(3):
@@ -79,7 +79,7 @@ def test_incomplete_snapshots_go_after_a_day_with_everything_in_them(
     assert names_left(world) == {"2026-02-27-14-00", "2026-02-27-13-40"}
 
 
-def test_a_quarantined_snapshot_never_stands_for_a_day(world: TestBucket, operator: SimulatedInstance) -> None:
+def test_a_quarantined_snapshot_never_stands_for_a_day(world: FreshBucket, operator: SimulatedInstance) -> None:
     complete(world, "2026-02-25-00-00", "2026-02-25-09-00")
     world.put("snapshots/2026-02-25-00-00/quarantined", "fenced")
     assert operator.lifecycle(*AT_NOW).code == 0
@@ -87,7 +87,7 @@ def test_a_quarantined_snapshot_never_stands_for_a_day(world: TestBucket, operat
 
 
 def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
-    world: TestBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-01-01-00-00", "2026-01-02-00-00")
     for name in ("2026-01-01-00-00", "2026-01-02-00-00"):
@@ -111,7 +111,7 @@ def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
 
 
 def test_refused_deletions_are_tried_again_and_then_reported(
-    world: TestBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-01-01-00-00")
     attempts: list[list[str]] = []
@@ -129,7 +129,7 @@ def test_refused_deletions_are_tried_again_and_then_reported(
     assert sum(1 for keys in attempts if keys) == prune.DELETE_ATTEMPTS
 
 
-def test_a_fenced_instance_deletes_nothing(world: TestBucket) -> None:
+def test_a_fenced_instance_deletes_nothing(world: FreshBucket) -> None:
     first = world.booted("first")
     complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
     world.booted("second")
@@ -139,7 +139,7 @@ def test_a_fenced_instance_deletes_nothing(world: TestBucket) -> None:
     assert names_left(world) >= {"2026-01-01-00-00", "2026-02-27-14-00"}
 
 
-def test_the_owner_itself_may_prune(world: TestBucket) -> None:
+def test_the_owner_itself_may_prune(world: FreshBucket) -> None:
     owner = world.booted("first")
     complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
     assert owner.lifecycle(*AT_NOW).code == 0
@@ -147,7 +147,7 @@ def test_the_owner_itself_may_prune(world: TestBucket) -> None:
 
 
 def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(
-    world: TestBucket, operator: SimulatedInstance
+    world: FreshBucket, operator: SimulatedInstance
 ) -> None:
     complete(world, "2026-02-27-13-00", "2026-02-27-14-00")
     for number in range(2100):
@@ -158,7 +158,7 @@ def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(
     assert "2026-02-27-14-00" in run.out
 
 
-def test_many_thousand_snapshots_are_pruned_in_batches(world: TestBucket, operator: SimulatedInstance) -> None:
+def test_many_thousand_snapshots_are_pruned_in_batches(world: FreshBucket, operator: SimulatedInstance) -> None:
     names = [format_snapshot_name(NOW - timedelta(minutes=20 * number)) for number in range(MANY_SNAPSHOTS)]
     complete(world, *names)
     run = operator.lifecycle(*AT_NOW)
@@ -169,7 +169,7 @@ def test_many_thousand_snapshots_are_pruned_in_batches(world: TestBucket, operat
     assert run.line["deleted_snapshots"] == MANY_SNAPSHOTS - len(left)
 
 
-def test_without_an_instant_it_is_now(world: TestBucket, operator: SimulatedInstance) -> None:
+def test_without_an_instant_it_is_now(world: FreshBucket, operator: SimulatedInstance) -> None:
     complete(world, format_snapshot_name(datetime.now(UTC) - timedelta(hours=1)), "2026-01-01-00-00")
     rows = {line.split()[0]: line for line in operator.lifecycle("--dry-run").out.splitlines()[1:]}
     assert "delete" in rows["2026-01-01-00-00"]
@@ -184,27 +184,27 @@ def test_an_instant_that_is_none_is_refused_in_one_sentence(operator: SimulatedI
     assert "2026-02-27T14:00:00Z" in run.err
 
 
-def torn_manifest(world: TestBucket) -> None:
+def torn_manifest(world: FreshBucket) -> None:
     body = world.get("latest/manifest.json")
     world.put("latest/manifest.json", body[:-40])
 
 
-def manifest_of_a_newer_agent(world: TestBucket) -> None:
+def manifest_of_a_newer_agent(world: FreshBucket) -> None:
     body = world.get("latest/manifest.json")
     world.put("latest/manifest.json", body.replace(b'"format":1', b'"format":2', 1))
 
 
-def lost_object(world: TestBucket) -> None:
+def lost_object(world: FreshBucket) -> None:
     world.delete("latest/.openclaw/a")
 
 
-def object_of_another_size(world: TestBucket) -> None:
+def object_of_another_size(world: FreshBucket) -> None:
     world.put("latest/.openclaw/a", "another text")
 
 
 @pytest.mark.parametrize("damage", [torn_manifest, manifest_of_a_newer_agent, lost_object, object_of_another_size])
 def test_the_only_snapshot_stays_where_latest_cannot_be_restored_whole(
-    world: TestBucket, damage: Callable[[TestBucket], None]
+    world: FreshBucket, damage: Callable[[FreshBucket], None]
 ) -> None:
     writer = world.booted("writer")
     writer.write("a", "text")

@@ -8,12 +8,12 @@ from botocore.exceptions import IncompleteReadError
 
 from openclaw_agent.errors import StoreError
 from openclaw_agent.store.bucket import ATTEMPTS
-from tests.support.simulated_instance import TestBucket
+from tests.support.simulated_instance import FreshBucket
 
 MORE_THAN_A_PAGE = 1003
 
 
-def test_a_listing_goes_on_over_its_pages(world: TestBucket) -> None:
+def test_a_listing_goes_on_over_its_pages(world: FreshBucket) -> None:
     names = [f"{number:04d}" for number in range(MORE_THAN_A_PAGE)]
     for name in names:
         world.put(f"many/{name}/x", "")
@@ -26,12 +26,12 @@ def test_a_listing_goes_on_over_its_pages(world: TestBucket) -> None:
     assert [row.key for row in store.list("many/", start_after="many/1001/x")] == ["many/1002/x"]
 
 
-def test_an_object_without_a_byte_has_no_first_line(world: TestBucket) -> None:
+def test_an_object_without_a_byte_has_no_first_line(world: FreshBucket) -> None:
     world.put("empty", "")
     assert world.store().get_first_line("empty") is None
 
 
-def test_what_s3_refuses_to_delete_is_told_by_key(world: TestBucket) -> None:
+def test_what_s3_refuses_to_delete_is_told_by_key(world: FreshBucket) -> None:
     store = world.store()
     answer = {"Errors": [{"Key": "a", "Code": "AccessDenied"}, {"Key": "b"}]}
     with mock.patch.object(store._s3, "delete_objects", return_value=answer):
@@ -40,7 +40,7 @@ def test_what_s3_refuses_to_delete_is_told_by_key(world: TestBucket) -> None:
 
 @pytest.mark.parametrize(("whole_at", "answer"), [(ATTEMPTS, b"text"), (ATTEMPTS + 1, None)])
 def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
-    world: TestBucket, whole_at: int, answer: bytes | None
+    world: FreshBucket, whole_at: int, answer: bytes | None
 ) -> None:
     store = world.store()
     bodies = [mock.Mock(read=mock.Mock(side_effect=IncompleteReadError(actual_bytes=1, expected_bytes=4)))] * ATTEMPTS

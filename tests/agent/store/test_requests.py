@@ -14,7 +14,7 @@ from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.store import bucket as object_store
 from openclaw_agent.store import bulk as bulk_transfer
-from tests.support.simulated_instance import Run, SimulatedInstance, TestBucket, contents, let_clock_tick, picture
+from tests.support.simulated_instance import FreshBucket, Run, SimulatedInstance, contents, let_clock_tick, picture
 
 MIB = 1024 * 1024
 
@@ -32,7 +32,7 @@ def proxy(counting_proxy: FaultProxy) -> FaultProxy:
 
 
 @pytest.fixture
-def behind(world: TestBucket, proxy: FaultProxy) -> SimulatedInstance:
+def behind(world: FreshBucket, proxy: FaultProxy) -> SimulatedInstance:
     """A machine that reaches S3 through the proxy, with 40 files in S3."""
     world.environment["AWS_ENDPOINT_URL"] = proxy.endpoint_url
     machine = world.booted()
@@ -101,7 +101,7 @@ def test_young_files_are_read_once_more_and_then_no_more(behind: SimulatedInstan
     assert behind.backup().line["bytes_read"] == 0
 
 
-def test_a_restore_asks_once_for_each_file(world: TestBucket, behind: SimulatedInstance, proxy: FaultProxy) -> None:
+def test_a_restore_asks_once_for_each_file(world: FreshBucket, behind: SimulatedInstance, proxy: FaultProxy) -> None:
     del behind
     second = world.machine("second")
     run = second.boot()
@@ -115,7 +115,7 @@ def test_a_restore_asks_once_for_each_file(world: TestBucket, behind: SimulatedI
 
 @pytest.mark.parametrize("operation", [Operation.LIST, Operation.GET, Operation.HEAD, Operation.PUT])
 def test_what_is_denied_is_a_failure_and_never_a_first_start(
-    world: TestBucket, behind: SimulatedInstance, proxy: FaultProxy, operation: Operation
+    world: FreshBucket, behind: SimulatedInstance, proxy: FaultProxy, operation: Operation
 ) -> None:
     del behind
     second = world.machine("second")
@@ -132,7 +132,7 @@ def test_what_is_denied_is_a_failure_and_never_a_first_start(
 
 
 def test_a_refusal_of_one_key_of_latest_is_told_and_latest_is_left_complete_by_the_next_run(
-    world: TestBucket, behind: SimulatedInstance, proxy: FaultProxy
+    world: FreshBucket, behind: SimulatedInstance, proxy: FaultProxy
 ) -> None:
     for number in range(3):
         behind.write(f"workspace/{number}.md", "changed")
@@ -154,7 +154,7 @@ def random_file(place: Path, size: int) -> str:
 
 @pytest.mark.parametrize("size", [8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 20 * MIB + 7])
 def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
-    world: TestBucket, behind: SimulatedInstance, proxy: FaultProxy, size: int
+    world: FreshBucket, behind: SimulatedInstance, proxy: FaultProxy, size: int
 ) -> None:
     random_file(behind.state / "large", size)
     run = behind.backup()
@@ -168,7 +168,7 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
 
 
 def test_an_object_beyond_the_limit_of_one_copy_is_copied_in_parts(
-    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit of 5 GiB lowered to 10 MiB: the upload, the copy to latest/, and the copy to the next snapshot."""
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * MIB)
@@ -187,7 +187,7 @@ def test_an_object_beyond_the_limit_of_one_copy_is_copied_in_parts(
 
 
 def test_a_huge_copy_whose_source_is_gone_is_sent_again(
-    world: TestBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * MIB)
     random_file(machine.state / "huge", 20 * MIB)
@@ -207,7 +207,7 @@ def test_no_file_that_s3_can_hold_needs_more_parts_than_s3_takes(size: int) -> N
     assert -(-size // part) <= 10_000
 
 
-def test_a_sparse_file_comes_back_sparse(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_a_sparse_file_comes_back_sparse(world: FreshBucket, machine: SimulatedInstance) -> None:
     with (machine.state / "sparse").open("wb") as out:
         out.write(b"begin")
         out.truncate(50 * MIB)
@@ -219,7 +219,7 @@ def test_a_sparse_file_comes_back_sparse(world: TestBucket, machine: SimulatedIn
     assert (second.state / "sparse").stat().st_blocks * 512 < 5 * MIB
 
 
-def test_a_sparse_file_that_is_larger_than_the_disk_comes_back(world: TestBucket, machine: SimulatedInstance) -> None:
+def test_a_sparse_file_that_is_larger_than_the_disk_comes_back(world: FreshBucket, machine: SimulatedInstance) -> None:
     """Only what it takes on a disk has to be free."""
     with (machine.state / "sparse").open("wb") as out:
         out.write(b"begin")
