@@ -6,6 +6,8 @@ STACK ?= dev
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Where our packages lie, for tools that do not read pyproject.toml.
+WITH_PACKAGES := PYTHONPATH=scripts:platform:ec2_spot
 TESTS ?= tests
 # Also there: test_docker_engine.py, which needs a mirror of Debian sid for the compose plugin (docs/lab-docker.md).
 LAB_TESTS ?= $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
@@ -46,11 +48,24 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
 
-.PHONY: lint
-lint: $(READY) ## Lint (ruff) and check types (mypy --strict)
+.PHONY: lint lint-style lint-types lint-rooms check fix
+lint: lint-style lint-types lint-rooms ## Check style (ruff), types (mypy --strict) and rooms (import-linter); 30 s
+lint-style: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy scripts/openclaw_agent scripts/operator_tools platform/openclaw_platform ec2_spot/openclaw_ec2_spot lab tests
+# The three programs are all called __main__, which one run of mypy refuses.
+lint-types: $(READY)
+	$(VENV)/bin/mypy scripts/openclaw_agent scripts/operator_tools scripts/make platform/openclaw_platform \
+		ec2_spot/openclaw_ec2_spot cloud_init bench lab tests
+	@for program in __main__.py platform/__main__.py ec2_spot/__main__.py; do \
+		echo "$(VENV)/bin/mypy $$program" && $(VENV)/bin/mypy $$program || exit; done
+lint-rooms: $(READY)
+	@$(PY) scripts/make/top_modules.py
+	@$(WITH_PACKAGES) $(VENV)/bin/lint-imports
+check: lint test-unit ## Before a commit: lint and the unit tests; about a minute
+fix: $(READY) ## Mend what ruff can: imports, format, simple faults
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
 
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
 .PHONY: preview up destroy outputs
@@ -72,7 +87,7 @@ resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
 ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
 	@$(PY) scripts/ec2-spot-prices.py $(if $(REGION),--region $(REGION)) $(INSTANCE_TYPES)
 
-##@ House-keeping
+##@ Maintenance
 .PHONY: setup clean help
 setup: $(READY) ## Create .venv with everything in it
 clean: ## Remove .venv and caches (the lab's cached root too)

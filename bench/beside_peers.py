@@ -89,57 +89,74 @@ def serving(rclone: str | None, folder: Path, buckets: tuple[str, ...]) -> Itera
 
 def programs(state: Path, scratch: Path, endpoint: str, peers: str) -> list[Program]:
     """The agent, and those of its peers that are installed."""
-    found = {name: shutil.which(name, path=peers) for name in ("aws", "s5cmd", "restic")}
-    for name, place in found.items():
-        if place is None:
+    rows = [_agent(state, scratch)]
+    for name, with_peer in (("aws", _aws_sync), ("s5cmd", _s5cmd), ("restic", _restic)):
+        program = shutil.which(name, path=peers)
+        if program is None:
             print(f"{name} is not installed; its rows are left out.")
-    agent = (sys.executable, str(ROOT / "scripts" / "openclaw-s3-backup.py"))
-    agent_restore = (sys.executable, str(ROOT / "scripts" / "openclaw-s3-restore.py"))
-    place = {name: scratch / f"restored-by-{name}" for name in BUCKETS}
-    rows = [
-        Program(
-            AGENT,
-            "agent",
-            "each snapshot whole, and latest/",
-            ((*agent, "--bucket", "agent", "--state-dir", str(state)),),
-            (*agent_restore, "--bucket", "agent", "--to", str(place["agent"])),
-            place["agent"],
-            {
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
-                "OPENCLAW_AGENT_DIR": str(scratch / "agent"),
-                "OPENCLAW_AGENT_SETTINGS": str(scratch / "instance.json"),
-                "OPENCLAW_INSTANCE_ID": "bench",
-            },
-        )
-    ]
-    if found["aws"]:
-        sync = (found["aws"], "s3", "sync", "--delete", "--only-show-errors")
-        for name, bucket, keeps, targets in (
-            ("aws s3 sync", "aws", "latest/ alone", ("latest",)),
-            ("twice aws s3 sync", "twice", "each snapshot whole, and latest/", ("latest", "snapshots/{cycle}")),
-        ):
-            commands = tuple((*sync, str(state), f"s3://{bucket}/{target}") for target in targets)
-            back = (*sync, f"s3://{bucket}/latest", str(place[bucket]))
-            rows.append(Program(name, bucket, keeps, commands, back, place[bucket]))
-    if found["s5cmd"]:
-        sync = (found["s5cmd"], "--log", "error", "--endpoint-url", endpoint, "sync", "--delete")
-        there, back = (*sync, f"{state}/", "s3://s5cmd/latest/"), (*sync, "s3://s5cmd/latest/*", f"{place['s5cmd']}/")
-        rows.append(Program("s5cmd sync", "s5cmd", "latest/ alone", (there,), back, place["s5cmd"]))
-    if found["restic"]:
-        repository = {
-            "RESTIC_REPOSITORY": f"s3:{endpoint}/restic",
-            "RESTIC_PASSWORD": "bench",
-            "RESTIC_CACHE_DIR": str(scratch / "restic-cache"),
-        }
-        command = (found["restic"], "backup", "--quiet", str(state))
-        back = (found["restic"], "restore", "--quiet", "latest", "--target", str(place["restic"]))
-        # restic restores the whole path below its target.
-        restored = place["restic"] / state.relative_to("/")
-        init = (found["restic"], "init")
-        rows.append(
-            Program("restic", "restic", "each snapshot, in packs", (command,), back, restored, repository, init)
-        )
+        else:
+            rows += with_peer(program, state, scratch, endpoint)
     return rows
+
+
+def _restored_by(bucket: str, scratch: Path) -> Path:
+    return scratch / f"restored-by-{bucket}"
+
+
+def _agent(state: Path, scratch: Path) -> Program:
+    backup = (sys.executable, str(ROOT / "scripts" / "openclaw-s3-backup.py"))
+    restore = (sys.executable, str(ROOT / "scripts" / "openclaw-s3-restore.py"))
+    restored = _restored_by("agent", scratch)
+    return Program(
+        AGENT,
+        "agent",
+        "each snapshot whole, and latest/",
+        ((*backup, "--bucket", "agent", "--state-dir", str(state)),),
+        (*restore, "--bucket", "agent", "--to", str(restored)),
+        restored,
+        {
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
+            "OPENCLAW_AGENT_DIR": str(scratch / "agent"),
+            "OPENCLAW_AGENT_SETTINGS": str(scratch / "instance.json"),
+            "OPENCLAW_INSTANCE_ID": "bench",
+        },
+    )
+
+
+def _aws_sync(aws: str, state: Path, scratch: Path, _endpoint: str) -> list[Program]:
+    sync = (aws, "s3", "sync", "--delete", "--only-show-errors")
+    rows = []
+    for name, bucket, keeps, targets in (
+        ("aws s3 sync", "aws", "latest/ alone", ("latest",)),
+        ("twice aws s3 sync", "twice", "each snapshot whole, and latest/", ("latest", "snapshots/{cycle}")),
+    ):
+        commands = tuple((*sync, str(state), f"s3://{bucket}/{target}") for target in targets)
+        restored = _restored_by(bucket, scratch)
+        back = (*sync, f"s3://{bucket}/latest", str(restored))
+        rows.append(Program(name, bucket, keeps, commands, back, restored))
+    return rows
+
+
+def _s5cmd(s5cmd: str, state: Path, scratch: Path, endpoint: str) -> list[Program]:
+    sync = (s5cmd, "--log", "error", "--endpoint-url", endpoint, "sync", "--delete")
+    restored = _restored_by("s5cmd", scratch)
+    there, back = (*sync, f"{state}/", "s3://s5cmd/latest/"), (*sync, "s3://s5cmd/latest/*", f"{restored}/")
+    return [Program("s5cmd sync", "s5cmd", "latest/ alone", (there,), back, restored)]
+
+
+def _restic(restic: str, state: Path, scratch: Path, endpoint: str) -> list[Program]:
+    target = _restored_by("restic", scratch)
+    repository = {
+        "RESTIC_REPOSITORY": f"s3:{endpoint}/restic",
+        "RESTIC_PASSWORD": "bench",
+        "RESTIC_CACHE_DIR": str(scratch / "restic-cache"),
+    }
+    command = (restic, "backup", "--quiet", str(state))
+    back = (restic, "restore", "--quiet", "latest", "--target", str(target))
+    # restic restores the whole path below its target.
+    restored = target / state.relative_to("/")
+    init = (restic, "init")
+    return [Program("restic", "restic", "each snapshot, in packs", (command,), back, restored, repository, init)]
 
 
 def measured(program: Program, cycle: str, server: Server, environment: Mapping[str, str], scratch: Path) -> Row:

@@ -3,7 +3,7 @@
 set -euo pipefail
 verb=$1
 stack=$2
-here=$(cd "$(dirname "$0")/.." && pwd)
+here=$(cd "$(dirname "$0")/../.." && pwd)
 
 if ! command -v pulumi >/dev/null; then
     echo "The Pulumi CLI is missing: install it (see the README, Deploy), or try everything without AWS: make lab" >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the virtual environment that every make target uses. Usage: make-venv.sh FOLDER
+# Creates the virtual environment that every make target uses. Usage: venv.sh FOLDER
 set -euo pipefail
 folder=$1
 python=${PYTHON:-python3}
