@@ -1,0 +1,32 @@
+"""What stands about the project outside its code, held against it."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+
+
+def test_the_version_is_written_in_one_place() -> None:
+    module, _, name = PYPROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+
+    assert "version" not in PYPROJECT["project"]
+    assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", getattr(importlib.import_module(module), name))
+
+
+def test_the_changelog_begins_with_what_is_not_released_yet() -> None:
+    headings = re.findall(r"^## (.+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert headings[0] == "Unreleased"
+    assert len(set(headings)) == len(headings)
+
+
+def test_each_local_hook_runs_a_tool_of_ours() -> None:
+    hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text()
+    targets = set(re.findall(r"^([a-z0-9-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+    assert "repo: local" in hooks
+    assert "http" not in hooks
+    assert set(re.findall(r"entry: make ([a-z-]+)", hooks)) <= targets
