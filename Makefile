@@ -49,7 +49,7 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 	$(VENV)/bin/coverage report
 
 .PHONY: lint lint-style lint-types lint-rooms check fix
-lint: lint-style lint-types lint-rooms ## Check style (ruff), types (mypy --strict) and rooms (import-linter); 30 s
+lint: lint-style lint-types lint-rooms generate-check ## Check style (ruff), types (mypy --strict) and rooms (import-linter); 30 s
 lint-style: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -66,6 +66,11 @@ check: lint test-unit ## Before a commit: lint and the unit tests; about a minut
 fix: $(READY) ## Mend what ruff can: imports, format, simple faults
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+.PHONY: generate generate-check
+generate: $(READY) ## Write what is made from code: config sections of Pulumi.yaml, tables and drawings of the docs
+	@$(WITH_PACKAGES) $(PY) -m make.generate
+generate-check: $(READY)
+	@$(WITH_PACKAGES) $(PY) -m make.generate --check
 
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
 .PHONY: preview up destroy outputs
@@ -91,7 +96,7 @@ ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.
 .PHONY: setup clean help
 setup: $(READY) ## Create .venv with everything in it
 clean: ## Remove .venv and caches (the lab's cached root too)
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 help: ## This index
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
 

@@ -8,19 +8,19 @@ sys.path.append(str(Path(__file__).resolve().parent / "ec2_spot"))
 sys.path.append(str(Path(__file__).resolve().parent / "platform"))
 
 from openclaw_ec2_spot.component import SpotInstance, SpotInstanceArgs
-from openclaw_ec2_spot.config_keys import INSTANCE_KEYS, instance_settings
+from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.lookups import find_placement
 from openclaw_platform import program
 from openclaw_platform.component import Platform, PlatformArgs
-from openclaw_platform.config_keys import PLATFORM_KEYS, platform_settings
+from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.release_files import read_user_data_template
 
 REPOSITORY = Path(__file__).resolve().parent
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    settings = instance_settings(program.given_to(INSTANCE_KEYS))
-    choices = platform_settings(program.given_to(PLATFORM_KEYS))
+    settings = InstanceSettings(program.given())
+    choices = PlatformSettings(program.given())
     placement = find_placement(settings, scope)
     template = read_user_data_template(REPOSITORY)
     release, archive = program.prepare_release(choices, REPOSITORY)

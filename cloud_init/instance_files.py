@@ -27,7 +27,7 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceSettings:
+class InstallerSettings:
     """What the installer itself needs of instance.json."""
 
     image: str
@@ -38,7 +38,7 @@ class InstanceSettings:
     texts: Mapping[str, str]
 
 
-def read_settings(path: Path) -> InstanceSettings:
+def read_settings(path: Path) -> InstallerSettings:
     """Read and check instance.json.
 
     Raises:
@@ -52,7 +52,7 @@ def read_settings(path: Path) -> InstanceSettings:
         raise SettingsError(f"{path} is not JSON ({error}): deploy the ec2-spot stack again.") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{path} must hold one JSON object, not {type(document).__name__}.")
-    return InstanceSettings(
+    return InstallerSettings(
         image=_wanted(document, "image", str, path),
         backup_interval_minutes=_wanted(document, "backup_interval_minutes", int, path),
         swap_size_mib=_wanted(document, "swap_size_mib", int, path),
@@ -93,7 +93,7 @@ def fill_placeholders(template: str, texts: Mapping[str, str]) -> str:
     return json.dumps(filled(json.loads(template)), indent=2) + "\n"
 
 
-def gateway_environment(settings: InstanceSettings, memory_mib: int) -> str:
+def gateway_environment(settings: InstallerSettings, memory_mib: int) -> str:
     """Return the lines of /etc/openclaw/gateway.env: what units and docker-compose.yaml take from the settings.
 
     The gateway gets most of the machine's memory but not all, so that a leak kills the gateway and not the host.
@@ -137,7 +137,7 @@ def backup_timer_dropin(interval_minutes: int) -> str | None:
     return "[Timer]\nOnCalendar=\n" + "".join(f"OnCalendar={time}\n" for time in times)
 
 
-def write_instance_files(settings: InstanceSettings, release: Path, root: Path, memory_mib: int) -> None:
+def write_instance_files(settings: InstallerSettings, release: Path, root: Path, memory_mib: int) -> None:
     """Write every derived file below root, and remove a timer drop-in that is no longer wanted."""
     template = (release / "amazon-cloudwatch-agent.json").read_text(encoding="utf-8")
     _write(root / "etc/openclaw/amazon-cloudwatch-agent.json", fill_placeholders(template, settings.texts))

@@ -10,7 +10,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "ec2_spot"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "platform"))
 
 from openclaw_ec2_spot.component import SpotInstance, SpotInstanceArgs
-from openclaw_ec2_spot.config_keys import EC2_SPOT_KEYS, PLATFORM_ORGANIZATION, instance_settings
+from openclaw_ec2_spot.config_keys import Ec2SpotSettings
 from openclaw_ec2_spot.lookups import find_placement
 from openclaw_ec2_spot.platform_reference import referenced_platform
 from openclaw_platform import program
@@ -20,11 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    given = program.given_to(EC2_SPOT_KEYS)
-    settings = instance_settings(given)
+    settings = Ec2SpotSettings(program.given())
     placement = find_placement(settings, scope)
     template = read_user_data_template(REPOSITORY)
-    organization = PLATFORM_ORGANIZATION.read(given) or pulumi.get_organization()
+    organization = settings.platform_organization or pulumi.get_organization()
     platform_outputs = referenced_platform(organization, scope.stack)
 
 instance = SpotInstance("openclaw", SpotInstanceArgs(scope, settings, placement, template, platform_outputs))

@@ -8,13 +8,13 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "platform"))
 
 from openclaw_platform import program
 from openclaw_platform.component import Platform, PlatformArgs
-from openclaw_platform.config_keys import PLATFORM_KEYS, platform_settings
+from openclaw_platform.config_keys import PlatformSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    settings = platform_settings(program.given_to(PLATFORM_KEYS))
+    settings = PlatformSettings(program.given())
     release, archive = program.prepare_release(settings, REPOSITORY)
 
 platform_half = Platform("platform", PlatformArgs(scope, settings, release.key, release.sha256, archive))

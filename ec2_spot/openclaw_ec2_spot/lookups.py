@@ -26,7 +26,7 @@ def find_placement(settings: InstanceSettings, scope: Scope) -> Placement:
     Raises:
         ConfigRefused: when AWS does not have them, or not together.
     """
-    zone, types = settings.availability_zone, settings.instance_types
+    zone, types = settings.availability_zone, settings.instance_type
     require_zone_in_region(zone, scope.region)
     require_zone_exists(zone, scope.region, aws.get_availability_zones(state="available").names)
     require_types_offered(

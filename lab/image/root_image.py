@@ -18,13 +18,13 @@ from lab.host.gateway_engine import GatewayEngine
 from lab.image.debian import Say
 from lab.image.docker_layers import STORE, compose_layer, docker_debian_layer, store_layer
 from lab.image.layers import (
-    OPENCLAW_VERSION,
     Layer,
     awscli_layer,
     debian_layer,
     openclaw_layer,
     stand_in_layer,
 )
+from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
 CACHE_VARIABLE = "OPENCLAW_LAB_CACHE"
 REPOSITORY = Path(__file__).resolve().parents[2]

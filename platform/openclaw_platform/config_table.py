@@ -1,16 +1,20 @@
-"""What a configuration key is: a row that documents, parses and refuses its own values."""
+"""What a configuration key is: a row that documents, parses and refuses its own values, and is read as an attribute.
+
+One row is one key: the settings' class holds the rows, its instances hold the values, and Pulumi.yaml and the docs'
+table are generated from the rows (`make generate`).
+"""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from openclaw_platform.refusals import ConfigRefused
 
 Value = TypeVar("Value")
-GivenConfig = Mapping[str, str | None]
-"""What the user has set, key to text; None or empty text stands for a key that is not set."""
+LookUp = Callable[[str], str | None]
+"""What the user has set for a key; None or empty text where it is not set. Pulumi's `Config.get`, or a dictionary's."""
 
 
 class Kind(Enum):
@@ -23,27 +27,44 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConfigKey(Generic[Value]):
-    """One configuration key.
+    """One configuration key, as an attribute of a `ConfigTable`, whose name is the key's.
 
     `default` is text as one would type it after `pulumi config set`, None where the key must be set. `allowed`
     completes the sentence "must be ...". `parse` turns text into the value and raises ValueError for what is not
-    allowed.
+    allowed. `instance_json` is the key's name in the instance's /etc/openclaw/instance.json, empty where the instance
+    does not need it.
     """
 
-    name: str
     kind: Kind
     default: str | None
     allowed: str
     meaning: str
     parse: Callable[[str], Value]
+    instance_json: str = ""
+    name: str = field(init=False, default="")
 
-    def read(self, given: GivenConfig) -> Value:
-        """Return this key's value among the given ones, or its default.
+    def __set_name__(self, _owner: type, name: str) -> None:
+        """Take the attribute's name."""
+        object.__setattr__(self, "name", name)
+
+    @overload
+    def __get__(self, settings: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, settings: "ConfigTable", owner: type) -> Value: ...
+    def __get__(self, settings: "ConfigTable | None", owner: type) -> "Self | Value":
+        """The row itself from the class, its value from an instance."""
+        if settings is None:
+            return self
+        value: Value = settings.values[self.name]
+        return value
+
+    def read(self, look_up: LookUp) -> Value:
+        """Return what the user has set for this key, or its default.
 
         Raises:
             ConfigRefused: in one sentence that names the value and what is allowed.
         """
-        text = (given.get(self.name) or "").strip() or self.default
+        text = (look_up(self.name) or "").strip() or self.default
         if text is None:
             raise ConfigRefused(
                 f"{self.name} is not set, but must be {self.allowed}; "
@@ -59,9 +80,31 @@ class ConfigKey(Generic[Value]):
         return ConfigRefused(f"{self.name} is {text!r}, but must be {self.allowed}.")
 
 
-def given_config(keys: Iterable[ConfigKey[Any]], look_up: Callable[[str], str | None]) -> dict[str, str | None]:
-    """Collect what the user has set for the given keys; `look_up` is Pulumi's `Config.get` or a dictionary's."""
-    return {key.name: look_up(key.name) for key in keys}
+class ConfigTable:
+    """Settings of which each is a `ConfigKey` of the class; a subclass adds keys to those of its base."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, look_up: LookUp) -> None:
+        """Read every key.
+
+        Raises:
+            ConfigRefused: for the first value that is not allowed by itself or beside the others.
+        """
+        self.values: dict[str, Any] = {key.name: key.read(look_up) for key in self.rows()}
+        self.require_agreement()
+
+    def require_agreement(self) -> None:
+        """Refuse values that are allowed one by one and not together."""
+
+    @classmethod
+    def rows(cls) -> "tuple[ConfigKey[Any], ...]":
+        """The rows, those of base classes first, in the order in which they are written."""
+        return tuple(row for part in reversed(cls.__mro__) for row in vars(part).values() if isinstance(row, ConfigKey))
+
+    def for_instance_json(self) -> dict[str, Any]:
+        """The values that the instance is told, by their names there."""
+        return {key.instance_json: self.values[key.name] for key in self.rows() if key.instance_json}
 
 
 def config_table_markdown(keys: Iterable[ConfigKey[Any]]) -> str:

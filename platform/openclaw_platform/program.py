@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from openclaw_platform.config_keys import PlatformSettings
-from openclaw_platform.config_table import ConfigKey, given_config
+from openclaw_platform.config_table import LookUp
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
 from openclaw_platform.refusals import DeploymentRefused
@@ -42,9 +42,9 @@ def current_scope() -> Scope:
     )
 
 
-def given_to(keys: Iterable[ConfigKey[Any]]) -> dict[str, str | None]:
-    """What the user has set in the running project for these keys."""
-    return given_config(keys, pulumi.Config().get)
+def given() -> LookUp:
+    """What the user has set in the running project."""
+    return pulumi.Config().get
 
 
 def prepare_release(settings: PlatformSettings, repository: Path) -> tuple[Release, Path]:

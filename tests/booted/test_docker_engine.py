@@ -19,7 +19,6 @@ import pytest
 from lab.host.gateway_engine import GatewayEngine
 from lab.image.compose_file import COMPOSE_FILE, read_compose_file
 from lab.image.docker_layers import IMAGE
-from lab.image.layers import OPENCLAW_VERSION
 from lab.machine.machine import Machine
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
 from lab.world.narration import Terminal
@@ -37,6 +36,7 @@ from lab.world.world import (
     until,
     write_note,
 )
+from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

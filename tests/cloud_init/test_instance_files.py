@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloud_init import instance_files
-from cloud_init.instance_files import InstanceSettings, SettingsError
+from cloud_init.instance_files import InstallerSettings, SettingsError
 
 CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
 INSTANCE: dict[str, Any] = {
@@ -32,7 +32,7 @@ def settings_file(folder: Path, **changes: object) -> Path:
     return path
 
 
-def settings(folder: Path, **changes: object) -> InstanceSettings:
+def settings(folder: Path, **changes: object) -> InstallerSettings:
     return instance_files.read_settings(settings_file(folder, **changes))
 
 

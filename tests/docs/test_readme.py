@@ -1,17 +1,12 @@
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
+from make.generate import generated, pages
+from make.tables import TABLES, names_of_tables
 from openclaw_agent.cli import backup, lifecycle, restore
-from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS
-from openclaw_agent.retention.report import retention_policy_table
-from openclaw_agent.store.cost import cost_table
-from openclaw_ec2_spot.config_keys import EC2_SPOT_KEYS
-from openclaw_platform.config_keys import PLATFORM_KEYS
-from openclaw_platform.config_table import config_table_markdown
+from openclaw_ec2_spot.config_keys import Ec2SpotSettings
+from openclaw_platform.config_keys import PlatformSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -28,26 +23,14 @@ def commands_in_readme() -> list[str]:
     return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
-def exit_code_table() -> str:
-    rows = [f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODE_MEANINGS.items()]
-    return "\n".join(["| Exit code | Meaning |", "| --- | --- |", *rows])
+def test_make_generate_would_change_nothing() -> None:
+    assert [str(path.relative_to(REPOSITORY)) for path, text in generated() if path.read_text() != text] == []
 
 
-@pytest.mark.parametrize(
-    ("name", "table"),
-    [
-        ("ec2_spot", lambda: config_table_markdown(EC2_SPOT_KEYS)),
-        ("platform", lambda: config_table_markdown(PLATFORM_KEYS)),
-        ("retention", retention_policy_table),
-        ("exit", exit_code_table),
-        ("cost", cost_table),
-    ],
-    ids=["ec2_spot", "platform", "retention", "exit codes", "cost"],
-)
-def test_each_table_of_the_readme_is_the_code_s_own(name: str, table: Callable[[], str]) -> None:
-    found = re.search(rf"<!-- table:{name} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)
-    assert found is not None
-    assert found.group(1).strip() == table().strip()
+def test_each_table_is_in_one_place_of_the_docs() -> None:
+    found = [name for page in pages() for name in names_of_tables(page.read_text())]
+
+    assert sorted(found) == sorted(TABLES)
 
 
 def test_each_make_target_of_the_readme_exists() -> None:
@@ -68,7 +51,7 @@ def test_each_agent_command_of_the_readme_is_accepted_by_its_parser() -> None:
 
 
 def test_each_config_key_that_the_readme_sets_exists() -> None:
-    keys = {row.name for row in (*EC2_SPOT_KEYS, *PLATFORM_KEYS)}
+    keys = {row.name for row in (*Ec2SpotSettings.rows(), *PlatformSettings.rows())}
     named = {key for key in re.findall(r"pulumi config set ([a-z_:]+)", README) if ":" not in key}
     assert {"availability_zone", "instance_type"} <= named
     assert named <= keys

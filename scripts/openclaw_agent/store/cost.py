@@ -26,13 +26,3 @@ DAYS_A_MONTH = 30
 def changed_backup_cost(files: int, changed: int) -> float:
     """The most, in USD, that a backup of `files` files of which `changed` have changed costs in requests."""
     return request_cost({"COPY": files, "PUT": changed + OTHER_REQUESTS})
-
-
-def cost_table(changed: int = 10) -> str:
-    """The docs' table: what backups cost by the number of files, if each finds `changed` files changed."""
-    rows = ["| Files kept | One backup | A month, every 20 minutes | A month, every 60 minutes |", "| ---: " * 4 + "|"]
-    for files in (10, 100, 1_000, 10_000, 100_000):
-        once = changed_backup_cost(files, changed)
-        months = [once * DAYS_A_MONTH * 24 * 60 / minutes for minutes in (20, 60)]
-        rows.append(f"| {files:,} | ${once:,.5f} | " + " | ".join(f"${month:,.2f}" for month in months) + " |")
-    return "\n".join(rows)

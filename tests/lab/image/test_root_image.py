@@ -8,6 +8,7 @@ from lab.image import layers, root_image
 from lab.image.debian import Say
 from lab.image.layers import Layer
 from lab.image.root_image import Gateway, cache_folder, layer_key, obtain_root_image
+from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
 Filler = Callable[[Path, Say], None]
 
@@ -105,7 +106,7 @@ def test_the_stand_in_layer_needs_no_network_and_holds_the_program(
 
 
 def test_real_layers_have_recipes_that_name_what_is_pinned() -> None:
-    assert layers.OPENCLAW_VERSION in layers.openclaw_layer().recipe
+    assert OPENCLAW_VERSION in layers.openclaw_layer().recipe
     assert layers.NODE_WHEEL in layers.openclaw_layer().recipe
     assert "awscli==" in layers.awscli_layer().recipe
     assert "cloud-init" in layers.debian_layer().recipe

@@ -5,43 +5,44 @@ from typing import Any
 import pytest
 import yaml
 
-from openclaw_ec2_spot.config_keys import EC2_SPOT_KEYS, INSTANCE_KEYS, PLATFORM_ORGANIZATION, instance_settings
-from openclaw_platform.config_keys import PLATFORM_KEYS, platform_settings
+from openclaw_ec2_spot.config_keys import Ec2SpotSettings, InstanceSettings
+from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.config_table import ConfigKey, config_table_markdown, pulumi_config_schema
 from openclaw_platform.refusals import ConfigRefused
 
 REPOSITORY = Path(__file__).parents[3]
+NOTHING: dict[str, str] = {}
 ZONE = {"availability_zone": "me-central-1a"}
 
 
 def test_the_zone_is_all_that_must_be_set() -> None:
-    settings = instance_settings(ZONE)
+    settings = InstanceSettings(ZONE.get)
 
-    assert settings.instance_types == ("t4g.small",)
+    assert settings.instance_type == ("t4g.small",)
     assert settings.availability_zone == "me-central-1a"
     assert settings.root_volume_size_gib == 15
     assert settings.backup_interval_minutes == 20
     assert str(settings.cidr) == "10.77.0.0/24"
-    assert platform_settings({}).log_retention_days == 30
+    assert PlatformSettings(NOTHING.get).log_retention_days == 30
 
 
 def test_lists_keep_their_order_and_lose_their_spaces() -> None:
-    settings = instance_settings(
+    settings = InstanceSettings(
         {
             **ZONE,
             "instance_type": "t4g.medium, t4g.small",
             "extra_excludes": "logs/, media/**/*.tmp",
             "extra_egress_ports": "993,22",
-        }
+        }.get
     )
 
-    assert settings.instance_types == ("t4g.medium", "t4g.small")
+    assert settings.instance_type == ("t4g.medium", "t4g.small")
     assert settings.extra_excludes == ("logs/", "media/**/*.tmp")
     assert settings.extra_egress_ports == (993, 22)
 
 
 def test_an_empty_value_is_one_that_is_not_set() -> None:
-    assert instance_settings({**ZONE, "instance_type": ""}).instance_types == ("t4g.small",)
+    assert InstanceSettings({**ZONE, "instance_type": ""}.get).instance_type == ("t4g.small",)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_an_empty_value_is_one_that_is_not_set() -> None:
     ],
 )
 def test_images_that_name_one_version_are_taken(image: str) -> None:
-    assert instance_settings({**ZONE, "image": image}).image == image
+    assert InstanceSettings({**ZONE, "image": image}.get).image == image
 
 
 REFUSED_INSTANCE_VALUES = [
@@ -103,10 +104,10 @@ REFUSED_INSTANCE_VALUES = [
 
 @pytest.mark.parametrize(("name", "text"), REFUSED_INSTANCE_VALUES, ids=lambda text: str(text)[:40])
 def test_a_value_that_is_not_allowed_is_refused_in_one_sentence(name: str, text: str) -> None:
-    key = _key(name, EC2_SPOT_KEYS)
+    key = _key(name, Ec2SpotSettings.rows())
 
     with pytest.raises(ConfigRefused) as refused:
-        instance_settings({**ZONE, name: text})
+        InstanceSettings({**ZONE, name: text}.get)
 
     assert str(refused.value) == f"{name} is {text!r}, but must be {key.allowed}."
 
@@ -124,19 +125,19 @@ def test_a_value_that_is_not_allowed_is_refused_in_one_sentence(name: str, text:
 )
 def test_a_platform_value_that_is_not_allowed_is_refused_in_one_sentence(name: str, text: str) -> None:
     with pytest.raises(ConfigRefused) as refused:
-        platform_settings({name: text})
+        PlatformSettings({name: text}.get)
 
-    assert str(refused.value) == f"{name} is {text!r}, but must be {_key(name, PLATFORM_KEYS).allowed}."
+    assert str(refused.value) == f"{name} is {text!r}, but must be {_key(name, PlatformSettings.rows()).allowed}."
 
 
 def test_an_organization_that_cannot_be_one_is_refused() -> None:
     with pytest.raises(ConfigRefused, match="platform_organization is 'my org', but must be the name of a Pulumi org"):
-        PLATFORM_ORGANIZATION.read({"platform_organization": "my org"})
+        Ec2SpotSettings({**ZONE, "platform_organization": "my org"}.get)
 
 
 def test_a_missing_zone_says_how_to_set_it() -> None:
     with pytest.raises(ConfigRefused) as refused:
-        instance_settings({})
+        InstanceSettings(NOTHING.get)
 
     assert str(refused.value) == (
         "availability_zone is not set, but must be an availability zone of the stack's region, such as us-east-1a; "
@@ -144,17 +145,19 @@ def test_a_missing_zone_says_how_to_set_it() -> None:
     )
 
 
-@pytest.mark.parametrize("key", [*PLATFORM_KEYS, *EC2_SPOT_KEYS], ids=lambda key: key.name)
+@pytest.mark.parametrize("key", [*PlatformSettings.rows(), *Ec2SpotSettings.rows()], ids=lambda key: key.name)
 def test_every_default_is_itself_allowed(key: ConfigKey[Any]) -> None:
     if key.default is not None:
         key.parse(key.default)
 
 
 def test_the_table_has_a_row_for_every_key() -> None:
-    table = config_table_markdown(EC2_SPOT_KEYS)
+    table = config_table_markdown(Ec2SpotSettings.rows())
 
     assert table.splitlines()[0] == "| Key | Default | Allowed | Meaning |"
-    assert [line.split("|")[1].strip(" `") for line in table.splitlines()[2:]] == [key.name for key in EC2_SPOT_KEYS]
+    assert [line.split("|")[1].strip(" `") for line in table.splitlines()[2:]] == [
+        key.name for key in Ec2SpotSettings.rows()
+    ]
     assert "| `availability_zone` | **required** |" in table
     assert "| `ami_id` | none |" in table
     assert all(line.count("|") == 5 for line in table.splitlines())
@@ -163,9 +166,9 @@ def test_the_table_has_a_row_for_every_key() -> None:
 @pytest.mark.parametrize(
     ("program", "keys"),
     [
-        (".", (*INSTANCE_KEYS, *PLATFORM_KEYS)),
-        ("platform", PLATFORM_KEYS),
-        ("ec2_spot", EC2_SPOT_KEYS),
+        (".", (*InstanceSettings.rows(), *PlatformSettings.rows())),
+        ("platform", PlatformSettings.rows()),
+        ("ec2_spot", Ec2SpotSettings.rows()),
     ],
     ids=["root", "platform", "ec2_spot"],
 )

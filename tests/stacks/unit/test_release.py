@@ -93,7 +93,7 @@ def test_the_release_holds_what_the_contract_says_and_nothing_else(tmp_path: Pat
     assert members == {
         "install.sh": True,
         "units/openclaw.service": False,
-        "agent/openclaw_agent/manifest.py": False,
+        "agent/openclaw_agent/snapshot/manifest.py": False,
         "agent/bin/openclaw-s3-backup.py": True,
         "wheels/a.whl": False,
     }
