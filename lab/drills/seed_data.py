@@ -78,15 +78,16 @@ class SeedData:
             shutil.copy(HERE / name, machine.path(f"{LIBEXEC}/openclaw-lab-{name}"))
         # Who comes by way of a proxy that the gateway trusts is not let in without a word.
         gateway_cli(machine, ["config", "set", "gateway.trustedProxies", '["127.0.0.1"]', "--strict-json"])
+        # Not openclaw-*: cloud_init hardens every service of that prefix.
         sh(
             machine,
-            f"systemd-run --quiet --collect --unit=openclaw-lab-device {LIBEXEC}/openclaw-lab-pair_device.sh "
+            f"systemd-run --quiet --collect --unit=lab-device {LIBEXEC}/openclaw-lab-pair_device.sh "
             f"{LIBEXEC}/openclaw-lab-far_away.mjs {DEVICE}",
         )
         until("the device's request", lambda: DEVICE in json.dumps(_devices(machine)["pending"]), 60, every=0.5)
         sh(machine, f"systemctl start {APPROVE_UNIT}")
         require(not _devices(machine)["pending"], f"{APPROVE_UNIT} has left a device waiting.")
-        sh(machine, "systemctl stop openclaw-lab-device.service || :")
+        sh(machine, "systemctl stop lab-device.service || :")
 
 
 def _says(machine: Machine, arguments: list[str], expected: str) -> bool:

@@ -10,7 +10,8 @@ from lab.world.world import STATE, require, sh
 DIARY = f"{STATE}/workspace/diary.log"
 SCRIPT = Path(__file__).with_name("work.sh")
 PROGRAM = "/usr/local/libexec/openclaw-lab-work"
-UNIT = "openclaw-lab-work.service"
+# Not openclaw-*: cloud_init hardens every service of that prefix.
+UNIT = "lab-work.service"
 
 
 def begin_work(machine: Machine) -> None:

@@ -27,7 +27,7 @@ from lab.world.world import (
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 
-UNITS = sorted(path.name for path in (REPOSITORY / "cloud_init/units").glob("openclaw*.*"))
+UNITS = sorted(path.name for path in (REPOSITORY / "cloud_init/units").glob("openclaw*.*") if path.is_file())
 MOST_USER_DATA_BYTES = 4096
 
 

@@ -11,6 +11,7 @@ import pytest
 
 CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
 UNITS = CLOUD_INIT / "units"
+SHARED = UNITS / "openclaw-.service.d" / "hardening.conf"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 EXECUTABLES = ("bin/bash", "bin/sh", "bin/true", "usr/bin/docker", "usr/bin/python3.11", "usr/bin/systemctl")
@@ -38,9 +39,13 @@ Settings = dict[tuple[str, str], list[str]]
 
 def read_unit(name: str) -> Settings:
     """Return every value of each (section, key); keys repeat in unit files, so configparser cannot read them."""
+    return read_settings(UNITS / name)
+
+
+def read_settings(path: Path) -> Settings:
     settings: Settings = {}
     section = ""
-    for line in (UNITS / name).read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
@@ -94,10 +99,31 @@ def test_every_service_has_an_exposure_limit() -> None:
 @needs_systemd
 @pytest.mark.subprocess
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_service_is_hardened(name: str) -> None:
-    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={EXPOSURE_LIMITS[name]}"]
-    finished = subprocess.run([*command, UNITS / name], capture_output=True, text=True)
+def test_the_service_is_hardened(root: Path, name: str) -> None:
+    command = ["systemd-analyze", f"--root={root}", "security", "--offline=yes", "--no-pager"]
+    finished = subprocess.run([*command, f"--threshold={EXPOSURE_LIMITS[name]}", name], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout
+
+
+@needs_systemd
+@pytest.mark.subprocess
+def test_the_check_would_speak_up_without_the_lines_that_the_services_share(root: Path) -> None:
+    (root / "etc/systemd/system" / SHARED.relative_to(UNITS)).unlink()
+    command = ["systemd-analyze", f"--root={root}", "security", "--offline=yes", "--no-pager", "--threshold=31"]
+    finished = subprocess.run([*command, "openclaw-s3-backup.service"], capture_output=True, text=True)
+    assert finished.returncode != 0, finished.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name.startswith("openclaw-")])
+def test_no_service_sets_what_the_shared_lines_would_override(name: str) -> None:
+    # They are read after the unit: an exception in the unit would silently be none.
+    assert read_unit(name).keys().isdisjoint(read_settings(SHARED))
+
+
+def test_the_gateway_has_the_shared_lines_itself() -> None:
+    # Its name has no dash, so the prefix does not reach it.
+    gateway = read_unit("openclaw.service")
+    assert {key: gateway[key] for key in read_settings(SHARED)} == read_settings(SHARED)
 
 
 def test_only_the_gateway_requires_another_unit_and_that_is_the_restore() -> None:
