@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import logging
-import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from operator_tools import edge
 from operator_tools.account.errors import AccountError, ExitCode
 from operator_tools.power.group_state import Power
 from operator_tools.power.power_report import closing_sentence, power_document, too_slow_sentence
@@ -18,7 +16,8 @@ LOOK_EVERY_SECONDS = 5.0
 
 _EPILOG = (
     "exit status: 0 done (or nothing to do), 1 it failed or did not end in time (the group goes on by itself), "
-    "2 the command line is wrong. The region is that of the stack's outputs where the Pulumi CLI knows them, "
+    f"2 the command line is wrong, {edge.INTERRUPTED} Ctrl-C. "
+    "The region is that of the stack's outputs where the Pulumi CLI knows them, "
     "else --region, AWS_REGION or the profile's. AWS_ENDPOINT_URL and the other variables of the AWS SDKs are honoured."
 )
 
@@ -26,21 +25,7 @@ _EPILOG = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
     options = parser().parse_intermixed_args(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
-    try:
-        return _switch(options)
-    except AccountError as error:
-        if options.verbose:
-            traceback.print_exc()
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # Nobody reads on; without this, Python complains at its own exit's flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
-    except KeyboardInterrupt:
-        print("Not waited for any longer; the group goes on by itself.", file=sys.stderr)
-        return 130
+    return edge.run(_switch, options, when_interrupted="Not waited for any longer; the group goes on by itself.")
 
 
 def parser() -> argparse.ArgumentParser:

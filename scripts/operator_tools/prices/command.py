@@ -2,15 +2,13 @@
 
 import argparse
 import json
-import logging
-import os
 import shutil
 import sys
-import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from operator_tools.account.errors import AccountError, ExitCode
+from operator_tools import edge
+from operator_tools.account.errors import ExitCode
 from operator_tools.prices.offers import PriceReport, compile_report
 from operator_tools.prices.price_errors import SpotPriceError
 from operator_tools.prices.price_report import price_document, price_table, without_price_sentence
@@ -23,30 +21,15 @@ PIPED_WIDTH = 100
 
 _EPILOG = (
     "exit status: 0 prices were printed, 1 they could not be had (credentials, network, no price at all), "
-    "2 the request is wrong (unknown instance type or region, malformed option). "
+    "2 the request is wrong (unknown instance type or region, malformed option), "
+    f"{edge.INTERRUPTED} Ctrl-C. "
     "AWS_ENDPOINT_URL and the other variables of the AWS SDKs are honoured."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
-    options = _parser().parse_intermixed_args(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
-    try:
-        report = fetch_report(options.types, options.region, options.days)
-        print_report(report, as_json=options.json)
-    except AccountError as error:
-        if options.verbose:
-            traceback.print_exc()
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted; without this, Python complains at its own exit's flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
-    except KeyboardInterrupt:
-        return 130
-    return ExitCode.DONE
+    return edge.run(_show, _parser().parse_intermixed_args(arguments))
 
 
 def fetch_report(words: Sequence[str], region: str | None, days_text: str) -> PriceReport:
@@ -83,6 +66,11 @@ def print_report(report: PriceReport, *, as_json: bool) -> None:
     sys.stdout.flush()
     if report.without_price:
         print(without_price_sentence(report), file=sys.stderr)
+
+
+def _show(options: argparse.Namespace) -> int:
+    print_report(fetch_report(options.types, options.region, options.days), as_json=options.json)
+    return ExitCode.DONE
 
 
 def _parser() -> argparse.ArgumentParser:
