@@ -44,7 +44,7 @@ class Platform(pulumi.ComponentResource):
             bucket=scripts.bucket.bucket,
             key=args.release_key,
             source=pulumi.FileAsset(str(args.release_archive)),
-            content_type="application/gzip",
+            content_type="application/x-tar",
             # An instance that boots from the older launch template during a change still needs its older release.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )

@@ -2,17 +2,12 @@
 
 import hashlib
 import io
-import struct
 import tarfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-ARCHIVE_NAME = "openclaw-release.tar.gz"
+ARCHIVE_NAME = "openclaw-release.tar"
 """The last part of the release's key in the scripts bucket."""
-
-_LONGEST_STORED_BLOCK = 0xFFFF
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,14 +33,16 @@ class Release:
 
 
 def build_release(members: Iterable[Member]) -> Release:
-    """Pack the members into a gzip-compressed tar archive and name it by its sum.
+    """Pack the members into a tar archive and name it by its sum.
 
-    The order of the members does not matter, and times, owners and modes on the building machine do not enter it.
+    The order of the members does not matter, and times, owners and modes on the building machine do not enter it. It is
+    not compressed: the wheels are most of it and compressed already, and what deflate makes of the rest differs from
+    one build of zlib to the next, so that two people deploying one commit would replace each other's instance.
 
     Raises:
         ValueError: when two members have one path.
     """
-    archive = _gzip(_tar(sorted(members)))
+    archive = _tar(sorted(members))
     return Release(archive, hashlib.sha256(archive).hexdigest())
 
 
@@ -62,19 +59,3 @@ def _tar(members: list[Member]) -> bytes:
             header.mode = 0o755 if member.executable else 0o644
             archive.addfile(header, io.BytesIO(member.content))
     return packed.getvalue()
-
-
-def _gzip(content: bytes) -> bytes:
-    """Wrap bytes in gzip without compressing them.
-
-    The wheels are most of a release and compressed already, and what deflate makes of the rest differs from one build
-    of zlib to the next: two people deploying the same commit would replace each other's instance.
-    """
-    return b"".join((_GZIP_HEADER, *_stored_blocks(content), struct.pack("<II", zlib.crc32(content), len(content))))
-
-
-def _stored_blocks(content: bytes) -> Iterator[bytes]:
-    for start in range(0, max(len(content), 1), _LONGEST_STORED_BLOCK):
-        block = content[start : start + _LONGEST_STORED_BLOCK]
-        is_last = start + _LONGEST_STORED_BLOCK >= len(content)
-        yield struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF) + block

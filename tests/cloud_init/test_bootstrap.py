@@ -27,7 +27,7 @@ if [ "$failures" -gt 0 ]; then
   echo "fatal error: Could not connect to the endpoint URL" >&2
   exit 1
 fi
-cp {folder}/bucket/release.tar.gz "${{@: -1}}"
+cp {folder}/bucket/release.tar "${{@: -1}}"
 """
 FAKE_SLEEP = '#!/bin/bash\necho "$1" >>{folder}/slept\n'
 
@@ -58,7 +58,7 @@ class Machine:
             instance_json_b64="e30=",
             region="us-east-1",
             scripts_bucket="scripts",
-            release_key="releases/sum/openclaw-release.tar.gz",
+            release_key="releases/sum/openclaw-release.tar",
             release_sha256=expected or self.sum_of_release,
             stack="dev",
         )
@@ -78,8 +78,8 @@ def machine(tmp_path: Path) -> Machine:
         command.write_text(content.format(folder=tmp_path), encoding="utf-8")
         command.chmod(0o755)
     (tmp_path / "console").touch()
-    archive = tmp_path / "bucket" / "release.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
+    archive = tmp_path / "bucket" / "release.tar"
+    with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo("install.sh")
         entry.size = len(INSTALLER)
         tar.addfile(entry, io.BytesIO(INSTALLER.encode()))
@@ -107,7 +107,7 @@ def test_another_sum_is_refused_in_one_sentence_and_nothing_is_unpacked(machine:
     finished = machine.bootstrap(expected="f" * 64)
     assert finished.returncode == 1
     (sentence,) = finished.stderr.splitlines()
-    assert "refused s3://scripts/releases/sum/openclaw-release.tar.gz" in sentence
+    assert "refused s3://scripts/releases/sum/openclaw-release.tar" in sentence
     assert machine.sum_of_release in sentence
     assert "f" * 64 in sentence
     assert machine.console == finished.stderr
@@ -147,8 +147,8 @@ def test_running_it_again_is_harmless(machine: Machine) -> None:
 
 
 def test_a_failing_installer_fails_the_bootstrap(machine: Machine) -> None:
-    archive = machine.folder / "bucket" / "release.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
+    archive = machine.folder / "bucket" / "release.tar"
+    with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo("install.sh")
         entry.size = len(b"exit 7\n")
         tar.addfile(entry, io.BytesIO(b"exit 7\n"))

@@ -18,7 +18,7 @@ INSTANCE = {
     "region": "ap-southeast-2",
     "backup_bucket": "openclaw-lab-backup-production-eu-123456789012",
     "scripts_bucket": "openclaw-lab-scripts-production-eu-123456789012",
-    "release_key": f"releases/{SHA256}/openclaw-release.tar.gz",
+    "release_key": f"releases/{SHA256}/openclaw-release.tar",
     "release_sha256": SHA256,
     "image": "registry.example/openclaw/openclaw:2026.9.6-r20260927",
     "secrets_path": "/openclaw-lab/production-eu/env/",

@@ -16,7 +16,7 @@ def test_outputs_are_texts_and_name_everything_the_instance_needs(dev: dict[str,
     expected = {
         "backup_bucket": f"openclaw-lab-backup-dev-{ACCOUNT}",
         "scripts_bucket": f"openclaw-lab-scripts-dev-{ACCOUNT}",
-        "release_key": f"releases/{dev['release_sha256']}/openclaw-release.tar.gz",
+        "release_key": f"releases/{dev['release_sha256']}/openclaw-release.tar",
         "repository_arn": f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/openclaw-lab-dev",
         "alarm_topic_arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:openclaw-lab-alarms-dev",
         "agent_log_group": "/openclaw-lab/dev/agent",

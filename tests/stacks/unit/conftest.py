@@ -14,7 +14,7 @@ def platform(scope: Scope) -> PlatformOutputs[str]:
     return PlatformOutputs(
         backup_bucket=scope.backup_bucket,
         scripts_bucket=scope.scripts_bucket,
-        release_key=f"releases/{'a' * 64}/openclaw-release.tar.gz",
+        release_key=f"releases/{'a' * 64}/openclaw-release.tar",
         release_sha256="a" * 64,
         repository_url="123456789012.dkr.ecr.me-central-1.amazonaws.com/openclaw-lab-dev",
         repository_arn="arn:aws:ecr:me-central-1:123456789012:repository/openclaw-lab-dev",

@@ -29,7 +29,7 @@ def test_instance_json_holds_every_setting_of_the_contract(
         "region": "me-central-1",
         "backup_bucket": "openclaw-lab-backup-dev-123456789012",
         "scripts_bucket": "openclaw-lab-scripts-dev-123456789012",
-        "release_key": f"releases/{'a' * 64}/openclaw-release.tar.gz",
+        "release_key": f"releases/{'a' * 64}/openclaw-release.tar",
         "release_sha256": "a" * 64,
         "image": "ghcr.io/openclaw/openclaw:2026.9.6",
         "secrets_path": "/openclaw-lab/dev/env/",
