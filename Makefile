@@ -69,6 +69,9 @@ fix: $(READY) ## Mend what ruff can: imports, format, simple faults
 .PHONY: generate generate-check
 generate: $(READY) ## Write what is made from code: config sections of Pulumi.yaml, tables and drawings of the docs
 	@$(WITH_PACKAGES) $(PY) -m make.generate
+.PHONY: generate-hashes
+generate-hashes: $(READY) ## Write the sums of the agent's wheels into requirements-agent.txt (needs the package index)
+	@$(WITH_PACKAGES) $(PY) -m make.agent_wheels
 generate-check: $(READY)
 	@$(WITH_PACKAGES) $(PY) -m make.generate --check
 

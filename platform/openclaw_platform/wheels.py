@@ -56,7 +56,7 @@ def pinned_wheels(requirements: Path, folder: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise WheelsUnavailable(f"The agent's requirements cannot be read: {error}.") from error
     if _missing(pins, folder):
-        _fetch(requirements, folder)
+        fetch_wheels(requirements, folder)
     missing = _missing(pins, folder)
     if missing:
         raise WheelsUnavailable(
@@ -85,10 +85,16 @@ def _wheels_by_sum(folder: Path) -> dict[str, Path]:
     return {hashlib.sha256(wheel.read_bytes()).hexdigest(): wheel for wheel in sorted(folder.glob("*.whl"))}
 
 
-def _fetch(requirements: Path, folder: Path) -> None:
+def fetch_wheels(requirements: Path, folder: Path, *, require_hashes: bool = True) -> None:
+    """Fetch the wheels of the requirements that the instance would take, for each architecture.
+
+    Raises:
+        WheelsUnavailable: when one cannot be had, or is not the pinned one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for tags in _PLATFORM_TAGS.values():
         _run_pip(
+            *(("--require-hashes",) if require_hashes else ()),
             *("--dest", str(folder), "--requirement", str(requirements)),
             *("--python-version", INSTANCE_PYTHON, "--implementation", "cp", "--abi", "abi3", "--abi", "none"),
             *(option for tag in tags for option in ("--platform", tag)),
@@ -98,7 +104,7 @@ def _fetch(requirements: Path, folder: Path) -> None:
 def _run_pip(*options: str) -> None:
     command = (
         *(sys.executable, "-m", "pip", "download", "--quiet", "--retries", "2", "--no-input"),
-        *("--no-deps", "--require-hashes", "--only-binary=:all:", *options),
+        *("--no-deps", "--only-binary=:all:", *options),
     )
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False)  # noqa: S603

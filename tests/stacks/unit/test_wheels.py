@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from make.agent_wheels import locked
 from openclaw_platform.refusals import WheelsUnavailable
 from openclaw_platform.wheels import Pin, pinned_wheels, read_pins
 
@@ -18,6 +19,26 @@ def test_the_agents_pins_cover_both_architectures() -> None:
     assert len(pins["obstore"].sums) == 2
     assert all(len(pin.sums) == 1 for name, pin in pins.items() if name != "obstore")
     assert {"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six"} < set(pins)
+
+
+def test_the_pins_with_hashes_are_those_of_the_plain_list() -> None:
+    pins = (REPOSITORY / "requirements-agent.in").read_text()
+    with_hashes = (REPOSITORY / "requirements-agent.txt").read_text()
+
+    sums = {pin.name.replace("_", "-"): pin.sums for pin in read_pins(with_hashes)}
+
+    assert locked(pins, sums) == with_hashes
+
+
+@pytest.mark.parametrize("line", ["one", "one>=1", "one==1 --hash=sha256:abc", "-r other.txt"])
+def test_a_line_of_the_plain_list_that_is_no_pin_is_refused(line: str) -> None:
+    with pytest.raises(WheelsUnavailable, match="each line must be name==version or a comment"):
+        locked(line, {"one": ("a" * 64,)})
+
+
+def test_a_pin_without_a_wheel_is_refused() -> None:
+    with pytest.raises(WheelsUnavailable, match="no wheel of one==1"):
+        locked("one==1\n", {})
 
 
 def test_comments_and_continued_lines_are_understood() -> None:
