@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from make.rooms import draw, read_house
 from make.tables import with_tables
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings, InstanceSettings
 from openclaw_platform.config_keys import PlatformSettings
@@ -39,6 +40,7 @@ def generated(repository: Path = REPOSITORY) -> Iterator[tuple[Path, str]]:
         yield repository / name, _with_config((repository / name).read_text(), keys)
     for page in pages(repository):
         yield page, with_tables(page.read_text())
+    yield repository / "docs" / "rooms.svg", draw(read_house())
 
 
 def _with_config(project: str, keys: Iterable[ConfigKey[Any]]) -> str:
