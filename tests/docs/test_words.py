@@ -1,0 +1,34 @@
+"""The glossary and the pages of docs/ name places that exist."""
+
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+AGENT = REPOSITORY / "scripts" / "openclaw_agent"
+
+
+def test_each_term_of_the_glossary_is_somewhere_in_the_code() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| `([^`]+)` \|$", (REPOSITORY / "docs/glossary.md").read_text(), re.M)
+
+    assert len(rows) >= 25
+    assert [term for term, _, place in rows if not any((root / place).exists() for root in (AGENT, REPOSITORY))] == []
+    assert [term for term, _, _ in rows] == sorted((term for term, _, _ in rows), key=lambda term: term.strip("`"))
+
+
+def test_the_architecture_page_has_a_row_for_each_room() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    table = page.split("| Room | Its job |", 1)[1].split("\n\n", 1)[0]
+
+    rooms = {path.parent.name for path in AGENT.glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
+
+
+def test_the_index_of_decisions_has_each_record_with_its_title_and_status() -> None:
+    folder = REPOSITORY / "docs/adr"
+    records = {path.name: path.read_text() for path in sorted(folder.glob("0*.md"))}
+    index = re.findall(r"^\| (\d+) \| \[(.+)\]\((\S+)\) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+
+    assert [name for _, _, name, _ in index] == list(records)
+    for number, title, name, status in index:
+        assert records[name].startswith(f"# {number}. {title}\n\nStatus: {status}\n")
+        assert name.startswith(f"{int(number):04d}-")
