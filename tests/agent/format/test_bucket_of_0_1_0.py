@@ -7,6 +7,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict, astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 import pytest
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.snapshot.codec import MANIFEST_FORMAT
+from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_manifest
+from openclaw_agent.snapshot.manifest import Entry, Fingerprint
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, let_clock_tick
 
 HERE = Path(__file__).parent
 BUCKET = json.loads((HERE / "bucket_0_1_0.json").read_text())
 TREES = json.loads((HERE / "trees_0_1_0.json").read_text())
 RESTORE_POINTS = tuple(TREES["trees"])
+MANIFEST_KEYS = tuple(key for key in BUCKET["order"] if key.endswith("/manifest.json") and "/.openclaw/" not in key)
 
 QUARANTINED = "2026-03-13-09-00"
 PARTIALLY_WRITTEN = "2026-03-13-10-00"
@@ -124,9 +127,8 @@ def bodies(world: FreshBucket, keys: list[str]) -> dict[str, bytes]:
 
 def test_it_is_the_bucket_of_that_version() -> None:
     assert (BUCKET["written_by"], BUCKET["commit"]) == ("0.1.0", "b36575a")
-    manifests = [key for key in BUCKET["order"] if key.endswith("/manifest.json") and "/.openclaw/" not in key]
-    assert len(manifests) == len(RESTORE_POINTS) == 9
-    read = [json.loads(body_of(key)) for key in manifests]
+    assert len(MANIFEST_KEYS) == len(RESTORE_POINTS) == 9
+    read = [json.loads(body_of(key)) for key in MANIFEST_KEYS]
     assert {row["format"] for row in read} == {1}
     assert {row["epoch"] for row in read} == {1, 2, 3}
     assert {row["capture"]["method"] for row in read} == {"frozen", "live", "mixed", "stopped"}
@@ -138,6 +140,29 @@ def test_it_is_the_bucket_of_that_version() -> None:
 def with_a_value(rows: list[dict[str, Any]]) -> set[str]:
     """The fields that say something in at least one row."""
     return {name for row in rows for name, value in row.items() if value not in ("", [], None)}
+
+
+@pytest.mark.parametrize("key", MANIFEST_KEYS)
+def test_what_a_manifest_tells_beside_the_tree_is_read_too(key: str) -> None:
+    body = body_of(key)
+    written, read = json.loads(body), decode_manifest(body.splitlines(keepends=True))
+    for name in ("snapshot", "created", "epoch", "instance_id", "stack", "agent_version", "quarantined"):
+        assert getattr(read, name) == written[name]
+    assert {"method": read.method, "freeze_ms": read.freeze_ms} == written["capture"]
+    assert (read.file_count, read.total_bytes) == (written["files"], written["bytes"])
+    for name in ("excluded", "skipped"):
+        assert [asdict(row) for row in getattr(read, name)] == written[name]
+    assert [{**asdict(row), "sha256": row.sha256.hex()} for row in read.damaged] == written["damaged"]
+    assert [(row.path, row.captured_live, *fingerprints(row)) for row in read.entries] == [
+        (row["path"], row.get("captured_live", False), *(row[name] for name in ("seen", "seen_wal") if name in row))
+        for row in written["entries"]
+    ]
+
+
+def fingerprints(entry: Entry) -> list[list[int]]:
+    """The file's and then its log's, as far as there are any."""
+    values = (getattr(entry, field.name) for field in fields(entry))
+    return [list(astuple(value)) for value in values if isinstance(value, Fingerprint)]
 
 
 def test_every_restore_point_is_listed_for_what_it_is(reader: SimulatedInstance) -> None:
