@@ -84,7 +84,7 @@ def tell(say: Terminal, state_dir: Path, *, keep: bool) -> None:
             with say.chapter("Backup and restore without a machine"):
                 show_backup_and_restore(cloud, say)
             _tell_the_end(say, cloud, aws.endpoint_url)
-    say.closing(["README.md, Runbook: what to do on the day it is needed", *_logs()])
+    say.closing(["docs/runbook.md: what to do on the day it is needed", *_logs()])
 
 
 def _tell_booted(say: Terminal, aws: EmbeddedAws, host: MachineFleet, state_dir: Path, *, keep: bool) -> None:

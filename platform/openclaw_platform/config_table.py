@@ -108,7 +108,7 @@ class ConfigTable:
 
 
 def config_table_markdown(keys: Iterable[ConfigKey[Any]]) -> str:
-    """Render the keys as the Markdown table of the README, one row a key, without a line break at the end."""
+    """Render the keys as a Markdown table, one row a key, without a line break at the end."""
     rows = ["| Key | Default | Allowed | Meaning |", "| --- | --- | --- | --- |"]
     for key in keys:
         default = "**required**" if key.default is None else f"`{key.default}`" if key.default else "none"

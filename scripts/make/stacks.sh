@@ -6,7 +6,7 @@ stack=$2
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
 if ! command -v pulumi >/dev/null; then
-    echo "The Pulumi CLI is missing: install it (see the README, Deploy), or try everything without AWS: make lab" >&2
+    echo "The Pulumi CLI is missing: install it (see docs/deploy.md), or try everything without AWS: make lab" >&2
     exit 1
 fi
 if ! "$here/.venv/bin/python" -c 'import boto3, sys; sys.exit(boto3.Session().get_credentials() is None)'; then

@@ -32,3 +32,12 @@ def test_the_index_of_decisions_has_each_record_with_its_title_and_status() -> N
     for number, title, name, status in index:
         assert records[name].startswith(f"# {number}. {title}\n\nStatus: {status}\n")
         assert name.startswith(f"{int(number):04d}-")
+
+
+def test_the_four_walks_are_five_lines_long_at_most() -> None:
+    walks = (REPOSITORY / "CONTRIBUTING.md").read_text().split("## Four walks\n", 1)[1].split("\n## ", 1)[0]
+    answers = [part for part in walks.strip().split("\n\n") if part.strip()]
+
+    assert len(answers) == 4
+    assert all(answer.startswith("**") and "?**" in answer for answer in answers)
+    assert all(len(answer.splitlines()) <= 5 for answer in answers)
