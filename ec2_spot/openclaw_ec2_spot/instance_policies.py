@@ -31,7 +31,7 @@ def instance_policy(scope: Scope, platform: PlatformOutputs[str]) -> dict[str, A
         *secret_statements(scope),
         *image_statements(platform.repository_arn),
         *watching_statements(scope, platform),
-        *ownership_statements(),
+        *lease_statements(),
         *session_statements(scope),
     )
 
@@ -44,7 +44,7 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
     arn = f"arn:{scope.partition}:s3:::{bucket}"
     return [
         {
-            "Sid": "BackupsAndTheirOwner",
+            "Sid": "BackupsAndTheLease",
             "Effect": "Allow",
             "Action": [
                 "s3:GetObject",
@@ -57,7 +57,7 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
         },
         # A state that a person has uploaded, wherever in the bucket, is restored as found.
         {
-            "Sid": "StateUploadedByHand",
+            "Sid": "UnmanagedObjects",
             "Effect": "Allow",
             "Action": "s3:GetObject",
             "Resource": f"{arn}/*",
@@ -145,10 +145,10 @@ def watching_statements(scope: Scope, platform: PlatformOutputs[str]) -> list[St
     ]
 
 
-def ownership_statements() -> list[Statement]:
-    """See whether the instance that owns the backups still runs; EC2 binds no Describe action to a resource."""
+def lease_statements() -> list[Statement]:
+    """See whether the holder of the lease still runs; EC2 binds no Describe action to a resource."""
     return [
-        {"Sid": "IsTheOwnerAlive", "Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"},
+        {"Sid": "IsTheHolderAlive", "Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"},
     ]
 
 

@@ -11,7 +11,7 @@ from openclaw_platform.policies import alarm_topic_policy, image_lifecycle_polic
 CANNOT_BE_SCOPED = {
     "LogInToTheRegistry": {"ecr:GetAuthorizationToken"},
     "Measure": {"cloudwatch:PutMetricData"},
-    "IsTheOwnerAlive": {"ec2:DescribeInstances"},
+    "IsTheHolderAlive": {"ec2:DescribeInstances"},
     "SessionChannels": {
         "ssmmessages:CreateControlChannel",
         "ssmmessages:CreateDataChannel",
@@ -49,7 +49,7 @@ def test_no_action_is_a_wildcard_and_every_statement_allows(statements: dict[str
 def test_the_state_can_be_written_but_its_old_versions_not_destroyed(statements: dict[str, dict[str, Any]]) -> None:
     bucket = "arn:aws:s3:::openclaw-lab-backup-dev-123456789012"
 
-    assert _texts(statements["BackupsAndTheirOwner"]["Resource"]) == {
+    assert _texts(statements["BackupsAndTheLease"]["Resource"]) == {
         f"{bucket}/latest/*",
         f"{bucket}/snapshots/*",
         f"{bucket}/owner.json",
