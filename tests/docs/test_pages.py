@@ -39,7 +39,7 @@ def test_each_table_is_in_one_place_of_the_docs() -> None:
 
 
 def test_the_readme_is_one_screen() -> None:
-    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 70
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 50
 
 
 def test_each_make_target_of_the_docs_exists() -> None:
