@@ -103,7 +103,7 @@ class InstanceSettings(ConfigTable):
         kind=Kind.STRING,
         default="",
         allowed="different patterns separated by commas, each relative to the state folder, at most 200 characters",
-        meaning="What backups leave out besides what OpenClaw can rebuild, such as `logs/,media/**/*.tmp`.",
+        meaning="What backups exclude besides what OpenClaw can rebuild, such as `logs/,media/**/*.tmp`.",
         parse=comma_list(_relative_pattern),
         instance_json="excludes",
     )
