@@ -134,9 +134,9 @@ def main() -> int:
         change(state, chosen.changed)
         run(f"{chosen.changed} files changed", backup, flags, log, chosen.files + chosen.changed + 6)
         restore = "openclaw-s3-restore.py"
-        run("restore by hand", restore, [*flags, "--force"], agent / "log" / "restore.log", chosen.files + 9)
+        run("restore by hand", restore, [*flags, "run", "--force"], agent / "log" / "restore.log", chosen.files + 9)
         environment |= {"OPENCLAW_AGENT_DIR": str(folder / "another"), "OPENCLAW_INSTANCE_ID": "another"}
-        boot = ["--bucket", BUCKET, "--state-dir", str(folder / "restored"), "--boot", "--owner-wait", "0"]
+        boot = ["--bucket", BUCKET, "--state-dir", str(folder / "restored"), "boot", "--owner-wait", "0"]
         # A boot also lists what lies in latest/, a thousand objects a request.
         at_most = chosen.files + chosen.files // 1000 + 12
         run("boot of a new machine", restore, boot, folder / "another" / "log" / "restore.log", at_most)

@@ -112,7 +112,7 @@ def _agent(state: Path, scratch: Path) -> Program:
         "agent",
         "each snapshot whole, and latest/",
         ((*backup, "--bucket", "agent", "--state-dir", str(state)),),
-        (*restore, "--bucket", "agent", "--to", str(restored)),
+        (*restore, "run", "--bucket", "agent", "--to", str(restored)),
         restored,
         {
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",

@@ -21,7 +21,7 @@ def show_backup_and_restore(cloud: DeployedStacks, say: Terminal) -> None:
         before = account_of(state, frozenset())
         _run("openclaw-s3-backup.py", cloud, Path(folder), state)
         state.rename(Path(folder) / "lost")
-        _run("openclaw-s3-restore.py", cloud, Path(folder), state)
+        _run("openclaw-s3-restore.py", cloud, Path(folder), state, "run")
         rows = differences(before, account_of(state, frozenset()))
         say.prove(f"a scratch state of {len(before)} paths is back bit for bit", not rows, "; ".join(rows))
 
@@ -38,7 +38,7 @@ def _make_state(state: Path) -> None:
         database.commit()
 
 
-def _run(command: str, cloud: DeployedStacks, folder: Path, state: Path) -> None:
+def _run(command: str, cloud: DeployedStacks, folder: Path, state: Path, *words: str) -> None:
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": cloud.aws.endpoint_url,
@@ -49,7 +49,7 @@ def _run(command: str, cloud: DeployedStacks, folder: Path, state: Path) -> None
     done = subprocess.run(  # noqa: S603 - our own command
         [
             *(sys.executable, str(REPOSITORY / "scripts" / command)),
-            *("--bucket", cloud.bucket, "--region", cloud.aws.region, "--state-dir", str(state)),
+            *("--bucket", cloud.bucket, "--region", cloud.aws.region, "--state-dir", str(state), *words),
         ],
         env=environment,
         capture_output=True,

@@ -47,7 +47,7 @@ def corrupted_latest(stage: Scenario) -> None:
     stage.measure_loss(replacement)
     stage.prove_nothing_is_missing(replacement)
     stage.back_up(replacement)
-    sh(replacement, "openclaw-s3-restore.py --verify", seconds=180)
+    sh(replacement, "openclaw-s3-restore.py verify", seconds=180)
     stage.prove("the next backup has mended latest/", last_restore(replacement)["source"] == "latest")
     stage.record.what_happened = f"restored from {name}; the next backup mended latest/"
 
@@ -71,8 +71,8 @@ def deleted_state(stage: Scenario) -> None:
         f"exit code {done.exit_code}: {done.stderr}",
     )
     stage.prove("latest/ is untouched", stage.world.history("latest/") == latest)
-    stage.tell(Track.RESTORE, "sudo openclaw-s3-restore.py")
-    sh(machine, "sudo openclaw-s3-restore.py", seconds=180)
+    stage.tell(Track.RESTORE, "sudo openclaw-s3-restore.py run")
+    sh(machine, "sudo openclaw-s3-restore.py run", seconds=180)
     # systemd tries the gateway again every 20 s: there is no second command to be typed.
     stage.wait_until_ready(machine)
     stage.measure_loss(machine)

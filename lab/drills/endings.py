@@ -122,7 +122,7 @@ def reboot(stage: Scenario) -> None:
     lost = stage.measure_loss(machine)
     stage.prove("the disk was kept: not even what no backup had is lost", lost == 0, f"{lost} s")
     said = machine.journal(RESTORE_UNIT)
-    stage.prove("the boot says why", "the disk of this instance is newer than S3" in said, said[-500:])
+    stage.prove("the boot says why", "kept the local state (newer than S3)" in said, said[-500:])
     power_off(stage, machine)
     stage.note_last_work(machine.disk.written)
     stage.forget(machine)
@@ -149,7 +149,7 @@ def prove_stop_order(stage: Scenario, lines: list[JournalLine]) -> None:
     steps = {
         "gateway stopped": moment(at_the_end, GATEWAY_UNIT, "Stopped "),
         "final backup complete": moment(at_the_end, FINAL_UNIT, "Backed up as snapshot"),
-        "ownership released": moment(at_the_end, FINAL_UNIT, "Released the bucket."),
+        "ownership released": moment(at_the_end, FINAL_UNIT, "Released the lease."),
         "network down": moment(at_the_end, "network-online.target", "Stopped target"),
     }
     told = ", ".join(f"{name} at {(at - last_stop) / MICROSECONDS:.1f} s" for name, at in steps.items())

@@ -65,8 +65,8 @@ def disk_full(stage: Scenario) -> None:
     stage.tell(Track.INSTANCE, "there is room again", Severity.GOOD)
     name = stage.back_up(machine)
     stage.prove("the next backup is complete", name in stage.world.complete_snapshots())
-    sh(machine, "openclaw-s3-restore.py --verify", seconds=180)
-    stage.prove("and passes --verify", last_restore(machine)["result"] == "checked")
+    sh(machine, "openclaw-s3-restore.py verify", seconds=180)
+    stage.prove("and passes --verify", last_restore(machine)["result"] == "verified")
     stage.wait_until_ready(machine, 30)
     stage.prove_nothing_is_missing(machine)
     stage.record.lost_seconds = 0.0

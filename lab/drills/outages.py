@@ -77,8 +77,8 @@ def while_running(stage: Scenario) -> None:
         and stage.world.body(f"latest/.openclaw/{NOTE}") == machine.path(f"{STATE}/{NOTE}").read_bytes()
         and stage.world.history("latest/") > latest,
     )
-    sh(machine, "openclaw-s3-restore.py --verify", seconds=180)
-    stage.prove("it passes --verify", last_restore(machine)["result"] == "checked")
+    sh(machine, "openclaw-s3-restore.py verify", seconds=180)
+    stage.prove("it passes --verify", last_restore(machine)["result"] == "verified")
     stage.wait_until_ready(machine, 10)
     stage.prove_nothing_is_missing(machine)
     stage.prove("the gateway is active", is_active(machine))

@@ -65,6 +65,7 @@ S3_STALL_SECONDS = NumberVariable("OPENCLAW_S3_STALL_SECONDS", 30, least=0.1, mo
 class Settings:
     """What a command needs to know; durations in seconds.
 
+    `state_dir_is_given` is true where a person named the state folder, by a flag or a variable.
     `on_instance` is true where the installer's settings file exists: only there are units stopped and metrics sent.
     `freezer` is `none`, `compose:<project>` or `systemd:<unit>`.
     """
@@ -81,6 +82,7 @@ class Settings:
     metric_namespace: str = ""
     secrets_path: str = ""
     on_instance: bool = False
+    state_dir_is_given: bool = False
 
 
 def load_settings(
@@ -138,6 +140,7 @@ def load_settings(
         metric_namespace=_text(written, "metric_namespace", settings_file),
         secrets_path=_text(written, "secrets_path", settings_file),
         on_instance=bool(written),
+        state_dir_is_given=bool(state_dir or env.get("OPENCLAW_STATE_DIR")),
     )
 
 

@@ -166,7 +166,7 @@ def test_each_backup_pauses_both_containers_for_a_moment_and_takes_one_instant_o
     print(f"{BACKUPS} pauses of 2 containers: median {statistics.median(times):.0f} ms, worst {max(times):.0f} ms")
     assert max(times) < FREEZE_BUDGET_MS
     assert machine.gateway_answer() == {"ready": True}
-    sh(machine, f"rm -rf /tmp/look && {RESTORE_PROGRAM} --to /tmp/look")
+    sh(machine, f"rm -rf /tmp/look && {RESTORE_PROGRAM} run --to /tmp/look")
     sh(machine, f"cp -R /tmp/look/{WRITER_FOLDER} /run/look")
     restored = tmp_path / "restored"
     restored.mkdir()

@@ -96,7 +96,7 @@ def test_the_same_instance_keeps_its_disk(machine: Machine, world: World, polite
     assert (machine.path(STATE) / "workspace/newer-than-s3.md").read_text() == "only on this disk"
     assert machine.path(STATE).stat().st_ino == inode
     lines = journal_lines(machine, "--boot", f"--unit={RESTORE_UNIT}", f"--unit={GATEWAY_UNIT}")
-    assert moment(lines, RESTORE_UNIT, "Boot: the disk of this instance is newer than S3.")
+    assert moment(lines, RESTORE_UNIT, "Boot: kept the local state (newer than S3).")
     assert moment(lines, RESTORE_UNIT, "Finished ") < moment(lines, GATEWAY_UNIT, "Started ")
     owner = world.owner()
     assert (owner["epoch"], owner["instance_id"], owner["released"]) == (epoch + 1, machine.instance_id, False)
@@ -110,7 +110,7 @@ def assert_ended_in_order(lines: list[JournalLine]) -> None:
     stopped = moment(at_the_end, GATEWAY_UNIT, "Stopped ")
     saved = [line.at for line in at_the_end if line.unit == FINAL_UNIT and "Backed up as snapshot" in line.text]
     assert saved, [line.text for line in at_the_end if line.unit == FINAL_UNIT]
-    assert stopped < saved[0] < moment(at_the_end, FINAL_UNIT, "Released the bucket.")
+    assert stopped < saved[0] < moment(at_the_end, FINAL_UNIT, "Released the lease.")
 
 
 def last_moment(lines: list[JournalLine], unit: str, text: str) -> int:

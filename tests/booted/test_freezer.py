@@ -136,14 +136,14 @@ def test_a_fenced_instance_writes_nothing_to_latest_says_so_and_stops_its_gatewa
 
     # A person who starts it again, and the machine's own restart rule, do not get past the fence either.
     machine.run(["systemctl", "start", GATEWAY_UNIT], timeout_seconds=60)
-    until("the refusal", lambda: "another instance owns the bucket" in machine.journal(GATEWAY_UNIT, lines=20), 20)
+    until("the refusal", lambda: "another instance holds the lease" in machine.journal(GATEWAY_UNIT, lines=20), 20)
     sh(machine, f"systemctl stop {GATEWAY_UNIT}")
     refused = journal_lines(machine, f"--since=@{since}", f"--unit={GATEWAY_UNIT}")
-    assert moment(refused, GATEWAY_UNIT, "must not start: another instance owns the bucket now")
+    assert moment(refused, GATEWAY_UNIT, "must not start: another instance holds the lease now")
     assert not [row for row in refused if row.unit == GATEWAY_UNIT and row.text.startswith("Started ")]
 
     # The other one is gone; this one is taken to a person's will.
-    sh(machine, f"{RESTORE_PROGRAM} --boot", seconds=60)
+    sh(machine, f"{RESTORE_PROGRAM} boot", seconds=60)
     assert world.owner()["instance_id"] == machine.instance_id
     sh(machine, f"systemctl start {GATEWAY_UNIT}")
     machine.wait_for_gateway()
@@ -165,12 +165,12 @@ def test_stopping_the_gateway_in_the_middle_of_a_backup_leaves_everything_whole(
     print(f"the gateway was stopped in {time.monotonic() - began:.1f} s")
     assert not backup_processes(machine)
     assert world.complete_snapshots() == complete
-    sh(machine, f"{RESTORE_PROGRAM} --verify", seconds=60)
+    sh(machine, f"{RESTORE_PROGRAM} verify", seconds=60)
     sh(machine, f"systemctl start {GATEWAY_UNIT}")
     machine.wait_for_gateway()
     settle(machine)
     assert back_up(machine)["result"] == "done"
-    sh(machine, f"{RESTORE_PROGRAM} --verify", seconds=60)
+    sh(machine, f"{RESTORE_PROGRAM} verify", seconds=60)
     assert sh(machine, f"{BACKUP_PROGRAM} --json", seconds=60)
 
 

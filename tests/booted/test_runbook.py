@@ -91,11 +91,11 @@ def test_a_snapshot_synced_by_hand_is_that_snapshot_exactly_after_the_restart(ma
     sh(machine, "sudo systemctl restart --no-block openclaw.service")
     assert differences(wanted, state_before_the_gateway_touches_it(machine)) == []
     go_on(machine)
-    assert last_run(machine, "restore")["mended_nested_restore"] == name
+    assert last_run(machine, "restore")["repaired_nested_restore"] == name
     assert back_up(machine)["result"] == "done"
     assert world.body("latest/.openclaw/workspace/notes.md") == b"first"
     assert "latest/.openclaw/workspace/made-later.md" not in world.keys("latest/")
-    sh(machine, f"{RESTORE_PROGRAM} --verify")
+    sh(machine, f"{RESTORE_PROGRAM} verify")
 
 
 def test_the_restart_of_the_runbook_needs_no_other_word(machine: Machine, world: World) -> None:
@@ -161,7 +161,7 @@ def test_the_snapshots_are_listed_by_the_aws_cli_and_by_ours(machine: Machine, w
     listed = sh(machine, f"aws s3 ls s3://{world.bucket}/snapshots/ --recursive --region {REGION}")
     assert f"snapshots/{name}/.openclaw/workspace/notes.md" in listed
     assert f"snapshots/{name}/manifest.json" in listed
-    assert name in sh(machine, "sudo openclaw-s3-restore.py --list")
+    assert name in sh(machine, "sudo openclaw-s3-restore.py list")
 
 
 def write_and_back_up(machine: Machine, path: str, text: str) -> str:

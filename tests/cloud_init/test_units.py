@@ -185,7 +185,7 @@ def test_the_gateways_start_mends_fetches_and_pulls_in_that_order() -> None:
         "/usr/local/bin/openclaw-fetch-secrets.py",
         "/opt/openclaw-agent/current/pull-image.sh",
     ]
-    assert steps[0].endswith("--before-start")
+    assert steps[0].endswith("before-start")
 
 
 def test_the_gateway_is_restarted_with_a_limit_and_not_on_bad_configuration() -> None:

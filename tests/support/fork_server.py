@@ -23,15 +23,15 @@ import botocore.endpoint
 import botocore.loaders
 from botocore.exceptions import BotoCoreError
 
-from openclaw_agent.backup.run import Backup
 from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
 from openclaw_agent.host import freezer
+from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import staging as restore_workspace
 from openclaw_agent.store import bucket as object_store
 
-MAINS: dict[str, Callable[[list[str]], int]] = {"backup": backup.main, "restore": restore.main}
+MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
 # Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
 LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (os, "rename"),
@@ -129,6 +129,13 @@ def clock_from(first: str) -> Iterator[datetime]:
     return (began + timedelta(minutes=20 * turn) for turn in itertools.count())
 
 
+def clock_of(order: dict[str, Any]) -> Clock:
+    if not order["clock"]:
+        return utc_now
+    turns = clock_from(order["clock"])
+    return lambda: next(turns)
+
+
 def become(order: dict[str, Any]) -> Steps:
     """Set the forked process up as the order has it."""
     os.environ.clear()
@@ -140,9 +147,6 @@ def become(order: dict[str, Any]) -> Steps:
     object_store.STALL_SECONDS = float(os.environ.get("OPENCLAW_S3_STALL_SECONDS", "30"))
     if order["gateway"]:
         backup.freezer_for = lambda _name: SignalFreezer(order["gateway"])  # type: ignore[attr-defined, assignment]
-    if order["clock"]:
-        turns = clock_from(order["clock"])
-        Backup.__init__.__defaults__ = (lambda: next(turns),)
     if order["largest_file"]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"],) * 2)
@@ -163,9 +167,10 @@ def run(order: dict[str, Any], go: int) -> None:
         steps = become(order)
         if os.read(go, 1) != b"g":
             os._exit(71)
+        clock = clock_of(order)
         for name, *arguments in order["commands"]:
             try:
-                code = int(MAINS[name](arguments))
+                code = int(MAINS[name](arguments, clock=clock))
             except SystemExit as ended:
                 code = int(ended.code or 0)
             if code:

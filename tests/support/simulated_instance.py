@@ -25,7 +25,6 @@ from botocore.loaders import create_loader
 
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.agent_dir.records import AgentDir
-from openclaw_agent.backup.run import Backup
 from openclaw_agent.cli import backup, lifecycle, restore
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
@@ -109,14 +108,16 @@ class SimulatedInstance:
         return place
 
     def backup(self, *flags: str) -> Run:
-        return self._run(backup.main, "backup", *self._state_flags(), *flags)
+        return self._run(partial(backup.main, clock=self.world.clock), "backup", *self._state_flags(), *flags)
 
     def restore(self, *flags: str) -> Run:
-        return self._run(restore.main, "restore", *self._state_flags(), *flags)
+        """Restore in place where nothing else is asked for."""
+        timed = partial(restore.main, clock=self.world.clock)
+        return self._run(timed, "restore", *self._state_flags(), *(flags or ("run",)))
 
     def boot(self, *flags: str) -> Run:
         """Take ownership and restore, waiting for nobody."""
-        return self.restore("--boot", "--owner-wait", "0", *flags)
+        return self.restore("boot", "--owner-wait", "0", *flags)
 
     def reboot(self) -> Run:
         """The same disk in a new boot."""
@@ -134,14 +135,11 @@ class SimulatedInstance:
 
     def _run(self, main: Callable[[list[str]], int], log_name: str, *flags: str) -> Run:
         out, err = io.StringIO(), io.StringIO()
-        timed_backup = partial(Backup, clock=self.world.clock)
         with (
             mock.patch.dict(os.environ, self.variables()),
             # Half of a small run's time would go into reading botocore's service descriptions again.
             mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
             mock.patch("openclaw_agent.store.bucket.boto3", SimpleNamespace(Session=shared_session)),
-            mock.patch("openclaw_agent.cli.backup.Backup", timed_backup),
-            mock.patch("openclaw_agent.boot.boot.Backup", timed_backup),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

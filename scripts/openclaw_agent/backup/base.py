@@ -11,11 +11,17 @@ from openclaw_agent.snapshot.names import parse_snapshot_name
 
 @dataclass(frozen=True, slots=True)
 class LastBackup:
-    """`snapshot_holds_it` and `latest_holds_it` are True only where that is known."""
+    """Where the last backup's content is known to be intact: in its snapshot, in `latest/`, or both."""
 
     manifest: Manifest | None
     snapshot_holds_it: bool
     latest_holds_it: bool
+    # Of the last state that was backed up, wherever it is now; None for unknown.
+    files: int | None = None
+
+    def known_nowhere(self) -> "LastBackup":
+        """The same, of whose content nothing may be used."""
+        return LastBackup(None, snapshot_holds_it=False, latest_holds_it=False, files=self.files)
 
     @property
     def copy_source(self) -> Manifest | None:

@@ -40,10 +40,10 @@ def damage_error(damaged: Sequence[DamagedDatabase]) -> DatabaseDamaged | None:
     first = damaged[0]
     more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
     return DatabaseDamaged(
-        f"The database {first.path!r}{more} fails its check: {first.problem}. Everything else is backed up, "
+        f"The database {first.path!r}{more} fails its integrity check: {first.problem}. Everything else is backed up, "
         + (
             "latest/ keeps the last good copy of it; repair it or bring it back with "
-            f"openclaw-s3-restore.py --path {first.path}."
+            f"openclaw-s3-restore.py run --path {first.path}."
             if first.last_good
             else "and it as it was found, for there is no good copy of it; repair it."
         )

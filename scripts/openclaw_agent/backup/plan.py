@@ -52,11 +52,11 @@ class LatestPlan:
 
 
 def plan_snapshot(
-    manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path], *, send_all: bool = False
+    manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path], *, full: bool = False
 ) -> SnapshotPlan:
     """Copy what the snapshot `base` is known to hold with the same content, upload the rest.
 
-    With `send_all` only that is copied which was not read.
+    With `full` only that is copied which was not read.
     """
     known = base.by_path() if base else {}
     copied: list[Entry] = []
@@ -65,7 +65,7 @@ def plan_snapshot(
     for entry in manifest.files():
         before = known.get(entry.path)
         same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
-        if same and not (send_all and entry.path in clones):
+        if same and not (full and entry.path in clones):
             copied.append(entry)
         else:
             (uploaded if entry.path in clones else recovered).append(entry)

@@ -12,7 +12,7 @@ MINUTE_NAME_LENGTH = len("2026-02-27-14-00")
 
 
 def reserve_name(store: Bucket, now: datetime, boot: BootRecord, last_name: str = "") -> str:
-    """Take the first free name for a snapshot of this instant; `last_name` is known to be taken, as is its minute's.
+    """Take the first free name for a snapshot of this instant; `last_name` and its minute are used already.
 
     Raises:
         AgentError: when none is left in this minute.

@@ -5,16 +5,16 @@ there, the new one stands, however torn `latest/` may be.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord
+from openclaw_agent.agent_dir.records import BootRecord, LatestRecord
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.backup.damage import damage_error, describe_damage, uploads_as_found
-from openclaw_agent.backup.latest_guard import LatestGuard
+from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
+from openclaw_agent.backup.outcome import BackupOutcome, BackupResult
 from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
 from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
@@ -23,8 +23,7 @@ from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.host.freezer import Freezer
-from openclaw_agent.run_log import RunLog
-from openclaw_agent.settings import Settings
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import encode_manifest
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
@@ -35,11 +34,7 @@ from openclaw_agent.snapshot.keys import (
     snapshot_prefix,
 )
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.staging import remove_previous_states
-from openclaw_agent.store.bucket import Bucket
-
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class BackupOptions:
     full: bool = False
     accept_shrink: bool = False
     overwrite_latest: bool = False
-    # Restore saves the local state it is about to replace; such a snapshot is never a restore point of the main line.
+    # A restore quarantines the local state it is about to replace; such a snapshot is never one of the main line.
     quarantine: str = ""
 
     @property
@@ -61,128 +56,124 @@ class BackupOptions:
         return self.full or self.overwrite_latest or bool(self.quarantine)
 
 
-def utc_now() -> datetime:
-    """The clock of a real run."""
-    return datetime.now(UTC)
-
-
 class Backup:
     """One run. The lock must be held."""
 
-    def __init__(
-        self, settings: Settings, store: Bucket, freezer: Freezer, log: RunLog, clock: Clock = utc_now
-    ) -> None:
-        self._settings = settings
-        self._store = store
+    def __init__(self, session: Session, freezer: Freezer) -> None:
+        self._session = session
+        self._settings = session.settings
+        self._bucket = session.bucket
+        self._agent_dir = session.agent_dir
+        self._record = session.record
         self._freezer = freezer
-        self._log = log
-        self._clock = clock
-        self._memory = AgentDir(settings.agent_dir)
-        self._files_before: int | None = None
 
-    def run(self, options: BackupOptions) -> str:
-        """Back up once; return "done" or "unchanged".
+    def run(self, options: BackupOptions) -> BackupResult:
+        """Back up once.
 
         Raises:
             Refused, NotOwner: by a guard; what was captured lies in a quarantined snapshot, `latest/` is untouched.
             DatabaseDamaged: the state was backed up, but a database in it is damaged.
             AgentError: failed; the restore points that were there are untouched.
         """
-        # What is kept aside is so before the restore that is required of every other backup.
-        boot = (self._memory.boot() if options.quarantine else None) or require_restored_boot(
-            self._settings, self._store, self._log
-        )
+        # A quarantine comes before the restore that is required of every other backup.
+        boot = (self._agent_dir.boot() if options.quarantine else None) or require_restored_boot(self._session)
         try:
             return self._run_with_what_is_left(boot, options)
         finally:
-            self._memory.drop_clone()
+            self._agent_dir.drop_clone()
 
-    def _run_with_what_is_left(self, boot: BootRecord, options: BackupOptions) -> str:
+    def _run_with_what_is_left(self, boot: BootRecord, options: BackupOptions) -> BackupResult:
         last = self._last_backup()
         # First the last snapshot's objects are gone (deleted by hand), so that nothing can be copied from it; then the
         # last good copy of a damaged database is gone from latest/ too.
-        without_snapshot = replace(last, snapshot_holds_it=False) if last.latest_holds_it else NOTHING_KNOWN
-        for less in (without_snapshot, NOTHING_KNOWN):
+        without_snapshot = replace(last, snapshot_holds_it=False) if last.latest_holds_it else last.known_nowhere()
+        for less in (without_snapshot, last.known_nowhere()):
             try:
                 return self._run_against(last, boot, options)
             except ObjectMissing as missing:
-                self._log.say(f"{missing} Sending everything again.")
-                self._log.add(base_missing=missing.key)
+                self._record.say(f"{missing} Sending everything again.")
+                self._record.add(base_missing=missing.key)
                 last = less
         return self._run_against(last, boot, options)
 
     def _last_backup(self) -> LastBackup:
-        base = self._memory.base()
-        self._files_before = base.with_totals().file_count if base else None
+        base = self._agent_dir.base()
         if base is None:
             return NOTHING_KNOWN
-        latest = self._memory.latest()
+        latest = self._agent_dir.latest()
         here = latest is not None and latest.bucket == self._settings.bucket
         known = LastBackup(
             base,
-            snapshot_holds_it=self._memory.may_copy_from(base, self._settings.bucket),
-            latest_holds_it=here and not self._memory.latest_may_be_partial,
+            snapshot_holds_it=self._agent_dir.may_copy_from(base, self._settings.bucket),
+            latest_holds_it=here and not self._agent_dir.latest_may_be_partial,
+            files=base.with_totals().file_count,
         )
-        return known if known.snapshot_holds_it or known.latest_holds_it else NOTHING_KNOWN
+        return known if known.snapshot_holds_it or known.latest_holds_it else known.known_nowhere()
 
-    def _run_against(self, last: LastBackup, boot: BootRecord, options: BackupOptions) -> str:
-        now = self._clock()
+    def _run_against(self, last: LastBackup, boot: BootRecord, options: BackupOptions) -> BackupResult:
+        now = self._session.clock()
         capture = capture_state(
             self._settings.state_dir,
             last.manifest,
-            Exclusions(self._settings.excludes),
+            self._session.exclusions,
             self._freezer,
-            self._memory.fresh_clone_dir(),
+            self._agent_dir.fresh_clone_dir(),
             freeze_budget=self._settings.freeze_budget,
             # What cannot be copied must be read, to be sent.
             reread_all=options.full or not last.snapshot_holds_it,
         )
         self._log_capture(capture)
-        guard = LatestGuard(self._store, self._memory, boot)
+        guard = LatestGuard(self._bucket, self._agent_dir, boot)
         if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, last, now):
             return self._leave_as_it_is(capture, last.manifest, guard)
         return self._commit(capture, last, boot, guard, options, now)
 
-    def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> str:
-        refusal = guard.refusal(base, overwrite=False)
-        if refusal is not None:
-            raise refusal
+    def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> BackupResult:
+        verdict = guard.verdict(base, overwrite=False)
+        self._record_own_commit(verdict)
+        if verdict.refusal is not None:
+            raise verdict.refusal
         if capture.clones:
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
-            self._memory.remember_base(replace(base, entries=tuple(capture.entries)))
-        self._log.say("Nothing has changed since the last backup.")
+            self._agent_dir.remember_base(replace(base, entries=tuple(capture.entries)))
+        self._record.say("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
-        return "unchanged"
+        return BackupResult(BackupOutcome.UNCHANGED, base.snapshot)
 
     def _log_capture(self, capture: Capture) -> None:
-        self._log.add(
+        self._record.add(
             files=capture.file_count,
             bytes_read=capture.bytes_read,
             capture=capture.method.value,
             freeze_ms=round(capture.freeze_ms, 1),
         )
         if capture.live_reason:
-            self._log.add(live_reason=capture.live_reason)
+            self._record.add(live_reason=capture.live_reason)
         if capture.unverified:
-            self._log.add(unverified=[row.path for row in capture.unverified])
+            self._record.add(unverified=[row.path for row in capture.unverified])
         for row in capture.unverified:
-            self._log.say(f"Warning: nobody here can tell whether the database {row.path!r} is whole: {row.reason}.")
+            self._record.say(f"Warning: the database {row.path!r} could not be verified: {row.reason}.")
 
-    def _shrink_refusal(self, capture: Capture, name: str, options: BackupOptions) -> Refused | None:
-        if options.accept_shrink or options.quarantine:
+    def _record_own_commit(self, verdict: LatestVerdict) -> None:
+        """What this machine wrote, and was cut off before it could record it, is known from here on."""
+        if verdict.is_own_commit:
+            self._agent_dir.remember_latest(LatestRecord(self._settings.bucket, verdict.etag))
+
+    def _shrink_refusal(self, capture: Capture, last: LastBackup, name: str, options: BackupOptions) -> Refused | None:
+        if options.accept_shrink:
             return None
-        before = self._files_before
+        before = last.files
         if before is None:
             # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
-            no_files = {LATEST_MANIFEST_KEY, *self._memory.unrestorable()}
-            keys = (row.key for row in self._store.list(LATEST_PREFIX))
+            no_files = {LATEST_MANIFEST_KEY, *self._agent_dir.unrestorable()}
+            keys = (row.key for row in self._bucket.list(LATEST_PREFIX))
             before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
         shrink = shrink_refusal(capture.file_count, before)
         if shrink is None:
             return None
         return Refused(
             f"Refused to replace latest/: {shrink}. What is there is kept as snapshot {name}; if this is meant, "
-            "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py --force."
+            "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py run --force."
         )
 
     def _commit(
@@ -193,35 +184,38 @@ class Backup:
         guard: LatestGuard,
         options: BackupOptions,
         now: datetime,
-    ) -> str:
-        name = reserve_name(self._store, now, boot, last.manifest.snapshot if last.manifest else "")
+    ) -> BackupResult:
+        name = reserve_name(self._bucket, now, boot, last.manifest.snapshot if last.manifest else "")
         manifest = self._manifest(capture, last, boot, name, now)
-        self._log.add(snapshot=name, epoch=boot.epoch)
-        self._put_objects(capture, last, manifest, send_all=options.full)
+        self._record.add(snapshot=name, epoch=boot.epoch)
+        self._put_objects(capture, last, manifest, full=options.full)
+        verdict: LatestVerdict | None = None
         refusal: AgentError | None = None
         if options.quarantine:
             manifest = replace(manifest, quarantined=options.quarantine)
         else:
-            shrink = self._shrink_refusal(capture, name, options)
-            refusal = guard.refusal(last.manifest, overwrite=options.overwrite_latest) or shrink
+            shrink = self._shrink_refusal(capture, last, name, options)
+            verdict = guard.verdict(last.manifest, overwrite=options.overwrite_latest)
+            self._record_own_commit(verdict)
+            refusal = verdict.refusal or shrink
             if refusal is not None:
                 manifest = replace(manifest, quarantined=str(refusal))
         if manifest.quarantined:
-            self._store.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
-        text = self._memory.clone_dir / MANIFEST_FILE
+            self._bucket.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
+        text = self._agent_dir.clone_dir / MANIFEST_FILE
         replace_file(text, encode_manifest(manifest))
-        self._store.put_file(snapshot_manifest_key(name), text)
+        self._bucket.put_file(snapshot_manifest_key(name), text)
         if refusal is not None:
             raise refusal
-        if options.quarantine:
-            self._log.say(f"The state was kept aside as snapshot {name}: {options.quarantine}.")
-            return "done"
-        anew = options.full or options.overwrite_latest or guard.latest_is_uncertain or not last.latest_holds_it
-        self._update_latest(manifest, None if anew else last.manifest, guard, text)
-        self._log.say(f"Backed up as snapshot {name}.")
+        if verdict is None:
+            self._record.say(f"Quarantined the state as snapshot {name}: {options.quarantine}.")
+            return BackupResult(BackupOutcome.DONE, name)
+        known = last.latest_holds_it and not (verdict.is_uncertain or options.full or options.overwrite_latest)
+        self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
+        self._record.say(f"Backed up as snapshot {name}.")
         _fail_where_it_must(manifest, capture)
         remove_previous_states(self._settings.state_dir)
-        return "done"
+        return BackupResult(BackupOutcome.DONE, name)
 
     def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
         return Manifest(
@@ -236,47 +230,49 @@ class Backup:
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
             damaged=describe_damage(capture.damaged, last.manifest),
-            unrestorable=tuple(sorted(self._memory.unrestorable())),
+            unrestorable=tuple(sorted(self._agent_dir.unrestorable())),
             agent_version=AGENT_VERSION,
         )
 
-    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, send_all: bool) -> None:
-        plan = plan_snapshot(manifest, last.copy_source, capture.clones, send_all=send_all)
-        self._log.add(
+    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, full: bool) -> None:
+        plan = plan_snapshot(manifest, last.copy_source, capture.clones, full=full)
+        self._record.add(
             uploaded_files=len(plan.uploaded) + len(capture.damaged),
             copied_files=len(plan.copied) + len(plan.recovered),
         )
-        self._store.copy(plan.copies())
-        self._store.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
+        self._bucket.copy(plan.copies())
+        self._bucket.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
 
-    def _update_latest(self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, text: Path) -> None:
-        guard.require_ownership_again()
+    def _update_latest(
+        self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, verdict: LatestVerdict, text: Path
+    ) -> None:
+        guard.require_ownership_again(verdict)
         if base is None:
-            unrestorable = self._memory.unrestorable()
-            present = (row.key for row in self._store.list(LATEST_PREFIX) if row.key not in unrestorable)
+            unrestorable = self._agent_dir.unrestorable()
+            present = (row.key for row in self._bucket.list(LATEST_PREFIX) if row.key not in unrestorable)
             plan = plan_latest_in_full(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
-        self._memory.mark_latest_partial(manifest.snapshot)
-        self._store.copy(plan.copies())
-        refused = self._store.delete(plan.deletions)
+        self._agent_dir.mark_latest_partial(manifest.snapshot)
+        self._bucket.copy(plan.copies())
+        refused = self._bucket.delete(plan.deletions)
         if refused:
             key, reason = next(iter(refused.items()))
             raise AgentError(
                 f"S3 refused to delete {len(refused)} objects under latest/, {key!r} among them ({reason})."
             )
         etag = guard.commit(
-            manifest, lambda seen_etag: self._store.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
+            manifest, verdict, lambda seen_etag: self._bucket.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
         )
         record = LatestRecord(self._settings.bucket, etag)
-        self._memory.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
+        self._agent_dir.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
 
 
 def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:
     """What went wrong although everything is backed up."""
     if capture.thaw_problem:
         raise AgentError(
-            f"Everything is backed up, but the gateway may still stand still: {capture.thaw_problem} "
+            f"Everything is backed up, but the gateway may still be frozen: {capture.thaw_problem} "
             "openclaw-s3-backup.py --thaw tries again; else restart openclaw.service."
         )
     error = damage_error(manifest.damaged)

@@ -4,42 +4,37 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord
+from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import LocalStorageError, NotOwner, PreconditionFailed, Refused, StoreError
-from openclaw_agent.host.identity import boot_id
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.restore.nested_sync import repair_nested_sync
-from openclaw_agent.run_log import RunLog
-from openclaw_agent.settings import Settings
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.state_dir.content import holds_files
-from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.openclaw import AUTH_KEY_FOLDER, GATEWAY_UID
-from openclaw_agent.store.bucket import Bucket
 
 # docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
 
 
-def prepare_start(settings: Settings, store: Bucket, log: RunLog) -> None:
+def prepare_start(session: Session) -> None:
     """Let the gateway start only on a state that is in order. The lock must be held.
 
     Raises:
         Refused: when this boot's restore has not finished, or the state is gone though backups exist.
-        NotOwner: when another instance owns the bucket by now.
+        NotOwner: when another instance holds the lease by now.
         AgentError: when a snapshot that was synced into the state folder does not agree with its manifest.
     """
-    memory = AgentDir(settings.agent_dir)
-    boot = _require_restored(memory)
-    _require_ownership(store, boot, log)
-    repair_nested_sync(settings, memory, log)
-    _require_state(settings, memory)
-    if settings.on_instance:
-        _provide_auth_key_folder(settings.state_dir)
+    boot = _require_restored(session)
+    _require_ownership(session, boot)
+    repair_nested_sync(session)
+    _require_state(session)
+    if session.settings.on_instance:
+        _provide_auth_key_folder(session.settings.state_dir)
 
 
-def _require_restored(memory: AgentDir) -> BootRecord:
-    boot = memory.boot()
-    if boot is None or not boot.restored or boot.boot_id != boot_id():
+def _require_restored(session: Session) -> BootRecord:
+    boot = session.agent_dir.boot()
+    if boot is None or not boot.restored or boot.boot_id != session.boot_id:
         raise Refused(
             "The gateway must not start: this boot's restore has not finished; see "
             "journalctl -u openclaw-s3-restore.service."
@@ -47,24 +42,25 @@ def _require_restored(memory: AgentDir) -> BootRecord:
     return boot
 
 
-def _require_ownership(store: Bucket, boot: BootRecord, log: RunLog) -> None:
-    """Refuse a bucket that is not ours any more; take it back where a final backup has let go of it.
+def _require_ownership(session: Session, boot: BootRecord) -> None:
+    """Refuse where another instance holds the lease; acquire it again where a final backup has released it.
 
     The state is here and in order: an outage of S3 must not keep a restarted gateway down.
     """
+    store, log = session.bucket, session.record
     try:
         owner = read_lease(store)
     except StoreError as problem:
-        log.say(f"Ownership could not be checked: {problem}")
+        log.say(f"The lease could not be checked: {problem}")
         return
     if owner is None:
         raise NotOwner(
-            f"The gateway must not start: {LEASE_KEY} is gone from the bucket {store.bucket}, so nobody owns it. "
-            "If no other instance is running, openclaw-s3-restore.py --boot takes it again."
+            f"The gateway must not start: {LEASE_KEY} is gone from the bucket {store.bucket}, so nobody holds "
+            "the lease. If no other instance is running, openclaw-s3-restore.py boot acquires it again."
         )
     taken = NotOwner(
-        "The gateway must not start: another instance owns the bucket now. Stop this instance, or run "
-        "openclaw-s3-restore.py --boot to take over."
+        "The gateway must not start: another instance holds the lease now. Stop this instance, or run "
+        "openclaw-s3-restore.py boot to take over."
     )
     if not owner.record.is_current(boot.epoch, boot.instance_id):
         raise taken
@@ -75,18 +71,19 @@ def _require_ownership(store: Bucket, boot: BootRecord, log: RunLog) -> None:
     except PreconditionFailed as lost:
         raise taken from lost
     except StoreError as problem:
-        log.say(f"The released bucket could not be taken back yet: {problem}")
+        log.say(f"The released lease could not be acquired again yet: {problem}")
         return
-    log.say("Took the released bucket back.")
+    log.say("Acquired the released lease again.")
 
 
-def _require_state(settings: Settings, memory: AgentDir) -> None:
-    base = memory.base()
+def _require_state(session: Session) -> None:
+    state_dir, base = session.settings.state_dir, session.agent_dir.base()
     held = base.with_totals().file_count if base else 0
-    if held and not holds_files(settings.state_dir, Exclusions(settings.excludes)):
+    if held and not holds_files(state_dir, session.exclusions):
         raise Refused(
-            f"The gateway must not start: the state folder {settings.state_dir} is empty or missing: no file is in it, "
-            f"the last backup held {held} files. Bring them back with openclaw-s3-restore.py, or start afresh with "
+            f"The gateway must not start: the state folder {state_dir} is empty or missing: no file is in it, "
+            f"the last backup held {held} files. Bring them back with openclaw-s3-restore.py run --force, or start "
+            "afresh with "
             "openclaw-s3-backup.py --accept-shrink after mkdir."
         )
 

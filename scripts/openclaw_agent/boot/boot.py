@@ -1,4 +1,14 @@
-"""What happens to the state when an instance boots: take ownership, then restore, keep, or start afresh."""
+"""What happens to the state when an instance boots, in this order.
+
+1. where this boot has restored already and still holds the lease, nothing more;
+2. the bucket must be there, and the lease is acquired (`lease/`);
+3. where this instance's own disk holds the state and nobody has changed `latest/` since, the disk is kept;
+4. what somebody has uploaded, and a restore would ignore, stops the boot;
+5. a local state that a restore is about to replace is quarantined as a snapshot;
+6. the newest usable restore point is built beside the state folder and swapped in (`restore/`);
+7. an empty bucket is a first boot: an empty state is initialised;
+8. the boot is recorded as restored, in an epoch above every manifest that another holder wrote.
+"""
 
 import os
 import shutil
@@ -7,45 +17,52 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord
+from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.boot.local_changes import local_changes
 from openclaw_agent.boot.quarantine import QuarantineRecord
+from openclaw_agent.catalog.choice import NEWEST, Wanted
+from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
 from openclaw_agent.errors import AgentError, LocalStorageError, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
-from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
 from openclaw_agent.lease.record import Liveness
-from openclaw_agent.restore.rebuild import require_room
 from openclaw_agent.restore.restorer import Restorer
-from openclaw_agent.run_log import RunLog
-from openclaw_agent.settings import Settings
+from openclaw_agent.restore.tree import require_room
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
-from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
-from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import load_header_or_none
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 NO_BOOT = ""
-ASIDE_REASON = "the local state that a restore was about to replace"
+QUARANTINE_REASON = "the local state that a restore was about to replace"
 
 
 class BootOutcome(StrEnum):
-    """How a boot ended for the state folder."""
+    """The code of how a boot ended for the state folder."""
 
-    ALREADY_DONE = "already restored in this boot"
-    KEPT = "the disk of this instance is newer than S3"
+    ALREADY_RESTORED = "already-restored"
+    KEPT = "kept"
     RESTORED = "restored"
-    FIRST_START = "first start: the bucket is empty"
+    FIRST_BOOT = "first-boot"
+
+    def sentence(self) -> str:
+        """The same for a person."""
+        return {
+            BootOutcome.ALREADY_RESTORED: "Boot: this boot has restored already.",
+            BootOutcome.KEPT: "Boot: kept the local state (newer than S3).",
+            BootOutcome.RESTORED: "Boot: restored.",
+            BootOutcome.FIRST_BOOT: "Boot: first boot, the bucket is empty.",
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """How ownership is taken: how to look up an owner, and how long to wait for it, in seconds."""
+    """How the lease is acquired: how to look up its holder, and how long to wait for it, in seconds."""
 
     liveness_of: Callable[[str], Liveness]
     wait_limit: float = WAIT_LIMIT_SECONDS
@@ -56,171 +73,183 @@ class Boot:
     """One boot. The lock must be held."""
 
     def __init__(
-        self, settings: Settings, store: Bucket, restorer: Restorer, log: RunLog, take_over: LeasePolicy
+        self,
+        session: Session,
+        reader: CatalogReader,
+        lease_policy: LeasePolicy,
+        finished: Callable[[int], None] = lambda _bytes: None,
     ) -> None:
-        self._settings = settings
-        self._store = store
-        self._restorer = restorer
-        self._log = log
-        self._take_over = take_over
-        self._memory = AgentDir(settings.agent_dir)
-        self._me = instance_id(settings)
+        self.lease_policy = lease_policy
+        self._session = session
+        self._settings = session.settings
+        self._bucket = session.bucket
+        self._agent_dir = session.agent_dir
+        self._reader = reader
+        self._restorer = Restorer(session, reader, finished)
+        self._me = session.instance_id()
 
     def run(self) -> BootOutcome:
-        """Take ownership and bring the state folder to what it should be.
+        """Acquire the lease and bring the state folder to what it should be.
 
         Raises:
-            AgentError: when the bucket cannot be read, owned or restored; the gateway must not start then.
+            AgentError: when the bucket cannot be read, leased or restored; the gateway must not start then.
         """
         before = self._known_boot()
-        if before is not None and before.boot_id == boot_id() and before.restored and self._still_owner(before):
-            return BootOutcome.ALREADY_DONE
-        self._store.require_bucket()
+        if before is not None and self._is_restored_and_held(before):
+            return BootOutcome.ALREADY_RESTORED
+        self._bucket.require_bucket()
         own_disk = before is not None and before.restored and self._has_state()
-        epoch = self._own()
+        epoch = self._acquire(own_disk=own_disk)
         changed = own_disk and self._changed_by_others()
-        self._require_whole_change(own_disk=own_disk, changed=changed)
+        self._require_no_external_change(own_disk=own_disk, changed=changed)
         if own_disk and not changed:
             self._finish(epoch)
             return BootOutcome.KEPT
-        if self._has_state() and self._restorer.has_something():
+        if self._has_state() and self._reader.has_something():
             self._require_room()
-            if own_disk or local_changes(self._settings):
-                self._keep_local_state_aside(bucket_changed=own_disk)
-        return self._restore(None, epoch)
+            if own_disk or local_changes(self._session):
+                self._quarantine_local_state(bucket_changed=own_disk)
+        return self._restore(NEWEST, epoch, own_disk=own_disk)
 
-    def restore_by_hand(self, snapshot: str | None, *, keep_aside: bool) -> BootOutcome:
-        """Restore what is named, or the newest; the caller has asked whether the state in place may go.
+    def restore_by_hand(self, wanted: Wanted, *, quarantine: bool) -> BootOutcome:
+        """Restore what is wanted; the caller has asked whether the state folder may be replaced.
 
         Raises:
-            Refused: when the local state was to be kept aside first, and could not.
-            AgentError: when nothing could be restored; the state in place is as good as it was.
+            Refused: when the local state was to be quarantined first, and could not.
+            AgentError: when nothing could be restored; the state folder is as it was.
         """
-        boot = self._memory.boot()
-        # A restore that fails leaves the state in place, which is as good as it was.
-        held = boot is not None and boot.boot_id == boot_id() and self._still_owner(boot)
-        epoch = boot.epoch if boot is not None and held else self._own()
-        if keep_aside:
+        boot = self._agent_dir.boot()
+        known = self._known_boot()
+        own_disk = known is not None and known.restored and self._has_state()
+        # A restore that fails leaves the state folder as it was.
+        held = boot is not None and boot.boot_id == self._session.boot_id and self._still_holds(boot)
+        epoch = boot.epoch if boot is not None and held else self._acquire(own_disk=own_disk)
+        if quarantine:
             try:
-                self._keep_local_state_aside(bucket_changed=False)
+                self._quarantine_local_state(bucket_changed=False)
             except AgentError as problem:
                 raise Refused(
-                    f"Refused to replace {self._settings.state_dir}: it could not be kept as a snapshot first. "
+                    f"Refused to replace {self._settings.state_dir}: it could not be quarantined as a snapshot first. "
                     f"{problem} To replace it all the same, move it away by hand."
                 ) from problem
-        return self._restore(snapshot, epoch)
+        return self._restore(wanted, epoch, own_disk=own_disk)
 
-    def _restore(self, snapshot: str | None, epoch: int) -> BootOutcome:
-        restored = self._restorer.restore_state(snapshot)
+    def _restore(self, wanted: Wanted, epoch: int, *, own_disk: bool) -> BootOutcome:
+        restored = self._restorer.restore_state(wanted)
         if restored is None:
-            self._start_afresh()
+            self._initialise_state()
             self._finish(epoch)
-            return BootOutcome.FIRST_START
-        self._finish(self._outrank([restored.manifest, *self._restorer.points.manifests()], epoch))
+            return BootOutcome.FIRST_BOOT
+        manifests = [restored.manifest, *self._reader.points().manifests()]
+        self._finish(self._epoch_above(manifests, epoch, own_disk=own_disk))
         return BootOutcome.RESTORED
 
-    def _outrank(self, manifests: Iterable[Manifest], epoch: int) -> int:
-        """The epoch to back up in: ours, or a new one where manifests of another life would be taken for newer."""
+    def _epoch_above(self, manifests: Iterable[Manifest], epoch: int, *, own_disk: bool) -> int:
+        """Our epoch, raised above every manifest that another holder wrote with the same or a later one."""
         rivals = [
             row.epoch
             for row in manifests
             if row.epoch > epoch or (row.epoch == epoch and row.snapshot and row.instance_id != self._me)
         ]
-        return self._own(least_epoch=max(rivals) + 1) if rivals else epoch
+        return self._acquire(own_disk=own_disk, least_epoch=max(rivals) + 1) if rivals else epoch
 
-    def _own(self, *, least_epoch: int = 1) -> int:
-        """Take ownership and note it; return the epoch. A boot that is tried again keeps the epoch that it has.
+    def _acquire(self, *, own_disk: bool, least_epoch: int = 1) -> int:
+        """Acquire the lease and record it; return the epoch. A boot that is tried again keeps the epoch that it has.
 
-        The note names no boot yet: until the restore has finished, a crash or an error must leave a machine on which
+        The record names no boot yet: until the restore has finished, a crash or an error must leave a machine on which
         nothing may start and nothing be backed up, and which still knows whether its disk is its own.
         """
         before = self._known_boot()
-        own_disk = before is not None and before.restored and self._has_state()
         if before is not None:
-            if before.claimed_in == boot_id() and before.epoch >= least_epoch and self._still_owner(before):
+            if before.claimed_in == self._session.boot_id and before.epoch >= least_epoch and self._still_holds(before):
                 return before.epoch
-            # Also where owner.json is gone: what we write must outrank what we wrote.
+            # Also where owner.json is gone: our next epoch must lie above the one we wrote in.
             least_epoch = max(least_epoch, before.epoch + 1)
-        owner = acquire(
-            self._store,
+        lease = acquire(
+            self._bucket,
             self._me,
-            self._take_over.liveness_of,
-            self._log.say,
-            wait_limit=self._take_over.wait_limit,
-            poll=self._take_over.poll,
+            self.lease_policy.liveness_of,
+            self._session.record.say,
+            wait_limit=self.lease_policy.wait_limit,
+            poll=self.lease_policy.poll,
             least_epoch=least_epoch,
         )
-        self._memory.prepare()
-        self._write_boot(NO_BOOT, owner.epoch, restored=own_disk)
-        self._log.add(epoch=owner.epoch)
-        return owner.epoch
+        self._agent_dir.prepare()
+        self._write_boot(NO_BOOT, lease.epoch, restored=own_disk)
+        self._session.record.add(epoch=lease.epoch)
+        return lease.epoch
 
     def _finish(self, epoch: int) -> None:
-        self._write_boot(boot_id(), epoch, restored=True)
+        self._write_boot(self._session.boot_id, epoch, restored=True)
 
     def _write_boot(self, finished_boot: str, epoch: int, *, restored: bool) -> None:
-        record = BootRecord(finished_boot, self._me, self._settings.bucket, epoch, restored, claimed_in=boot_id())
-        self._memory.write_boot(record)
+        self._agent_dir.write_boot(
+            BootRecord(
+                finished_boot, self._me, self._settings.bucket, epoch, restored, claimed_in=self._session.boot_id
+            )
+        )
 
     def _known_boot(self) -> BootRecord | None:
-        boot = self._memory.boot()
+        boot = self._agent_dir.boot()
         known = boot is not None and boot.instance_id == self._me and boot.bucket == self._settings.bucket
         return boot if known else None
 
-    def _still_owner(self, boot: BootRecord) -> bool:
-        owner = read_lease(self._store)
-        return owner is not None and owner.record.is_current(boot.epoch, boot.instance_id) and not owner.record.released
+    def _is_restored_and_held(self, boot: BootRecord) -> bool:
+        return boot.boot_id == self._session.boot_id and boot.restored and self._still_holds(boot)
+
+    def _still_holds(self, boot: BootRecord) -> bool:
+        lease = read_lease(self._bucket)
+        return lease is not None and lease.record.is_current(boot.epoch, boot.instance_id) and not lease.record.released
 
     def _has_state(self) -> bool:
-        return holds_files(self._settings.state_dir, Exclusions(self._settings.excludes))
+        return holds_files(self._settings.state_dir, self._session.exclusions)
 
     def _changed_by_others(self) -> bool:
-        known = self._memory.latest()
-        etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
+        known = self._agent_dir.latest()
+        etag = self._bucket.etag(LATEST_MANIFEST_KEY) or ""
         if known is None:
             return bool(etag)
         if known.bucket == self._settings.bucket and etag == known.etag:
             return False
-        under_way = self._memory.latest_under_way()
+        under_way = self._agent_dir.latest_under_way()
         if not under_way:
             return True
-        # Ours, where this machine was cut off before it could note down that it had written it.
-        stored = load_header_or_none(self._store, LATEST_MANIFEST_KEY)
+        # Ours, where this machine was cut off before it could record that it had written it.
+        stored = load_header_or_none(self._bucket, LATEST_MANIFEST_KEY)
         header = stored.manifest if stored else None
         return header is None or (header.instance_id, header.snapshot) != (self._me, under_way)
 
-    def _require_whole_change(self, *, own_disk: bool, changed: bool) -> None:
-        """Refuse to overlook what somebody put into the bucket, and to fall back behind it."""
-        points = self._restorer.points
-        if changed and (points.latest or points.latest_problem):
-            points.pinned_reason = "somebody changed it since this instance last wrote it"
+    def _require_no_external_change(self, *, own_disk: bool, changed: bool) -> None:
+        """Refuse when the bucket holds an external upload that a restore would ignore."""
+        if changed:
+            self._reader.pin_latest("somebody changed it since this instance last wrote it")
         try:
+            points = self._reader.points()
             points.require_pinned()
-            require_no_external_uploads(self._store, points)
+            require_no_external_uploads(self._bucket, points)
         except AgentError:
             if own_disk:
-                self._keep_local_state_aside(bucket_changed=True)
+                self._quarantine_local_state(bucket_changed=True)
             raise
 
     def _require_room(self) -> None:
-        """Refuse, before the local state is kept aside, what could not be restored anyhow."""
-        found = self._restorer.points.found
-        entries = found.entries if found else self._restorer.with_manifest(None).manifest.entries
-        require_room(self._settings.state_dir.parent, entries)
+        """Refuse, before the local state is quarantined, what could not be restored anyhow."""
+        point = self._reader.first_usable(NEWEST)
+        if point is not None:
+            require_room(self._settings.state_dir.parent, point.manifest.entries)
 
-    def _keep_local_state_aside(self, *, bucket_changed: bool) -> None:
-        """Keep what a restore is about to replace as a quarantined snapshot, once."""
-        aside = QuarantineRecord(self._settings, self._memory)
-        if aside.is_there(self._store):
+    def _quarantine_local_state(self, *, bucket_changed: bool) -> None:
+        """Quarantine what a restore is about to replace as a snapshot, once."""
+        known = QuarantineRecord(self._session)
+        if known.is_there(self._bucket):
             return
         # In full: of a bucket that others changed nothing is sure enough to be copied.
-        options = BackupOptions(quarantine=ASIDE_REASON, full=bucket_changed)
-        Backup(self._settings, self._store, NothingToFreeze(), self._log).run(options)
-        aside.remember(str(self._log.facts["snapshot"]))
+        options = BackupOptions(quarantine=QUARANTINE_REASON, full=bucket_changed)
+        known.remember(Backup(self._session, NothingToFreeze()).run(options).snapshot)
 
-    def _start_afresh(self) -> None:
+    def _initialise_state(self) -> None:
         # What another bucket, or this one before it was emptied, is known to hold is not in it now.
-        self._memory.forget_base()
+        self._agent_dir.forget_base()
         folder = self._settings.state_dir
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -234,4 +263,4 @@ class Boot:
                     os.chown(path, GATEWAY_UID, GATEWAY_UID)
         except OSError as problem:
             raise LocalStorageError(f"The state folder {folder} cannot be prepared ({problem.strerror}).") from problem
-        self._log.say("The bucket is empty: this is a first start.")
+        self._session.record.say("The bucket is empty: this is a first boot.")

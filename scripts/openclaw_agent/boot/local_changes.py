@@ -2,23 +2,22 @@
 
 import os
 
-from openclaw_agent.agent_dir.records import AgentDir
-from openclaw_agent.settings import Settings
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX
-from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import WalkEntry, walk
 
 
-def local_changes(settings: Settings) -> list[str]:
+def local_changes(session: Session) -> list[str]:
     """Paths that are new or differ from the last state known to be in S3 (by what lstat says, unread).
 
     What is gone is no such change: S3 has it. Neither is the state folder itself, which the installer makes.
     """
-    if not settings.state_dir.is_dir():
+    state_dir = session.settings.state_dir
+    if not state_dir.is_dir():
         return []
-    known = _known_in_s3(settings)
-    tree = walk(settings.state_dir, Exclusions(settings.excludes), known)
+    known = _known_in_s3(session)
+    tree = walk(state_dir, session.exclusions, known)
     logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
     return [
         row.path
@@ -29,10 +28,9 @@ def local_changes(settings: Settings) -> list[str]:
     ]
 
 
-def _known_in_s3(settings: Settings) -> dict[str, Entry]:
-    memory = AgentDir(settings.agent_dir)
-    base, latest = memory.base(), memory.latest()
-    if base is None or (latest is not None and latest.bucket != settings.bucket):
+def _known_in_s3(session: Session) -> dict[str, Entry]:
+    base, latest = session.agent_dir.base(), session.agent_dir.latest()
+    if base is None or (latest is not None and latest.bucket != session.settings.bucket):
         return {}
     return base.by_path()
 

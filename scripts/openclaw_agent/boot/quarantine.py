@@ -1,14 +1,12 @@
-"""The note of which local state was kept aside as a quarantined snapshot, so that a retried boot does it once."""
+"""Records which local state was quarantined, so that a retried boot does not upload it twice."""
 
 import hashlib
 import json
 
-from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.fs.atomic import replace_file
-from openclaw_agent.settings import Settings
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import snapshot_manifest_key
 from openclaw_agent.snapshot.names import parse_snapshot_name
-from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import walk
 from openclaw_agent.store.bucket import Bucket
 
@@ -16,10 +14,10 @@ from openclaw_agent.store.bucket import Bucket
 class QuarantineRecord:
     """The note about the state folder as it is now; the gateway must not run."""
 
-    def __init__(self, settings: Settings, memory: AgentDir) -> None:
-        self._bucket = settings.bucket
-        self._note = memory.folder / "kept-aside.json"
-        self._digest = _digest(settings)
+    def __init__(self, session: Session) -> None:
+        self._bucket = session.settings.bucket
+        self._note = session.agent_dir.folder / "quarantine.json"
+        self._digest = _digest(session)
 
     def is_there(self, store: Bucket) -> bool:
         """Whether this very state lies in a complete snapshot already."""
@@ -38,9 +36,9 @@ class QuarantineRecord:
         replace_file(self._note, [json.dumps(note).encode()])
 
 
-def _digest(settings: Settings) -> str:
+def _digest(session: Session) -> str:
     """A digest of all that lstat tells of the state: an inode's ctime changes with everything else."""
     digest = hashlib.sha256()
-    for row in walk(settings.state_dir, Exclusions(settings.excludes)).found:
+    for row in walk(session.settings.state_dir, session.exclusions).found:
         digest.update(repr(row).encode(errors="surrogateescape"))
     return digest.hexdigest()

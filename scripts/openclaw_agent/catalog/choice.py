@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from openclaw_agent.errors import UsageError
 from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.names import parse_snapshot_name
 
 
 class Source(StrEnum):
@@ -16,6 +18,41 @@ class Source(StrEnum):
     LATEST = "latest"
     SNAPSHOT = "snapshot"
     AS_FOUND = "objects without a manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which restore point is asked for: a snapshot by its `name`, `latest/` itself, or (`NEWEST`) the best there is."""
+
+    name: str = ""
+    latest: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing else may be taken instead."""
+        return self.latest or bool(self.name)
+
+
+NEWEST = Wanted()
+LATEST = Wanted(latest=True)
+
+
+def wanted(text: str | None) -> Wanted:
+    """What a person asks for: `latest`, a snapshot's name, or nothing.
+
+    Raises:
+        UsageError: when it can be no snapshot's name.
+    """
+    if text is None:
+        return NEWEST
+    if text == "latest":
+        return LATEST
+    if parse_snapshot_name(text) is None:
+        raise UsageError(
+            f"{text!r} is no snapshot name; it must look like 2026-02-27-14-00 (UTC), or be latest. "
+            "openclaw-s3-restore.py list shows those there are."
+        )
+    return Wanted(text)
 
 
 @dataclass(frozen=True, slots=True)

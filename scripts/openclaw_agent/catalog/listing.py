@@ -116,22 +116,3 @@ def _row(name: str, look: _Look, taken_at: datetime | None, now: datetime, tier:
     if look.manifest is None:
         return ListRow(name, age, None, None, look.complete, tier)
     return ListRow(name, age, look.manifest.file_count, look.manifest.total_bytes, look.complete, tier)
-
-
-def list_table(rows: list[ListRow]) -> str:
-    """The list as text in columns."""
-    head = ("snapshot", "age", "files", "size", "complete", "tier")
-    cells = [
-        (
-            row.name,
-            row.age,
-            "-" if row.files is None else f"{row.files:,}",
-            "-" if row.size_bytes is None else f"{row.size_bytes:,}",
-            row.complete,
-            row.tier,
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in (head, *cells)) for column in range(len(head))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (head, *cells))
-    return "\n".join(line.rstrip() for line in lines)

@@ -23,16 +23,21 @@ from openclaw_agent.streams import flush_streams, open_missing_streams, print_er
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended: the word for the log, what it prints, and what `--json` prints instead of the log line."""
+    """Outcome of a run: its code, what it prints, and what `--json` prints instead of the log line.
 
-    word: str = "done"
+    `metrics` are counted in CloudWatch.
+    """
+
+    code: str = "done"
     document: object | None = None
     text: str = ""
     logged: bool = True
+    metrics: tuple[str, ...] = ()
 
 
 Workflow = Callable[[argparse.Namespace, Settings, RunLog], Result]
-Metrics = Callable[[Result | None, AgentError | None], list[str]]
+ErrorMetrics = Callable[[argparse.Namespace, AgentError], list[str]]
+Parse = Callable[[Sequence[str] | None], argparse.Namespace]
 FinalHook = Callable[[Settings, RunLog, AgentError | None], None]
 
 
@@ -45,12 +50,18 @@ def parser_for(command: str, description: str) -> argparse.ArgumentParser:
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--bucket", help="the backup bucket (default: the installer's settings file)")
-    parser.add_argument("--region", help="its region (default: the settings file, then AWS_REGION)")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
-    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    add_shared_flags(parser)
     parser.add_argument("--version", action="version", version=AGENT_VERSION)
     return parser
+
+
+def add_shared_flags(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """The flags of every command; for a sub-command `argparse.SUPPRESS` keeps what was given before its name."""
+    switch = False if default is None else default
+    parser.add_argument("--bucket", default=default, help="the backup bucket (default: the installer's settings file)")
+    parser.add_argument("--region", default=default, help="its region (default: the settings file, then AWS_REGION)")
+    parser.add_argument("--json", default=switch, action="store_true", help="print the result as one JSON object")
+    parser.add_argument("--verbose", default=switch, action="store_true", help="show the traceback of an error")
 
 
 def run_command(
@@ -60,12 +71,16 @@ def run_command(
     *,
     arguments: Sequence[str] | None = None,
     needs_bucket: bool = True,
-    metrics: Metrics = lambda _result, _error: [],
-    last_act: FinalHook = lambda _settings, _log, _error: None,
+    parse: Parse | None = None,
+    metrics: ErrorMetrics = lambda _options, _error: [],
+    final_hook: FinalHook = lambda _settings, _log, _error: None,
 ) -> int:
-    """Parse, run the action, log the run, do the last act, print the result, and return the exit code."""
+    """Parse, run the action, log the run, call the final hook, print the result, and return the exit code.
+
+    `metrics` says what an error counts.
+    """
     open_missing_streams()
-    options = parser.parse_args(arguments)
+    options = (parse or parser.parse_args)(arguments)
     try:
         settings = load_settings(
             bucket=options.bucket,
@@ -84,12 +99,12 @@ def run_command(
                 print_error("".join(traceback.format_exception(error)))
             print_error(f"{parser.prog}: {error}")
             log.add(error=str(error))
-        word = result.word if result else _word(error)
-        line = log.write(word) if result is None or result.logged else log.line(word)
-        unsent = count_metrics(settings, metrics(result, error))
+        code = result.code if result else _code(error)
+        line = log.write(code) if result is None or result.logged else log.line(code)
+        unsent = count_metrics(settings, metrics(options, error) if error else list(result.metrics) if result else [])
         if unsent:
             log.say(unsent)
-        last_act(settings, log, error)
+        final_hook(settings, log, error)
         # Last, because stdout may be broken: nothing of the run hangs on it.
         if options.json:
             print_result(json.dumps(result.document if result and result.document is not None else line, indent=2))
@@ -137,11 +152,11 @@ def exit_now(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _word(error: AgentError | None) -> str:
-    words = {
+def _code(error: AgentError | None) -> str:
+    codes = {
         ExitCode.REFUSED: "refused",
         ExitCode.NOT_OWNER: "fenced",
         ExitCode.USAGE: "usage",
         ExitCode.TERMINATED: "terminated",
     }
-    return words.get(error.exit_code, "failed") if error else "done"
+    return codes.get(error.exit_code, "failed") if error else "done"

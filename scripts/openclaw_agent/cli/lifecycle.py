@@ -8,8 +8,8 @@ from openclaw_agent.errors import UsageError
 from openclaw_agent.retention.prune import plan_prune, prune, require_ownership_here
 from openclaw_agent.retention.report import retention_document, retention_sentence, retention_table
 from openclaw_agent.run_log import RunLog
+from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
-from openclaw_agent.store.bucket import Bucket
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,33 +23,35 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
     """Run the command and return its exit code."""
-    return run_command(parser(), "lifecycle", _action, arguments=arguments)
+
+    def action(options: argparse.Namespace, settings: Settings, record: RunLog) -> Result:
+        now = _instant(options.now)
+        with open_session(settings, record, clock) as session:
+            return _prune(options, session, now or session.clock())
+
+    return run_command(parser(), "lifecycle", action, arguments=arguments)
 
 
-def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
-    now = _instant(options.now)
-    store = Bucket(settings.bucket, settings.region)
-    try:
-        if not options.dry_run:
-            require_ownership_here(settings, store)
-        plan = plan_prune(store, now, strict_midnight=options.strict_midnight)
-        log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
-        log.say(retention_sentence(plan, dry_run=options.dry_run))
-        if not options.dry_run:
-            pruned = prune(store, plan)
-            log.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
-        if options.dry_run:
-            return Result("planned", retention_document(plan), retention_table(plan))
-        return Result("done", retention_document(plan))
-    finally:
-        log.add(**store.traffic.facts())
+def _prune(options: argparse.Namespace, session: Session, now: datetime) -> Result:
+    store, log = session.bucket, session.record
+    if not options.dry_run:
+        require_ownership_here(session)
+    plan = plan_prune(store, now, strict_midnight=options.strict_midnight)
+    log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
+    log.say(retention_sentence(plan, dry_run=options.dry_run))
+    if not options.dry_run:
+        pruned = prune(store, plan)
+        log.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
+    if options.dry_run:
+        return Result("planned", retention_document(plan), retention_table(plan))
+    return Result("pruned", retention_document(plan))
 
 
-def _instant(text: str | None) -> datetime:
+def _instant(text: str | None) -> datetime | None:
     if text is None:
-        return datetime.now(UTC)
+        return None
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as problem:

@@ -1,4 +1,4 @@
-"""Mending the runbook's `aws s3 sync …/snapshots/<name>/ <state folder>/ --delete`, a restore one folder too deep.
+"""Repairing the runbook's `aws s3 sync …/snapshots/<name>/ <state folder>/ --delete`, a restore one folder too deep.
 
 The sync puts the snapshot's own `.openclaw/` and its manifest into the state folder, and deletes what was there.
 """
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import AgentDir, LatestRecord
+from openclaw_agent.agent_dir.records import LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
-from openclaw_agent.restore.rebuild import FolderContent, rebuild, require_room
-from openclaw_agent.run_log import RunLog
-from openclaw_agent.settings import Settings
+from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.tree import rebuild, require_room
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import decode_manifest
 from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Manifest
@@ -25,15 +25,16 @@ from openclaw_agent.state_dir.walk import walk
 MANIFEST_START = b'{"format":'
 
 
-def repair_nested_sync(settings: Settings, memory: AgentDir, log: RunLog) -> None:
+def repair_nested_sync(session: Session) -> None:
     """Finish the restore of a snapshot that was synced into the state folder; do nothing where none was.
 
     Raises:
         AgentError: when what was synced does not agree with its manifest.
     """
+    settings, agent_dir, record = session.settings, session.agent_dir, session.record
     folder = settings.state_dir
     nested = folder / STATE_PREFIX.rstrip("/")
-    if not nested.is_dir() or nested.is_symlink() or not _was_synced_here(folder, memory.base()):
+    if not nested.is_dir() or nested.is_symlink() or not _was_synced_here(folder, agent_dir.base()):
         return
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
@@ -43,20 +44,20 @@ def repair_nested_sync(settings: Settings, memory: AgentDir, log: RunLog) -> Non
             built = rebuild(entries, FolderContent(folder), building)
         except CorruptObject as problem:
             raise AgentError(
-                f"The snapshot synced into {folder} is not whole ({problem}); sync it again, or use "
-                "openclaw-s3-restore.py --snapshot NAME."
+                f"The snapshot synced into {folder} is not complete ({problem}); sync it again, or use "
+                "openclaw-s3-restore.py run --snapshot NAME."
             ) from problem
         kept = swap_in(building, folder)
-    known = memory.latest() or LatestRecord(settings.bucket, "")
+    known = agent_dir.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
-        memory.mark_latest_partial()
-        memory.forget_base()
-        memory.remember_latest(known)
+        agent_dir.mark_latest_partial()
+        agent_dir.forget_base()
+        agent_dir.remember_latest(known)
     else:
-        memory.remember(replace(manifest, entries=built), known, latest_holds_base=False, snapshot_holds_base=False)
+        agent_dir.remember(replace(manifest, entries=built), known, latest_holds_base=False, snapshot_holds_base=False)
     name = manifest.snapshot if manifest else "a state without a manifest"
-    log.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
-    log.add(mended_nested_restore=name)
+    record.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
+    record.add(repaired_nested_restore=name)
 
 
 def _was_synced_here(folder: Path, base: Manifest | None) -> bool:

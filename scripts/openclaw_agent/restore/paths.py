@@ -4,14 +4,17 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
-from openclaw_agent.restore.rebuild import rebuild, require_room
-from openclaw_agent.restore.restorer import OpenPoint, Restorer
-from openclaw_agent.settings import Settings
+from openclaw_agent.catalog.choice import Wanted
+from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
+from openclaw_agent.errors import AgentError, LocalStorageError, StoreError, UsageError
+from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.restorer import Finished, report_skipped_copies
+from openclaw_agent.restore.tree import rebuild, require_room
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
 from openclaw_agent.sqlite.files import COMPANION_SUFFIXES, LOG_SUFFIXES
 from openclaw_agent.state_dir.parents import opened_parent, require_real_parents
@@ -20,38 +23,49 @@ from openclaw_agent.state_dir.target import staging_at
 from openclaw_agent.state_dir.walk import require_state_folder
 
 
-def restore_paths_to(restorer: Restorer, snapshot: str | None, paths: Sequence[str], target: Path) -> None:
-    """Build `paths` (relative to the state folder) in a folder (see `resolve_target`); the state is not looked at.
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """Which paths (relative to the state folder) of which restore point; `finished` is told the bytes of each file."""
+
+    reader: CatalogReader
+    wanted: Wanted
+    paths: Sequence[str]
+    finished: Finished = lambda _bytes: None
+
+
+def restore_paths_to(session: Session, source: PathSource, target: Path) -> None:
+    """Build the paths in a folder (see `resolve_target`); the state folder is not looked at.
 
     Raises:
         UsageError: when a path is absolute or climbs out of the state folder.
         AgentError: when the restore point does not hold it.
     """
-    point, _, chosen = _chosen(restorer, snapshot, _cleaned(paths))
+    point, _, chosen = _chosen(source, _cleaned(source.paths))
     with staging_at(target) as building:
-        _build(restorer, point, chosen, building)
+        _build(session, source, point, chosen, building)
 
 
-def restore_paths(settings: Settings, restorer: Restorer, snapshot: str | None, paths: Sequence[str]) -> Path | None:
-    """Bring `paths` (relative to the state folder) back; return the folder in which what they replaced is kept.
+def restore_paths(session: Session, source: PathSource) -> Path | None:
+    """Bring the paths back; return the folder in which what they replaced is kept.
 
     Raises:
         UsageError: when a path is absolute or climbs out of the state folder.
         Refused: when a folder on the way is a symlink or a file.
         AgentError: when the restore point does not hold it, or there is no state folder.
     """
-    wanted = _cleaned(paths)
-    require_state_folder(settings.state_dir)
-    point, wanted, chosen = _chosen(restorer, snapshot, wanted)
-    for path in wanted:
-        require_real_parents(settings.state_dir, path)
+    state_dir = session.settings.state_dir
+    cleaned = _cleaned(source.paths)
+    require_state_folder(state_dir)
+    point, paths, chosen = _chosen(source, cleaned)
+    for path in paths:
+        require_real_parents(state_dir, path)
     known = {entry.path: entry for entry in chosen}
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    kept = settings.state_dir.with_name(f"{settings.state_dir.name}{PREVIOUS_INFIX}{stamp}")
-    with staging_beside(settings.state_dir) as building:
-        _build(restorer, point, chosen, building)
-        for path in wanted:
-            _move_in(building, settings.state_dir, known[path], kept)
+    kept = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
+    with staging_beside(state_dir) as building:
+        _build(session, source, point, chosen, building)
+        for path in paths:
+            _move_in(building, state_dir, known[path], kept)
     shutil.rmtree(building, ignore_errors=True)
     return kept if kept.exists() else None
 
@@ -71,9 +85,9 @@ def _clean(path: str) -> str:
     return "/".join(parts)
 
 
-def _chosen(restorer: Restorer, snapshot: str | None, paths: Sequence[str]) -> tuple[OpenPoint, list[str], list[Entry]]:
+def _chosen(source: PathSource, paths: Sequence[str]) -> tuple[OpenPoint, list[str], list[Entry]]:
     """The restore point, what is wanted of it, and the entries with the folders they are in."""
-    point = restorer.with_manifest(snapshot)
+    point = source.reader.with_manifest(source.wanted)
     known = point.manifest.by_path()
     wanted = [name for path in paths for name in (path, *_logs_of(path, known))]
     chosen: dict[str, Entry] = {"": replace(known[""], mode=0o700)}
@@ -97,10 +111,11 @@ def _logs_of(path: str, known: Mapping[str, Entry]) -> list[str]:
     return [path + suffix for suffix in LOG_SUFFIXES if path + suffix in known]
 
 
-def _build(restorer: Restorer, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
+def _build(session: Session, source: PathSource, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
     require_room(building, chosen)
-    rebuild(chosen, restorer.content(point.keys_of), building)
-    restorer.report_skipped_copies(point.manifest)
+    skipped: list[StoreError] = []
+    rebuild(chosen, BucketContent(session.bucket, point.keys_of, source.finished, skipped.append), building)
+    report_skipped_copies(session, point.manifest, tuple(skipped))
 
 
 def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:

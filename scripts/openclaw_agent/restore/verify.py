@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openclaw_agent.catalog.choice import Choice
+from openclaw_agent.catalog.choice import Choice, Wanted
+from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import AgentError, ManifestInvalid, StoreError
-from openclaw_agent.restore.restorer import OpenPoint, Restorer
+from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.restorer import Finished
 
 MOST_NAMED = 5
 
@@ -35,7 +37,7 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict for a person."""
         if not self.broken:
-            return f"Checked {self.files} files, {self.bytes:,} bytes: {self.name} is whole."
+            return f"Checked {self.files} files, {self.bytes:,} bytes: {self.name} is intact."
         named = "; ".join(f"{row.path!r}: {row.problem}" for row in self.broken[:MOST_NAMED])
         more = len(self.broken) - MOST_NAMED
         rest = f" And {more} more, which --json and the log list." if more > 0 else ""
@@ -56,36 +58,74 @@ class Verdict:
         }
 
 
-def verify(restorer: Restorer, snapshot: str | None) -> Verdict:
-    """Check the named snapshot, or the restore point that a restore would try first.
+def verify(reader: CatalogReader, wanted: Wanted, finished: Finished = lambda _bytes: None) -> Verdict:
+    """Check the restore point that is wanted, or the one that a restore would try first.
 
     Raises:
-        UsageError: when the name can be none.
         AgentError: when there is nothing to check.
     """
-    choices = restorer.choices(snapshot)
-    if snapshot is None and restorer.points.latest_problem:
-        unreadable = Broken("manifest.json", restorer.points.latest_problem)
-        return Verdict("latest/", "latest", "", 0, 0, (unreadable,), _first_whole(restorer, choices))
-    choice = next(choices, None)
-    if choice is None:
-        found = restorer.as_found()
-        if found is None:
-            raise AgentError(restorer.nothing_there())
-        return _verdict(found, _check(restorer, found, slice(None)))
-    try:
-        point = restorer.open(choice)
-    except ManifestInvalid as problem:
-        if snapshot is not None:
+    return _Verification(reader, finished).of(wanted)
+
+
+class _Verification:
+    def __init__(self, reader: CatalogReader, finished: Finished) -> None:
+        self._reader = reader
+        self._finished = finished
+
+    def of(self, wanted: Wanted) -> Verdict:
+        reader, choices = self._reader, self._reader.choices(wanted)
+        latest_problem = "" if wanted.is_exact else reader.points().latest_problem
+        if latest_problem:
+            return self._unreadable("latest/", "latest", "", latest_problem, choices)
+        choice = next(choices, None)
+        if choice is None:
+            found = reader.first_usable(wanted)
+            if found is None:
+                raise AgentError(reader.nothing_there())
+            return _verdict(found, self._broken(found, slice(None)))
+        try:
+            point = reader.open(choice)
+        except ManifestInvalid as problem:
+            if wanted.is_exact:
+                raise
+            name = f"{choice.source.value} {choice.name}"
+            return self._unreadable(name, choice.source.value, choice.name, str(problem), choices)
+        broken = self._broken(point, slice(1))
+        rescue = ""
+        if broken and not wanted.name:
+            rescue = self._elsewhere(point, broken) or ("" if wanted.latest else self._first_intact(choices))
+        return _verdict(point, broken, rescue)
+
+    def _unreadable(self, name: str, source: str, snapshot: str, problem: str, rest: Iterator[Choice]) -> Verdict:
+        unreadable = Broken("manifest.json", problem)
+        return Verdict(name, source, snapshot, 0, 0, (unreadable,), self._first_intact(rest))
+
+    def _broken(self, point: OpenPoint, places: slice, only: frozenset[str] | None = None) -> tuple[Broken, ...]:
+        """Files missing or corrupt in every one of these locations."""
+        content = BucketContent(self._reader.bucket, lambda entry: point.keys_of(entry)[places], self._finished)
+        wanted = [entry for entry in point.manifest.files() if only is None or entry.path in only]
+        return tuple(Broken(entry.path, str(problem)) for entry, problem in content.check(wanted))
+
+    def _elsewhere(self, point: OpenPoint, broken: tuple[Broken, ...]) -> str:
+        """Where a restore of the point finds what is broken in it: the snapshot that latest/ was made of."""
+        if len(point.keys_of(next(point.manifest.files()))) == 1:
+            return ""
+        lost = self._broken(point, slice(1, None), frozenset(row.path for row in broken))
+        return "" if lost else f"{point.name} and the snapshot it was made of"
+
+    def _first_intact(self, choices: Iterator[Choice]) -> str:
+        try:
+            for choice in choices:
+                with contextlib.suppress(ManifestInvalid):
+                    point = self._reader.open(choice)
+                    if not self._broken(point, slice(None)):
+                        return point.name
+        except StoreError:
             raise
-        unreadable = Broken("manifest.json", str(problem))
-        name = f"{choice.source.value} {choice.name}"
-        return Verdict(name, choice.source.value, choice.name, 0, 0, (unreadable,), _first_whole(restorer, choices))
-    broken = _check(restorer, point, slice(1))
-    rescue = ""
-    if broken and snapshot is None:
-        rescue = _elsewhere(restorer, point, broken) or _first_whole(restorer, choices)
-    return _verdict(point, broken, rescue)
+        except AgentError:
+            # A restore would refuse to take anything else.
+            return ""
+        return ""
 
 
 def _verdict(point: OpenPoint, broken: tuple[Broken, ...], rescue: str = "") -> Verdict:
@@ -99,35 +139,3 @@ def _verdict(point: OpenPoint, broken: tuple[Broken, ...], rescue: str = "") -> 
         broken,
         rescue,
     )
-
-
-def _check(
-    restorer: Restorer, point: OpenPoint, places: slice, only: frozenset[str] | None = None
-) -> tuple[Broken, ...]:
-    """What of a restore point's files none of these places holds."""
-    content = restorer.content(lambda entry: point.keys_of(entry)[places])
-    wanted = [entry for entry in point.manifest.files() if only is None or entry.path in only]
-    return tuple(Broken(entry.path, str(problem)) for entry, problem in content.check(wanted))
-
-
-def _elsewhere(restorer: Restorer, point: OpenPoint, broken: tuple[Broken, ...]) -> str:
-    """Where a restore of the point finds what is broken in it: the snapshot that latest/ was made of."""
-    if len(point.keys_of(next(point.manifest.files()))) == 1:
-        return ""
-    lost = _check(restorer, point, slice(1, None), frozenset(row.path for row in broken))
-    return "" if lost else f"{point.name} and the snapshot it was made of"
-
-
-def _first_whole(restorer: Restorer, choices: Iterator[Choice]) -> str:
-    try:
-        for choice in choices:
-            with contextlib.suppress(ManifestInvalid):
-                point = restorer.open(choice)
-                if not _check(restorer, point, slice(None)):
-                    return point.name
-    except StoreError:
-        raise
-    except AgentError:
-        # A restore would refuse to take anything else.
-        return ""
-    return ""

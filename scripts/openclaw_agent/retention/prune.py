@@ -5,12 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
-from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.retention.policy import RetentionPlan, Snapshot, latest_is_complete, plan_retention
-from openclaw_agent.settings import Settings
+from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
@@ -91,20 +89,20 @@ def _snapshot_of_whole_latest(store: Bucket) -> str | None:
     return latest.manifest.snapshot if whole else None
 
 
-def require_ownership_here(settings: Settings, store: Bucket) -> None:
-    """Refuse to delete as an instance that has lost the bucket; a machine that never owned one may prune by hand.
+def require_ownership_here(session: Session) -> None:
+    """Refuse to delete as an instance that has lost the lease; a machine that never held one may prune by hand.
 
     Raises:
-        NotOwner: when this boot's ownership is no longer current.
+        NotOwner: when this boot's lease is no longer current.
     """
-    boot = AgentDir(settings.agent_dir).boot()
-    if boot is None or boot.bucket != settings.bucket or boot.boot_id != boot_id():
+    bucket, boot = session.settings.bucket, session.agent_dir.boot()
+    if boot is None or boot.bucket != bucket or boot.boot_id != session.boot_id:
         return
-    owner = read_lease(store)
-    if owner is not None and not owner.record.is_current(boot.epoch, instance_id(settings)):
+    lease = read_lease(session.bucket)
+    if lease is not None and not lease.record.is_current(boot.epoch, session.instance_id()):
         raise NotOwner(
-            f"Fenced: {settings.bucket} now belongs to {owner.record.instance_id} (epoch {owner.record.epoch}); "
-            "nothing was deleted."
+            f"Fenced: instance {lease.record.instance_id} holds the lease on {bucket} (epoch {lease.record.epoch}; "
+            f"ours was {boot.epoch}). Nothing was deleted."
         )
 
 

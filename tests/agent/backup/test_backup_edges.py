@@ -12,7 +12,6 @@ import pytest
 
 from openclaw_agent.backup import run as backup_module
 from openclaw_agent.capture.capture import Capture, capture_state
-from openclaw_agent.cli import backup as backup_command
 from openclaw_agent.fs import atomic
 from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
@@ -38,7 +37,7 @@ def damage(place: Path) -> None:
 def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
     """Every freezer that was asked to thaw."""
     asked: list[Freezer] = []
-    monkeypatch.setattr(backup_command, "thaw", asked.append)
+    monkeypatch.setattr("openclaw_agent.backup.final.thaw", asked.append)
     return asked
 
 
@@ -150,7 +149,7 @@ def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_
         patching.setattr(backup_module, "capture_state", with_a_problem)
         run = machine.backup()
     assert run.code == 1
-    assert "Everything is backed up, but the gateway may still stand still" in run.err
+    assert "Everything is backed up, but the gateway may still be frozen" in run.err
     assert "openclaw-s3-backup.py --thaw" in run.err
     assert contents(world.booted("second").state) == {"notes": "one"}
 
@@ -168,7 +167,7 @@ def test_a_database_that_nobody_here_can_judge_is_backed_up_with_a_warning(
         database.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'newer'", (newer,))
     run = machine.backup()
     assert run.code == 0, run.err
-    assert "Warning: nobody here can tell whether the database 'db.sqlite' is whole" in run.err
+    assert "Warning: the database 'db.sqlite' could not be verified" in run.err
     assert run.line["unverified"] == ["db.sqlite"]
     restored = world.booted("second").state / "db.sqlite"
     with contextlib.closing(sqlite3.connect(restored)) as database:

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.lease.record import Lease
 from openclaw_agent.store import bucket as object_store
-from openclaw_agent.store.bucket import Bucket
+from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 ARCHIVED = {"openclaw.json": "ARCHIVED", "notes.md": "archive notes"}
@@ -134,7 +133,7 @@ def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: 
     machine.write("notes", "two")
     run = machine.backup()
     assert run.code == 1
-    assert "fails its check" in run.err
+    assert "fails its integrity check" in run.err
     assert world.get("latest/.openclaw/notes") == b"two"
     for prefix in ("latest/", f"snapshots/{run.line['snapshot']}/"):
         held = world.get(f"{prefix}.openclaw/db.sqlite")
@@ -149,22 +148,15 @@ def preempted(world: FreshBucket, first: SimulatedInstance) -> SimulatedInstance
     return second
 
 
-def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(
-    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(world: FreshBucket) -> None:
     """The old owner stalls between its last look and its commit; the new one has restored, but not backed up yet."""
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
     machines: list[SimulatedInstance] = []
 
-    def stalls(memory: AgentDir, snapshot: str = "") -> None:
-        if memory.folder == first.agent and not machines:
-            machines.append(preempted(world, first))
-        written(memory, snapshot)
-
-    written = AgentDir.mark_latest_partial
-    monkeypatch.setattr(AgentDir, "mark_latest_partial", stalls)
-    late = first.backup()
+    # The second copy is that of the snapshot to latest/.
+    with at_request("COPY", lambda: machines.append(preempted(world, first)), nth=2):
+        late = first.backup()
     assert late.code == 0, late.err
     second = machines[0]
     second.write("own", "work")
@@ -201,17 +193,11 @@ def test_an_owner_that_stalled_for_long_looks_again_before_it_touches_latest(
 ) -> None:
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
-    real = Bucket.put_file
-
-    def stalls(store: Bucket, key: str, source: Path, *, if_match: str | None = None) -> str:
-        etag = real(store, key, source, if_match=if_match)
-        preempted(world, first)
-        return etag
-
-    monkeypatch.setattr(Bucket, "put_file", stalls)
     monkeypatch.setattr("openclaw_agent.backup.latest_guard.LOOK_GOOD_FOR_SECONDS", 0.0)
     latest = world.picture("latest/")
-    run = first.backup()
+    # The name, then the manifest.
+    with at_request("PUT snapshots/", lambda: preempted(world, first), nth=2, after=True):
+        run = first.backup()
     assert run.code == 75, run.err
     assert world.picture("latest/") == latest
 
@@ -237,18 +223,11 @@ def test_a_state_that_shrank_after_the_machine_s_memory_was_lost_is_not_put_over
     assert machine.backup().code == 3
 
 
-def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(
-    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_was_set_back_before_a_crash_locks_nobody_out(world: FreshBucket) -> None:
     machine = backed_up(world, "first", PRESENT)
     world.clock.now = world.clock.now.replace(hour=7)
     machine.write("notes.md", "after the clock was set back")
-
-    def crashes(*_arguments: object, **_options: object) -> None:
-        raise OSError(5, "crashed here")
-
-    with monkeypatch.context() as patching:
-        patching.setattr(AgentDir, "remember", crashes)
+    with at_request("PUT latest/", raising(OSError(5, "crashed here")), after=True):
         assert machine.backup().code == 1
     machine.write("new", "x")
     assert machine.backup().code == 0

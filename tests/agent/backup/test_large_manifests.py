@@ -112,7 +112,7 @@ def test_a_large_manifest_of_somebody_else_is_left_to_them_and_comes_back_whole(
     many_links.write("note", "changed")
     refused = many_links.backup()
     assert refused.code == 3
-    assert "somebody changed it" in refused.err
+    assert "latest/ was modified by someone else" in refused.err
     assert many_links.backup("--overwrite-latest").code == 0
     second = world.booted("second")
     assert picture(second.state) == picture(many_links.state)

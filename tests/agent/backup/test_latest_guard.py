@@ -1,8 +1,6 @@
 """What lies under latest/ when a backup comes to write it, and is not what this machine put there."""
 
-from unittest import mock
-
-from openclaw_agent.backup.latest_guard import LatestGuard
+from tests.support.breaking import at_request
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance
 
 
@@ -13,7 +11,7 @@ def test_a_manifest_that_nobody_can_read_is_left_to_a_person(world: FreshBucket,
     machine.write("notes.md", "two")
     run = machine.backup()
     assert run.code == 3
-    assert "Refused to replace latest/: somebody changed it" in run.err
+    assert "Refused: latest/ was modified by someone else since our last backup." in run.err
     assert world.get(LATEST_MANIFEST) == b"not a manifest"
     assert world.get(f"snapshots/{world.snapshots()[-1]}/.openclaw/notes.md") == b"two"
     assert machine.backup("--overwrite-latest").code == 0
@@ -26,17 +24,12 @@ def test_who_commits_to_latest_while_a_backup_writes_there_is_not_overwritten(
     machine.write("notes.md", "one")
     assert machine.backup().code == 0
     theirs = world.get(LATEST_MANIFEST) + b"\n"
-    look_again = LatestGuard.require_ownership_again
-
-    def then_somebody_commits(self: LatestGuard) -> None:
-        look_again(self)
-        world.put(LATEST_MANIFEST, theirs)
-
     machine.write("notes.md", "two")
-    with mock.patch.object(LatestGuard, "require_ownership_again", then_somebody_commits):
+    # The second copy is that of the snapshot to latest/.
+    with at_request("COPY", lambda: world.put(LATEST_MANIFEST, theirs), nth=2, after=True):
         run = machine.backup()
     assert run.code == 75
-    assert "Somebody else wrote latest/ while this backup did; it is left to them." in run.err
+    assert "Somebody else wrote latest/ during this backup; it was left as they wrote it." in run.err
     assert world.get(LATEST_MANIFEST) == theirs
     name = world.snapshots()[-1]
     assert f"Snapshot {name}" in run.err

@@ -145,7 +145,7 @@ def test_no_backup_before_a_restore(world: FreshBucket, backed_up: SimulatedInst
     second = with_files(world.machine("second"), 3)
     run = second.backup()
     assert run.code == 3
-    assert "No backup before a restore" in run.err
+    assert "Backup refused: this boot has not completed a restore from" in run.err
     assert world.picture() == before
 
 
@@ -180,7 +180,7 @@ def test_a_fenced_instance_leaves_latest_byte_identical(world: FreshBucket, back
     assert run.code == 75
     assert run.line["result"] == "fenced"
     assert "Fenced:" in run.err
-    assert "belongs to second (epoch 2), not to first (epoch 1)" in run.err
+    assert "(epoch 2; ours was 1). Nothing was written to latest/." in run.err
     assert world.picture("latest/") == latest
     assert {key: world.get(key) for key in latest} == bodies
     assert world.get("owner.json") == owner
@@ -258,7 +258,7 @@ def test_a_latest_that_somebody_else_has_changed_is_not_replaced(
         backed_up.write("new")
     run = backed_up.backup()
     assert run.code == 3
-    assert "somebody changed it since this machine last wrote it" in run.err
+    assert "latest/ was modified by someone else since our last backup" in run.err
     assert world.picture("latest/") == latest
     backed_up.write("newer")
     overwritten = backed_up.backup("--overwrite-latest")
@@ -305,7 +305,7 @@ def test_a_final_backup_lets_the_bucket_go(world: FreshBucket, backed_up: Simula
     backed_up.write("last words")
     run = backed_up.backup("--final")
     assert run.code == 0
-    assert "Released the bucket." in run.err
+    assert "Released the lease." in run.err
     assert world.owner()["released"]
     assert world.owner()["epoch"] == 1
     second = world.machine("second")
@@ -349,7 +349,7 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
     machine.write("notes", "two")
     run = machine.backup()
     assert run.code == 1
-    assert "The database 'db.sqlite' fails its check" in run.err
+    assert "The database 'db.sqlite' fails its integrity check" in run.err
     assert "latest/ keeps the last good copy" in run.err
     assert world.get("latest/.openclaw/db.sqlite") == good
     assert world.get("latest/.openclaw/notes") == b"two"
@@ -423,7 +423,7 @@ def test_a_bucket_that_does_not_exist_fails_with_a_sentence(backed_up: Simulated
 def test_another_bucket_needs_a_restore_first(backed_up: SimulatedInstance) -> None:
     run = backed_up.backup("--bucket", "another-bucket")
     assert run.code == 3
-    assert "nothing was restored from another-bucket" in run.err
+    assert "this boot has not completed a restore from another-bucket yet" in run.err
 
 
 def test_a_machine_that_is_moved_to_an_empty_bucket_backs_up_everything(

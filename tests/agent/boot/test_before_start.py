@@ -57,7 +57,7 @@ def test_a_nested_restore_without_a_manifest_leaves_a_machine_that_backs_up_and_
     assert contents(second.state) == {"notes.json": "by hand"}
     run = second.backup()
     assert run.code == 0, run.err
-    assert second.reboot().line["result"] == "the disk of this instance is newer than S3"
+    assert second.reboot().line["result"] == "kept"
     assert contents(world.booted("third").state) == {"notes.json": "by hand"}
 
 
@@ -113,7 +113,7 @@ def test_an_outage_of_writes_alone_does_not_keep_a_restarted_gateway_down(
         failing.setattr(Bucket, "put", fails)
         run = writer.restore("--before-start")
     assert run.code == 0, run.err
-    assert "could not be taken back yet" in run.err
+    assert "The released lease could not be acquired again yet" in run.err
     assert world.owner()["released"]
     assert writer.restore("--before-start").code == 0
     assert not world.owner()["released"]
@@ -130,7 +130,7 @@ def test_a_bucket_that_another_instance_takes_at_that_moment_is_left_to_it(
     monkeypatch.setattr(Bucket, "put", lost)
     run = writer.restore("--before-start")
     assert run.code == 75
-    assert "another instance owns the bucket now" in run.err
+    assert "another instance holds the lease now" in run.err
 
 
 def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_told(

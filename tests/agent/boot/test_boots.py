@@ -1,20 +1,19 @@
 """What a boot makes of the state folder, and whether the gateway may start on it."""
 
+import errno
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openclaw_agent.backup import run as backup_module
-from openclaw_agent.backup.run import Backup
-from openclaw_agent.boot.boot import Boot
 from openclaw_agent.errors import StoreError
-from openclaw_agent.restore.restorer import Restorer
 from openclaw_agent.snapshot.codec import encode_manifest
+from tests.support.breaking import at_replacement_of, at_request, raising
 from tests.support.simulated_instance import (
     LATEST_MANIFEST,
     FreshBucket,
@@ -49,7 +48,7 @@ def test_a_reboot_keeps_the_disk_that_is_newer_than_s3(world: FreshBucket, write
     writer.write("notes.md", "not yet in S3")
     before = picture(writer.state)
     run = writer.reboot()
-    assert (run.code, run.line["result"]) == (0, "the disk of this instance is newer than S3")
+    assert (run.code, run.line["result"]) == (0, "kept")
     assert picture(writer.state) == before
     assert world.owner()["epoch"] == 2
     assert writer.restore("--before-start").code == 0
@@ -61,7 +60,7 @@ def test_a_second_restore_in_one_boot_does_nothing(world: FreshBucket, writer: S
     writer.write("notes.md", "not yet in S3")
     bucket = world.picture()
     run = writer.boot()
-    assert run.line["result"] == "already restored in this boot"
+    assert run.line["result"] == "already-restored"
     assert contents(writer.state)["notes.md"] == "not yet in S3"
     assert world.picture() == bucket
 
@@ -102,28 +101,27 @@ def test_a_bucket_that_somebody_changed_wins_and_the_local_state_is_kept_aside(
     assert contents(writer.disk / "kept")["notes.md"] == "three, local only"
 
 
-def fails(*_arguments: object, **_options: object) -> Any:
-    raise StoreError("S3 fails here.")
+S3_FAILS = raising(StoreError("S3 fails here."))
+THE_DISK_FAILS = raising(OSError(errno.EIO, "The disk fails here."))
+Break = Callable[[], AbstractContextManager[None]]
+BETWEEN: dict[str, Break] = {
+    "while it asks who changed the bucket": lambda: at_request("HEAD latest/", S3_FAILS),
+    "before the local state is quarantined": lambda: at_request("PUT snapshots/", S3_FAILS),
+    "while the local state is quarantined": lambda: at_request("UPLOAD", S3_FAILS),
+    "just before the local state is quarantined": lambda: at_request("PUT snapshots/", S3_FAILS, nth=3),
+    "before the restore": lambda: at_request("DOWNLOAD", S3_FAILS),
+    "during the restore": lambda: at_request("DOWNLOAD", S3_FAILS, after=True),
+    "just after the restore": lambda: at_replacement_of("base-manifest.json", THE_DISK_FAILS),
+}
+RESTORE_BREAKS = ["before the restore", "during the restore", "just after the restore"]
 
 
-BETWEEN = [
-    (Boot, "_changed_by_others", "while it asks who changed the bucket"),
-    (backup_module, "reserve_name", "before the local state is kept aside"),
-    (Backup, "_put_objects", "while the local state is kept aside"),
-    (backup_module, "encode_manifest", "just before the local state is kept aside"),
-    (Restorer, "restore_state", "before the restore"),
-    (Restorer, "_build", "during the restore"),
-    (Restorer, "remember", "just after the restore"),
-]
-
-
-@pytest.mark.parametrize(("where", "name", "_when"), BETWEEN, ids=[row[2] for row in BETWEEN])
+@pytest.mark.parametrize("when", BETWEEN)
 def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, when: str
 ) -> None:
     changed_bucket(world, writer)
-    with monkeypatch.context() as failing:
-        failing.setattr(where, name, fails)
+    with BETWEEN[when]():
         run = writer.reboot()
         assert run.code == 1
     assert writer.restore("--before-start").code == 3
@@ -136,14 +134,13 @@ def test_a_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
     assert writer.restore("--before-start").code == 0
 
 
-@pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:], ids=[row[2] for row in BETWEEN[4:]])
+@pytest.mark.parametrize("when", RESTORE_BREAKS)
 def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next_time(
-    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, when: str
 ) -> None:
     second = world.machine("second")
     second.write("left by the installer")
-    with monkeypatch.context() as failing:
-        failing.setattr(where, name, fails)
+    with BETWEEN[when]():
         assert second.boot().code == 1
     assert second.restore("--before-start").code == 3
     assert second.backup().code == 3
@@ -152,16 +149,15 @@ def test_a_first_boot_that_fails_half_way_starts_nothing_and_ends_right_the_next
     assert second.backup().code == 0
 
 
-@pytest.mark.parametrize(("where", "name", "_when"), BETWEEN[4:6], ids=[row[2] for row in BETWEEN[4:6]])
+@pytest.mark.parametrize("when", RESTORE_BREAKS[:2])
 def test_a_restore_by_hand_that_fails_leaves_the_machine_as_good_as_before(
-    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, where: object, name: str, _when: str
+    world: FreshBucket, writer: SimulatedInstance, when: str
 ) -> None:
     writer.write("notes.md", "not yet in S3")
-    with monkeypatch.context() as failing:
-        failing.setattr(where, name, fails)
+    with BETWEEN[when]():
         assert writer.restore("--force").code == 1
     assert writer.restore("--before-start").code == 0
-    assert writer.reboot().line["result"] == "the disk of this instance is newer than S3"
+    assert writer.reboot().line["result"] == "kept"
     assert contents(writer.state)["notes.md"] == "not yet in S3"
     assert writer.backup().code == 0
     assert contents(world.booted("second").state)["notes.md"] == "not yet in S3"
@@ -278,7 +274,7 @@ def test_a_sync_that_was_cut_short_is_refused(synced: tuple[SimulatedInstance, d
     (machine.state / ".openclaw/notes.md").unlink()
     run = machine.restore("--before-start")
     assert run.code == 1
-    assert "is not whole" in run.err
+    assert "is not complete" in run.err
     assert (machine.state / ".openclaw/workspace/plan.md").exists()
 
 
@@ -347,7 +343,7 @@ def test_the_gateway_does_not_start_on_an_instance_that_was_replaced(
     world.booted("second")
     run = writer.restore("--before-start")
     assert run.code == 75
-    assert "another instance owns the bucket now" in run.err
+    assert "another instance holds the lease now" in run.err
 
 
 def test_a_gateway_that_is_started_again_after_a_final_backup_takes_the_bucket_back(
@@ -364,7 +360,7 @@ def test_an_outage_of_s3_does_not_keep_a_restarted_gateway_down(writer: Simulate
     writer.environment["AWS_MAX_ATTEMPTS"] = "1"
     run = writer.restore("--before-start")
     assert run.code == 0
-    assert "Ownership could not be checked" in run.err
+    assert "The lease could not be checked" in run.err
 
 
 def test_the_state_folder_may_be_a_symlink(world: FreshBucket) -> None:

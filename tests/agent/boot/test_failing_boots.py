@@ -1,9 +1,11 @@
 """A boot that fails is tried again every 30 seconds: it must not fill the bucket, nor wear out epochs."""
 
+from unittest import mock
+
 import pytest
 
-from openclaw_agent.errors import LocalStorageError, StoreError
-from openclaw_agent.restore.restorer import Restorer
+from openclaw_agent.errors import StoreError
+from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents, let_clock_tick
 
 
@@ -26,16 +28,11 @@ def behind(world: FreshBucket, machine: SimulatedInstance) -> SimulatedInstance:
     return machine
 
 
-def fails(*_arguments: object, **_options: object) -> None:
-    raise StoreError("S3 fails here.")
-
-
-def test_the_local_state_is_kept_aside_once_however_often_the_boot_fails(
-    world: FreshBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+def test_the_local_state_is_quarantined_once_however_often_the_boot_fails(
+    world: FreshBucket, behind: SimulatedInstance
 ) -> None:
     behind.boot_number += 1
-    with monkeypatch.context() as failing:
-        failing.setattr(Restorer, "_build", fails)
+    with at_request("DOWNLOAD", raising(StoreError("S3 fails here.")), again=True):
         for _ in range(3):
             assert behind.boot().code == 1
         (kept,) = quarantined(world)
@@ -51,15 +48,12 @@ def test_the_local_state_is_kept_aside_once_however_often_the_boot_fails(
     assert world.owner()["epoch"] == 3
 
 
-def no_room(*_arguments: object) -> None:
-    raise LocalStorageError("The restore needs 6,000,000,000 bytes.")
-
-
-def test_nothing_is_kept_aside_for_a_restore_that_has_no_room(
-    world: FreshBucket, behind: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("openclaw_agent.boot.boot.require_room", no_room)
-    assert behind.reboot().code == 1
+def test_nothing_is_quarantined_for_a_restore_that_has_no_room(world: FreshBucket, behind: SimulatedInstance) -> None:
+    full_disk = mock.Mock(free=0)
+    with mock.patch("shutil.disk_usage", return_value=full_disk):
+        run = behind.reboot()
+    assert run.code == 1
+    assert "The restore needs" in run.err
     assert quarantined(world) == []
 
 
@@ -69,7 +63,7 @@ def test_a_manifest_that_somebody_spoilt_costs_a_machine_nothing(world: FreshBuc
     for _ in range(2):
         run = behind.reboot()
         assert run.code == 1
-        assert "latest/ cannot be used as it stands (There is text after the end of the manifest.)" in run.err
+        assert "latest/ cannot be used as it is (There is text after the end of the manifest.)" in run.err
     assert contents(behind.state) == before
     (kept,) = quarantined(world)
     assert behind.restore("--snapshot", kept, "--force").code == 0

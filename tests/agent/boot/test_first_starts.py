@@ -38,7 +38,7 @@ def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
         (first.disk / "instance.json").write_text('{"stack": "dev"}')
     run = first.boot()
     assert run.code == 0, run.err
-    assert "The bucket is empty: this is a first start." in run.err
+    assert "The bucket is empty: this is a first boot." in run.err
     for place in (first.state, first.state / "openclaw.json"):
         assert (place.stat().st_uid, place.stat().st_gid) == (owner, owner)
 

@@ -8,9 +8,9 @@ from unittest import mock
 
 import pytest
 
-from openclaw_agent.boot import boot
 from openclaw_agent.errors import LocalStorageError, StoreError
 from openclaw_agent.lease.record import Liveness
+from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 RUNNING = "openclaw_agent.boot.manual_restore.subprocess.run"
@@ -53,8 +53,8 @@ def test_the_bucket_of_another_is_not_taken_without_force(world: FreshBucket, wr
     laptop = world.machine("laptop")
     run = laptop.restore()
     assert run.code == 3
-    assert "Refused: first owns the bucket" in run.err
-    assert "--to, --verify, --diff and --list need not own it" in run.err
+    assert "Refused: instance first holds the lease on" in run.err
+    assert "list, verify, diff and run --to need none" in run.err
     assert world.get("owner.json") == owner
     assert contents(laptop.state) == {}
     assert laptop.restore("--force", "--owner-wait", "0").code == 0
@@ -133,7 +133,7 @@ def test_whatever_s3_does_not_have_is_replaced_only_by_force_and_kept_as_a_snaps
     assert forced.code == 0, forced.err
     assert picture(writer.state).keys() == saved.keys()
     (name,) = quarantined(world)
-    assert f"kept aside as snapshot {name}" in forced.err
+    assert f"Quarantined the state as snapshot {name}" in forced.err
     writer.write("z")
     assert writer.backup().code == 0
     back = writer.disk / "back"
@@ -150,18 +150,12 @@ def test_what_is_gone_here_is_in_s3_and_needs_no_force(world: FreshBucket, write
 
 
 @pytest.mark.parametrize("problem", [LocalStorageError("The disk is full."), StoreError("Access was denied.")])
-def test_a_state_that_cannot_be_kept_is_not_replaced(
-    writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch, problem: Exception
-) -> None:
+def test_a_state_that_cannot_be_kept_is_not_replaced(writer: SimulatedInstance, problem: Exception) -> None:
     writer.write("notes.md", "unsaved work")
-
-    def fail(*_arguments: object, **_options: object) -> None:
-        raise problem
-
-    monkeypatch.setattr(boot.Boot, "_keep_local_state_aside", fail)
-    run = writer.restore("--force")
+    with at_request("UPLOAD", raising(problem)):
+        run = writer.restore("--force")
     assert run.code == 3
-    assert f"it could not be kept as a snapshot first. {problem}" in run.err
+    assert f"it could not be quarantined as a snapshot first. {problem}" in run.err
     assert contents(writer.state)["notes.md"] == "unsaved work"
     assert writer.backup().code == 0
 

@@ -227,7 +227,7 @@ def test_nothing_usable_is_a_failure_that_names_each_and_leaves_the_state(
     assert "No restore point could be used." in run.err
     for name in (older(world), newer(world)):
         assert f"snapshot {name}: The object" in run.err
-    assert "The state in place is untouched." in run.err
+    assert "The current state was not changed." in run.err
     assert contents(writer.state) == before
     second = world.machine("second")
     assert second.boot().code == 1
@@ -239,8 +239,8 @@ def test_an_empty_bucket_is_a_first_start(world: FreshBucket) -> None:
     first = world.machine()
     run = first.boot()
     assert run.code == 0
-    assert "The bucket is empty: this is a first start." in run.err
-    assert run.line["result"] == "first start: the bucket is empty"
+    assert "The bucket is empty: this is a first boot." in run.err
+    assert run.line["result"] == "first-boot"
     assert first.state.is_dir()
     assert first.restore("--before-start").code == 0
 
@@ -387,7 +387,7 @@ def test_a_bucket_that_denies_is_never_a_first_start(
     run = second.boot()
     assert run.code == 1, run.err
     assert "was denied" in run.err
-    assert "first start" not in run.err
+    assert "first boot" not in run.err
     assert contents(second.state) == {}
     assert second.restore("--before-start").code == 3
 
@@ -398,4 +398,4 @@ def test_an_unreadable_manifest_alone_is_no_plain_upload(world: FreshBucket, wri
     run = world.machine("second").boot()
     assert run.code == 1
     assert "latest/" in run.err
-    assert "first start" not in run.err
+    assert "first boot" not in run.err

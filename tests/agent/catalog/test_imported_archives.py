@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents, let_clock_tick
 
-KEPT = "the disk of this instance is newer than S3"
+KEPT = "kept"
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_an_archive_without_a_manifest_is_not_overlooked_and_is_restored_once_la
     before = contents(writer.state)
     run = writer.reboot()
     assert run.code == 1
-    assert "Somebody has put 2 objects into the bucket" in run.err
+    assert "Somebody has uploaded 2 objects to the bucket" in run.err
     assert contents(writer.state) == before
     assert writer.restore("--before-start").code == 3
     assert world.machine("second").boot().code == 1
@@ -93,16 +94,12 @@ def test_one_file_that_lies_at_the_root_keeps_no_gateway_down(world: FreshBucket
 
 
 def test_a_backup_that_was_cut_short_is_not_taken_for_another_hand(
-    world: FreshBucket, writer: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, writer: SimulatedInstance
 ) -> None:
-    def cut_short(*_arguments: object, **_options: object) -> None:
-        raise KeyboardInterrupt
-
     let_clock_tick()
     writer.write("notes.md", "longer than before")
     writer.write("new.md", "new")
-    with monkeypatch.context() as failing:
-        failing.setattr("openclaw_agent.backup.latest_guard.LatestGuard.commit", cut_short)
+    with at_request("PUT latest/", raising(KeyboardInterrupt())):
         assert writer.backup().code == 1
     assert "latest/.openclaw/new.md" in world.keys("latest/")
     assert contents(world.booted("second").state) == contents(writer.state)
@@ -144,7 +141,7 @@ def test_an_older_state_that_was_put_into_latest_is_restored_or_nothing_is(
     second = world.machine("second")
     run = second.boot()
     assert run.code == 1
-    assert "it is older than the newest snapshot, and was put there later, on purpose" in run.err
+    assert "it is older than the newest snapshot, and was uploaded later, on purpose" in run.err
     assert contents(second.state) == {}
 
 
@@ -167,7 +164,7 @@ def test_an_archive_of_this_very_instance_is_restored_though_latest_was_to_be_wr
 
 
 def test_backups_after_a_restore_of_a_later_epoch_outrank_it(
-    world: FreshBucket, writer: SimulatedInstance, archive: FreshBucket, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, writer: SimulatedInstance, archive: FreshBucket
 ) -> None:
     old = archive.booted("archived")
     for _ in range(4):
@@ -179,8 +176,8 @@ def test_backups_after_a_restore_of_a_later_epoch_outrank_it(
     assert writer.reboot().line["result"] == "restored"
     assert world.owner()["epoch"] == 6
     writer.write("notes.md", "work since")
-    with monkeypatch.context() as failing:
-        failing.setattr("openclaw_agent.backup.run.Backup._update_latest", lambda *_: 1 / 0)
+    # The second copy is that of the snapshot to latest/.
+    with at_request("COPY", raising(OSError(5, "crashed here")), nth=2):
         assert writer.backup().code == 1
     assert contents(world.booted("second").state)["notes.md"] == "work since"
 
@@ -194,7 +191,7 @@ def test_a_machine_whose_owner_record_was_deleted_outranks_what_it_wrote(
     run = writer.restore("--before-start")
     assert run.code == 75
     assert "owner.json is gone from the bucket" in run.err
-    assert "another instance" not in run.err.split("so nobody owns it")[0]
+    assert "another instance" not in run.err.split("so nobody holds the lease")[0]
     assert writer.boot().code == 0
     assert world.owner()["epoch"] == 5
     assert writer.restore("--before-start").code == 0

@@ -115,5 +115,5 @@ def test_a_database_that_was_damaged_before_its_upload_is_restored_with_a_warnin
     first = world.machine()
     run = first.boot()
     assert run.code == 0, run.err
-    assert "Warning: the database 'db.sqlite' fails its check as found" in run.err
+    assert "Warning: the database 'db.sqlite' fails its integrity check" in run.err
     assert (first.state / "db.sqlite").read_bytes() == body

@@ -64,7 +64,7 @@ def test_a_restore_whose_output_is_broken_notes_that_this_boot_is_restored(
     machine.write("notes.md")
     assert machine.backup("--final").code == 0
     second = world.machine("second")
-    done = shell(second, output.replace("@@", "@restore"))
+    done = shell(second, output.replace("@@", "@restore run"))
     assert done.stdout.splitlines()[-1] == "0", done
     assert line_of(second, "restore")["result"] == "restored"
     assert second.restore("--before-start").code == 0
@@ -105,7 +105,7 @@ def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(
     assert machine.backup("--final").code == 0
     second = world.machine("second")
     building = second.disk / "state.restoring"
-    run = start(second, "restore")
+    run = start(second, "restore", "run")
     wait_until(run, lambda: building.exists() and len(list(building.iterdir())) > 50)
     ended_by_sigterm(run)
     assert line_of(second, "restore")["result"] == "terminated"
@@ -135,9 +135,9 @@ def test_verbose_shows_where_a_failure_comes_from(world: FreshBucket, machine: S
     assert run.err.splitlines()[-1].startswith("openclaw-s3-backup.py: ")
 
 
-def start(machine: SimulatedInstance, name: str) -> subprocess.Popen[str]:
+def start(machine: SimulatedInstance, name: str, *words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, **machine.variables()}
-    return subprocess.Popen(command(machine, name), env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command(machine, name), *words], env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_until(run: subprocess.Popen[str], seen: object) -> None:

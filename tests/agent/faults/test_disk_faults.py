@@ -109,7 +109,7 @@ def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: FaultScen
     stage.must(Run((BACKUP,), clock=FIRST))
     newcomer = AgentProcess(stage.machine.root.with_name("newcomer"), "lab-b")
     outcome = stage.run(Run((BOOT,), largest_file=BIG_BYTES // 2), newcomer)
-    require_one_sentence(outcome, r"could not write '\S+' \(File too large\); the state in place is untouched\.")
+    require_one_sentence(outcome, r"could not write '\S+' \(File too large\)\. The current state was not changed\.")
     assert image_of(newcomer.state_dir) == {}
     stage.must(Run((BOOT,)), newcomer)
     assert image_of(newcomer.state_dir) == image_of(stage.machine.state_dir)

@@ -114,7 +114,7 @@ def test_a_snapshot_that_is_not_there_changes_nothing(
     run = writer.restore(flag, name)
     if name == "2026-01-01-00-00":
         assert run.code == 1
-        assert "There is no complete snapshot 2026-01-01-00-00; see --list." in run.err
+        assert "There is no complete snapshot 2026-01-01-00-00; openclaw-s3-restore.py list shows" in run.err
     else:
         assert run.code == 2
         assert "is no snapshot name; it must look like 2026-02-27-14-00" in run.err

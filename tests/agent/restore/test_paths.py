@@ -173,4 +173,4 @@ def test_a_snapshot_that_is_not_there_is_named(writer: SimulatedInstance, flags:
     run = writer.restore(*flags, *named)
     assert run.code == 1
     (sentence,) = run.err.splitlines()
-    assert "There is no complete snapshot 2026-01-01-00-00; see --list." in sentence
+    assert "There is no complete snapshot 2026-01-01-00-00; openclaw-s3-restore.py list shows" in sentence

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from unittest import mock
 
 import pytest
 
 from openclaw_agent.errors import StoreError
 from openclaw_agent.restore.verify import MOST_NAMED
+from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents
 
 
@@ -93,7 +93,7 @@ def test_a_broken_restore_point_fails_the_check_which_says_what_a_restore_would_
 def test_a_check_that_cannot_look_further_says_why(world: FreshBucket, writer: SimulatedInstance) -> None:
     lost_in_latest_and_its_snapshot(world)
     denied = StoreError("Access was denied.")
-    with mock.patch("openclaw_agent.restore.restorer.read_manifest", side_effect=denied):
+    with at_request("GET snapshots/", raising(denied)):
         run = writer.restore("--verify")
     assert run.code == 1
     assert "Access was denied." in run.err
@@ -129,8 +129,8 @@ def test_a_whole_restore_point_is_said_to_be_checked(world: FreshBucket, writer:
     before, bucket = contents(writer.state), world.picture()
     run = writer.restore("--verify")
     assert run.code == 0
-    assert run.err == f"Checked 10 files, 30 bytes: latest {newer(world)} is whole.\n"
-    assert run.line["result"] == "checked"
+    assert run.err == f"Checked 10 files, 30 bytes: latest {newer(world)} is intact.\n"
+    assert run.line["result"] == "verified"
     assert (run.line["source"], run.line["broken"]) == ("latest", [])
     assert contents(writer.state) == before
     assert world.picture() == bucket

@@ -135,7 +135,7 @@ def test_a_fenced_instance_deletes_nothing(world: FreshBucket) -> None:
     world.booted("second")
     run = first.lifecycle(*AT_NOW)
     assert run.code == 75
-    assert "belongs to second" in run.err
+    assert "instance second holds the lease on" in run.err
     assert names_left(world) >= {"2026-01-01-00-00", "2026-02-27-14-00"}
 
 

@@ -127,7 +127,7 @@ def test_what_is_denied_is_a_failure_and_never_a_first_start(
         return
     assert run.code == 1
     assert "was denied" in run.err
-    assert "first start" not in run.err
+    assert "first boot" not in run.err
     assert second.restore("--before-start").code == 3
 
 
@@ -229,12 +229,12 @@ def test_a_sparse_file_that_is_larger_than_the_disk_comes_back(world: FreshBucke
     assert machine.backup().code == 0  # copied inside S3, unread
     second = world.machine("second")
     small_disk = mock.Mock(free=40 * MIB)
-    with mock.patch("openclaw_agent.restore.rebuild.shutil.disk_usage", return_value=small_disk):
+    with mock.patch("openclaw_agent.restore.tree.shutil.disk_usage", return_value=small_disk):
         assert second.boot().code == 0
         assert picture(second.state) == picture(machine.state)
         assert second.restore("--force", "--snapshot", world.snapshots()[0]).code == 0
     small_disk.free = 16 * MIB
-    with mock.patch("openclaw_agent.restore.rebuild.shutil.disk_usage", return_value=small_disk):
+    with mock.patch("openclaw_agent.restore.tree.shutil.disk_usage", return_value=small_disk):
         refused = second.restore("--force")
     assert refused.code == 1
     assert "The restore needs 4,1" in refused.err

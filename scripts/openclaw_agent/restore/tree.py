@@ -1,84 +1,20 @@
 """Building a tree from a manifest: folders, checked files, symlinks, then modes, owners and times."""
 
-import hashlib
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, overload
+from typing import overload
 
-from openclaw_agent.errors import CorruptObject, LocalStorageError, StoreError
+from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.atomic import sync_file_system
+from openclaw_agent.restore.content import ContentSource
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
-from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.transfers import Download
 
 SPARE_BYTES = 16 * 1024 * 1024
 _FINGERPRINT = struct.Struct("=QqqQ")
-
-
-class ContentSource(Protocol):
-    """Brings the bytes of files to where they are wanted, and checks them."""
-
-    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
-        """Write each entry's bytes to its path, or raise (CorruptObject, ObjectMissing)."""
-
-
-class BucketContent:
-    """Content in the bucket; `keys_of` names where a file's bytes should be, the best place first.
-
-    `finished` is told the bytes of each file, `skipped_copies` why a better place than the one used was none.
-    """
-
-    def __init__(
-        self,
-        store: Bucket,
-        keys_of: Callable[[Entry], tuple[str, ...]],
-        finished: Callable[[int], None] = lambda _bytes: None,
-        skipped_copies: Callable[[StoreError], None] = lambda _problem: None,
-    ) -> None:
-        self._store = store
-        self._keys_of = keys_of
-        self._finished = finished
-        self._skipped_copies = skipped_copies
-
-    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
-        """Download and check."""
-        downloads = (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted)
-        self._store.download(downloads, self._finished, self._skipped_copies)
-
-    def check(self, entries: Sequence[Entry]) -> list[tuple[Entry, StoreError]]:
-        """Download and check without writing anything; return what is missing or corrupt, and why."""
-        broken: dict[tuple[str, ...], StoreError] = {}
-        self._store.download(
-            (Download(self._keys_of(entry), None, entry.sha256) for entry in entries),
-            self._finished,
-            self._skipped_copies,
-            lambda work, problem: broken.update({work.keys: problem}),
-        )
-        if not broken:
-            return []
-        return [(entry, broken[keys]) for entry in entries if (keys := self._keys_of(entry)) in broken]
-
-
-class FolderContent:
-    """Content that already lies in a local folder, laid out as in the bucket (by relative keys)."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
-        """Copy and check."""
-        for entry, target in wanted:
-            source = self._folder / entry.relative_key
-            if not source.is_file():
-                raise CorruptObject(f"{entry.path!r} is not in {self._folder}.")
-            shutil.copyfile(source, target, follow_symlinks=False)
-            with target.open("rb") as reading:
-                if entry.sha256 and hashlib.file_digest(reading, "sha256").digest() != entry.sha256:
-                    raise CorruptObject(f"{entry.path!r} in {self._folder} is not the file that its manifest promises.")
 
 
 class Rebuilt(Sequence[Entry]):
@@ -129,7 +65,7 @@ def require_room(folder: Path, entries: Iterable[Entry]) -> None:
     if needed_bytes + SPARE_BYTES > free:
         raise LocalStorageError(
             f"The restore needs {needed_bytes:,} bytes, {folder} has {free:,} free; free some space or pass --to a "
-            "folder on another disk. The state in place is untouched."
+            "folder on another disk. The current state was not changed."
         )
 
 
@@ -155,8 +91,8 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> R
         return Rebuilt(entries, target)
     except OSError as problem:
         raise LocalStorageError(
-            f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}); the state in place "
-            "is untouched."
+            f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}). The current "
+            "state was not changed."
         ) from problem
 
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from openclaw_agent.errors import LocalStorageError
-from openclaw_agent.restore.rebuild import FolderContent, Rebuilt, rebuild
+from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.tree import Rebuilt, rebuild
 from openclaw_agent.snapshot.manifest import Fingerprint
 from tests.support.entries import file, folder, symlink
 
@@ -69,6 +70,7 @@ def test_a_disk_that_does_not_take_what_was_built_is_told(tmp_path: Path, monkey
     monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: SimpleNamespace(syncfs=syncfs))
     with pytest.raises(LocalStorageError) as told:
         built(tmp_path)
+    said = os.strerror(errno.EIO)
     assert str(told.value) == (
-        f"The restore could not write '{tmp_path}/target' ({os.strerror(errno.EIO)}); the state in place is untouched."
+        f"The restore could not write '{tmp_path}/target' ({said}). The current state was not changed."
     )

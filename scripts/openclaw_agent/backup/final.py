@@ -1,0 +1,76 @@
+"""What surrounds a backup: the lock, the release of the lease after a last one, the stop of a fenced gateway."""
+
+import signal
+import subprocess
+
+from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.backup.outcome import BackupResult, is_kept
+from openclaw_agent.backup.run import Backup, BackupOptions
+from openclaw_agent.errors import AgentError, LocalStorageError, NotOwner, Refused
+from openclaw_agent.host.freezer import Freezer, GatewayUnknown, UnitFreezer, thaw
+from openclaw_agent.host.spot_watch import GATEWAY_UNIT
+from openclaw_agent.lease.claim import release
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.session import Session
+from openclaw_agent.settings import Settings
+
+
+def back_up(session: Session, freezer: Freezer, options: BackupOptions, *, final: bool) -> BackupResult:
+    """Back up under the lock; after a final backup release the lease, so that a replacement need not wait.
+
+    Raises:
+        AgentError: as `Backup.run`; the lease is released also where all there is has been kept nevertheless.
+    """
+    with session.agent_dir.locked(wait=final):
+        try:
+            result = Backup(session, freezer).run(options)
+        except AgentError as problem:
+            if final and is_kept(problem):
+                _release(session)
+            raise
+        if final:
+            _release(session)
+        return result
+
+
+def stop_fenced_gateway(settings: Settings, record: RunLog, error: AgentError | None) -> None:
+    """Stop the gateway of an instance that has lost the lease: two of them on one chat token fight each other."""
+    if isinstance(error, NotOwner) and settings.on_instance and settings.freezer != "none":
+        record.say(f"Stopping {GATEWAY_UNIT}.")
+        # The backup's unit is part of the gateway's, so the stop asks this process to end too: it does, by itself, and
+        # with the exit code that says why.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.run(("systemctl", "stop", "--no-block", GATEWAY_UNIT), check=False)  # noqa: S603, S607
+
+
+def thaw_after_crash(agent_dir: AgentDir, freezer: Freezer) -> bool:
+    """Thaw a gateway that a run left frozen; False where a run is under way, which thaws it itself."""
+    try:
+        # A thaw in the midst of another run would tear what it captures.
+        with agent_dir.locked(wait=False):
+            _ask_and_thaw(freezer)
+    except Refused:
+        return False
+    except LocalStorageError:
+        # Without a lock nothing captures either.
+        _ask_and_thaw(freezer)
+    return True
+
+
+def _ask_and_thaw(freezer: Freezer) -> None:
+    try:
+        # Asked first, because a freezer of containers learns by it which they are.
+        freezer.is_running()
+    except GatewayUnknown:
+        # A unit is thawed by its name, whatever is known of it.
+        if not isinstance(freezer, UnitFreezer):
+            raise
+    thaw(freezer)
+
+
+def _release(session: Session) -> None:
+    boot = session.agent_dir.boot()
+    if boot is not None:
+        released = release(session.bucket, boot.epoch, session.instance_id())
+        session.record.add(released=released)
+        session.record.say("Released the lease." if released else "Another instance holds the lease already.")

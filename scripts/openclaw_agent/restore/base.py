@@ -1,0 +1,47 @@
+"""What a restore leaves behind in the agent's folder: the base of the next backup."""
+
+from openclaw_agent.agent_dir.records import LatestRecord
+from openclaw_agent.catalog.choice import Source
+from openclaw_agent.catalog.reader import OpenPoint
+from openclaw_agent.catalog.restore_points import RestorePoints
+from openclaw_agent.errors import StoreError
+from openclaw_agent.session import Session
+from openclaw_agent.snapshot.keys import snapshot_manifest_key
+from openclaw_agent.snapshot.manifest import Manifest
+
+
+def remember_restored(
+    session: Session, points: RestorePoints, point: OpenPoint, built: Manifest, *, latest_is_intact: bool
+) -> None:
+    """Take what was restored as the base of the next backup."""
+    agent_dir = session.agent_dir
+    record = LatestRecord(session.settings.bucket, points.latest_etag)
+    source = point.choice.source
+    if source is Source.AS_FOUND:
+        agent_dir.remember_unrestorable(point.unrestorable)
+        agent_dir.forget_base()
+        agent_dir.remember_latest(record)
+        agent_dir.mark_latest_partial()
+        return
+    # Of latest/ too, whichever snapshot was restored: the next backup writes there.
+    latest = points.latest.manifest.unrestorable if points.latest else ()
+    if unrestorable := agent_dir.unrestorable().union(built.unrestorable, latest):
+        agent_dir.remember_unrestorable(sorted(unrestorable))
+    # Of a snapshot latest/ holds something else than the state folder now: the next backup rewrites it in full. So it
+    # does with a latest/ of which not every object could be used.
+    agent_dir.remember(
+        built,
+        record,
+        latest_holds_base=source is Source.LATEST and latest_is_intact,
+        snapshot_holds_base=source is Source.SNAPSHOT or _snapshot_is_of_latest(session, points, built),
+    )
+
+
+def _snapshot_is_of_latest(session: Session, points: RestorePoints, manifest: Manifest) -> bool:
+    # A backup writes both manifests with the same bytes. Where they differ (a latest/ that came from elsewhere, or
+    # encryption with a key of one's own) nothing is lost: the next backup uploads what it would have copied.
+    try:
+        return session.bucket.etag(snapshot_manifest_key(manifest.snapshot)) == points.latest_etag
+    except StoreError as problem:
+        session.record.say(f"The next backup sends every file again: {problem}")
+        return False

@@ -1,0 +1,59 @@
+"""What every workflow needs: one machine, one bucket, one clock; made once, at the command's edge."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.host.identity import boot_id, instance_id
+from openclaw_agent.run_log import RunLog
+from openclaw_agent.settings import Settings
+from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.store.bucket import Bucket
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock of a real run."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of one command on one machine and one bucket; `record` takes the facts for the log line."""
+
+    settings: Settings
+    bucket: Bucket
+    agent_dir: AgentDir
+    exclusions: Exclusions
+    boot_id: str
+    clock: Clock
+    record: RunLog
+
+    def instance_id(self) -> str:
+        """This machine's id; asks the metadata service, which only what writes to the bucket may depend on.
+
+        Raises:
+            MetadataUnavailable: when the metadata service of an instance does not answer.
+        """
+        return instance_id(self.settings)
+
+
+@contextlib.contextmanager
+def open_session(settings: Settings, record: RunLog, clock: Clock = utc_now) -> Iterator[Session]:
+    """The session of a run; at its end the traffic with S3 goes into the record."""
+    bucket = Bucket(settings.bucket, settings.region)
+    try:
+        yield Session(
+            settings=settings,
+            bucket=bucket,
+            agent_dir=AgentDir(settings.agent_dir),
+            exclusions=Exclusions(settings.excludes),
+            boot_id=boot_id(),
+            clock=clock,
+            record=record,
+        )
+    finally:
+        record.add(**bucket.traffic.facts())
