@@ -79,7 +79,7 @@ install_agent() {
   local wheel command name
   rm -rf "$release/lib.new"
   mkdir "$release/lib.new"
-  # A debt: this loses a wheel's entry points and .data folders, of which the pinned ones have none. `pip install
+  # A debt: this loses a wheel's entry points and .data folders, which nothing here uses. `pip install
   # --no-index --require-hashes --target` would keep them, once Amazon Linux's python3.11-pip is known to be there.
   for wheel in "$release"/wheels/*-any.whl "$release"/wheels/*_"$(uname -m)".whl; do
     "$python" -m zipfile -e "$wheel" "$release/lib.new"
