@@ -7,35 +7,37 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lab.demo.retention import show_lifecycle
-from lab.demo.without_machine import show_backup_and_restore
-from lab.engine.errors import EngineError
-from lab.host.capabilities import Piece, capabilities, inspect_host
-from lab.host.errors import InstanceError
-from lab.host.gateway_engine import GatewayEngine, chosen_engine
-from lab.machine.fleet import MachineFleet
-from lab.machine.hypervisor import Hypervisor
-from lab.machine.machine import Machine
-from lab.moto.server import EmbeddedAws
-from lab.world.deployment import (
-    REPOSITORY,
-    DeployedStacks,
-    Fleet,
-    deploy,
-    destroy,
-    group_name,
-    temporary_state_dir,
-    wait_for,
-)
-from lab.world.gateway_life import (
+from lab.demo.life import (
+    Instances,
     back_up,
-    hold_gateway,
     show_boot,
     show_second_life,
     show_secret_stays_put,
     write_through_gateway,
 )
+from lab.demo.retention import show_lifecycle
+from lab.demo.without_machine import show_backup_and_restore
+from lab.host.capabilities import Piece, capabilities, inspect_host
+from lab.host.errors import InstanceError
+from lab.host.gateway_engine import GatewayEngine, chosen_engine
+from lab.host.signals import end_cleanly_on_signals
+from lab.machine.fleet import MachineFleet
+from lab.machine.hypervisor import Hypervisor
+from lab.machine.machine import Machine
+from lab.moto.errors import ServerFailed
+from lab.moto.server import EmbeddedAws
+from lab.world.deployment import (
+    REPOSITORY,
+    DeployedStacks,
+    deploy,
+    destroy,
+    group_name,
+    temporary_state_dir,
+)
+from lab.world.gateway_life import hold_gateway
 from lab.world.narration import CheckFailed, Terminal
+from lab.world.pulumi import EngineError
+from lab.world.waiting import until
 
 LAST_RUN = REPOSITORY / ".cache" / "lab" / "last-run"
 
@@ -46,13 +48,12 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the instance running until Ctrl-C")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     options = parser.parse_args()
-    # A polite kill leaves by the same door as Ctrl-C, so that no mount or bridge stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_cleanly_on_signals()
     say = Terminal()
     state_dir = temporary_state_dir()
     try:
         tell(say, state_dir, keep=options.keep)
-    except (CheckFailed, EngineError, InstanceError) as problem:
+    except (CheckFailed, EngineError, InstanceError, ServerFailed) as problem:
         if options.verbose:
             raise
         say.console.print(f"[red]make lab failed:[/red] {problem}", soft_wrap=True)
@@ -91,23 +92,23 @@ def _tell_booted(say: Terminal, aws: EmbeddedAws, host: MachineFleet, state_dir:
     with _chapter(say, "Both stacks in the embedded AWS"):
         cloud = deploy(aws, state_dir, say)
     hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
-    fleet = Fleet(host, hypervisor, say)
+    instances = Instances(host, hypervisor, say)
     shutil.rmtree(LAST_RUN, ignore_errors=True)
     with _chapter(say, "An instance boots from the user-data of its launch template"):
-        first = fleet.boot()
+        first = instances.boot()
         with _logs_kept(first, "first"):
-            show_boot(first, fleet, cloud, say)
-            write_through_gateway(first, fleet, say)
+            show_boot(first, instances, cloud, say)
+            write_through_gateway(first, instances, say)
             life = back_up(first, say)
             show_secret_stays_put(cloud, first, say)
     with _chapter(say, "The instance vanishes without a warning, and the group replaces it"):
         hypervisor.power_cut(first.instance_id)
         say.step(f"{first.instance_id} is gone: no shutdown, no final backup, no disk")
-        wait_for("a replacement", lambda: bool(hypervisor.reconcile().booted), 60)
+        until("a replacement", lambda: bool(hypervisor.reconcile().booted), 60)
         second = host.only_machine()
         hold_gateway(second)
         with _logs_kept(second, "second"):
-            show_second_life(second, fleet, cloud, life, say)
+            show_second_life(second, instances, cloud, life, say)
             show_secret_stays_put(cloud, second, say)
     if keep:
         say.step(f"The instance is kept running. Enter it as root: {second.enter_command}")

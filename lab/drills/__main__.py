@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,13 +13,15 @@ from rich.table import Table
 from lab.drills.catalogue import DRILLS, Drill, chosen
 from lab.drills.scenario import on_stage
 from lab.drills.seed_data import SeedData
-from lab.engine.errors import EngineError
 from lab.host.capabilities import Piece, capabilities, inspect_host
 from lab.host.errors import InstanceError
+from lab.host.signals import end_cleanly_on_signals
+from lab.moto.errors import ServerFailed
 from lab.report.record import DrillRecord, encode_records
 from lab.report.render import write_report
 from lab.world.deployment import REPOSITORY, temporary_state_dir
 from lab.world.narration import Terminal
+from lab.world.pulumi import EngineError
 from lab.world.world import World, deployed_world
 
 REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
@@ -46,8 +47,7 @@ def main() -> int:
     if not ability.can_run:
         print(f"make drills: nothing can be booted here: {ability.reason}.", file=sys.stderr)
         return 1
-    # A polite kill leaves by the same door as Ctrl-C, so that no mount or bridge stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_cleanly_on_signals()
     return _play(drills, verbose=options.verbose)
 
 
@@ -62,7 +62,7 @@ def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
             stake = SeedData(world.host.image.gateway)
             for drill in drills:
                 records.append(play(drill, world, stake, say, verbose=verbose))
-    except (EngineError, InstanceError) as problem:
+    except (EngineError, InstanceError, ServerFailed) as problem:
         if verbose:
             raise
         say.console.print(f"[red]make drills failed:[/red] {problem}", soft_wrap=True)

@@ -6,18 +6,9 @@ from lab.drills.scenario import Scenario
 from lab.drills.workload import begin_work
 from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
-from lab.world.gateway_life import GATEWAY_UNIT, RESTORE_UNIT
-from lab.world.world import (
-    BACKUP_PROGRAM,
-    OWNER_KEY,
-    STATE,
-    back_up,
-    is_active,
-    last_restore,
-    sh,
-    until,
-    write_note,
-)
+from lab.world.gateway_life import GATEWAY_UNIT, RESTORE_UNIT, is_active
+from lab.world.waiting import until
+from lab.world.world import BACKUP_PROGRAM, OWNER_KEY, STATE, back_up, last_restore, sh, write_note
 
 LATEST_MANIFEST = "latest/manifest.json"
 NOTE = "workspace/notes.md"

@@ -6,17 +6,16 @@ from datetime import UTC, datetime
 from lab.drills.scenario import Scenario
 from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT, is_active
+from lab.world.waiting import until
 from lab.world.world import (
     BACKUP_PROGRAM,
     STATE,
     JournalLine,
-    is_active,
     journal_of_a_disk,
     moment,
     sh,
     unit_properties,
-    until,
     write_note,
 )
 

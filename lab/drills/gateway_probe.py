@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.host.deadline import scaled
 from lab.machine.network import enter_namespace
 
 GATEWAY_PORT = 18789
@@ -43,7 +44,7 @@ class GatewayProbe:
 
 def ask_readyz() -> dict[str, Any] | None:
     """The gateway's own JSON on its readiness, asked from inside its network namespace; None without an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", GATEWAY_PORT, timeout=SECONDS_FOR_AN_ANSWER)
+    connection = http.client.HTTPConnection("127.0.0.1", GATEWAY_PORT, timeout=scaled(SECONDS_FOR_AN_ANSWER))
     try:
         connection.request("GET", "/readyz")
         answer = json.loads(connection.getresponse().read())

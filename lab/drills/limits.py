@@ -8,8 +8,9 @@ from lab.drills.scenario import Scenario
 from lab.drills.workload import begin_work
 from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.world.world import is_active, last_restore, last_run, sh, unit_properties, until, write_note
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, is_active, last_run
+from lab.world.waiting import until
+from lab.world.world import last_restore, sh, unit_properties, write_note
 
 SMALL_DISK = Path(__file__).with_name("small_disk.sh")
 SMALL_DISK_SIZE = "160M"

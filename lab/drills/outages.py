@@ -8,8 +8,9 @@ from typing import Any
 
 from lab.drills.scenario import Scenario
 from lab.report.record import Severity, Track
-from lab.world.gateway_life import BACKUP_UNIT
-from lab.world.world import STATE, is_active, last_restore, last_run, sh, until, write_note
+from lab.world.gateway_life import BACKUP_UNIT, is_active, last_run
+from lab.world.waiting import until
+from lab.world.world import STATE, last_restore, sh, write_note
 
 QUICK_TRIES = Path(__file__).with_name("quick-tries.conf")
 RUNTIME_DROP_IN = f"/run/systemd/system/{BACKUP_UNIT}.d"

@@ -13,19 +13,10 @@ from lab.drills.scenario import Scenario
 from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
 from lab.world.deployment import REPOSITORY, STACK, ZONE_SUFFIX
-from lab.world.gateway_life import BACKUP_UNIT
+from lab.world.gateway_life import BACKUP_UNIT, RESTORE_UNIT, is_active, last_run
 from lab.world.narration import CheckFailed
-from lab.world.world import (
-    BACKUP_PROGRAM,
-    RESTORE_UNIT,
-    STATE,
-    is_active,
-    last_restore,
-    last_run,
-    sh,
-    until,
-    write_note,
-)
+from lab.world.waiting import until
+from lab.world.world import BACKUP_PROGRAM, STATE, last_restore, sh, write_note
 
 SHORT_OWNER_WAIT = Path(__file__).with_name("short-owner-wait.conf")
 POWER_COMMAND = REPOSITORY / "scripts" / "ec2-spot-power.py"

@@ -13,7 +13,8 @@ from lab.drills.workload import begin_work, last_work
 from lab.machine.machine import Machine
 from lab.report.record import DrillRecord, Severity, Track
 from lab.world.narration import CheckFailed, Terminal
-from lab.world.world import World, back_up, until
+from lab.world.waiting import until
+from lab.world.world import World, back_up
 
 SECONDS_TO_BE_READY = 150
 

@@ -9,7 +9,8 @@ from lab.image.root_image import Gateway
 from lab.machine.machine import Machine
 from lab.world.gateway_life import gateway_cli
 from lab.world.narration import CheckFailed
-from lab.world.world import STATE, require, sh, until, write_note
+from lab.world.waiting import require, until
+from lab.world.world import STATE, sh, write_note
 
 HERE = Path(__file__).parent
 LIBEXEC = "/usr/local/libexec"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lab.machine.machine import Machine
 from lab.world.gateway_life import GATEWAY_UNIT
-from lab.world.world import STATE, require, sh
+from lab.world.waiting import require
+from lab.world.world import STATE, sh
 
 DIARY = f"{STATE}/workspace/diary.log"
 SCRIPT = Path(__file__).with_name("work.sh")

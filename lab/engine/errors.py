@@ -39,7 +39,3 @@ class ProtectedResource(ProgramFailed):
 
 class DestroyRefused(EngineError):
     """A destroy was refused before anything was deleted."""
-
-
-class ServerFailed(EngineError):
-    """The embedded AWS server did not start or did not answer."""

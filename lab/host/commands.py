@@ -6,9 +6,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lab.host.deadline import scaled
 from lab.host.errors import CommandFailed
 
 LINES_SHOWN_OF_A_FAILURE = 12
+# The load may rise after a program has begun.
+LOAD_ALLOWANCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ def run_command(
 ) -> Outcome:
     """Runs a program to its end, whatever its exit code.
 
-    `environment` is added to the lab's own. Raises CommandFailed where the program is missing or exceeds its time.
+    `environment` is added to the lab's own; `timeout_seconds` is for a quiet machine. Raises CommandFailed where the
+    program is missing or exceeds its time.
     """
     try:
         finished = subprocess.run(  # noqa: S603 - never a shell; every caller passes a list
@@ -37,7 +41,7 @@ def run_command(
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=timeout_seconds,
+            timeout=LOAD_ALLOWANCE * scaled(timeout_seconds),
             env={**os.environ, **environment} if environment else None,
             input=input_text,
             stdin=None if input_text is not None else subprocess.DEVNULL,

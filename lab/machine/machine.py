@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.host.cgroups import create_cgroups, host_runs_systemd, remove_cgroup
 from lab.host.commands import Outcome, run_command
+from lab.host.deadline import Deadline
 from lab.host.errors import MachineFailed
 from lab.host.gateway_engine import GatewayEngine
 from lab.machine.disk import Disk
@@ -47,7 +48,7 @@ class CloudInitResult:
 class Machine:
     """A machine with the life of an EC2 instance: started, entered, cut off, powered off, or gone in an instant.
 
-    Made by MachineHost, which knows the image and the network. Not meant for use from several threads at once.
+    Made by MachineFleet, which knows the image and the network. Not meant for use from several threads at once.
     """
 
     name: str
@@ -80,9 +81,9 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + SECONDS_TO_SPAWN
+        deadline = Deadline(SECONDS_TO_SPAWN)
         while self.init_pid is None:
-            if self._supervisor.poll() is not None or time.monotonic() > deadline:
+            if self._supervisor.poll() is not None or deadline.passed():
                 self.power_cut()
                 raise MachineFailed(f"{self.instance_id} did not start. Its console says: {self.console_end()}")
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -121,8 +122,8 @@ class Machine:
 
         Raises MachineFailed when the machine ends before, or the time does.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while time.monotonic() < deadline:
+        deadline = Deadline(timeout_seconds)
+        while not deadline.passed():
             try:
                 written = self.path("/run/cloud-init/result.json").read_text()
                 errors = json.loads(written)["v1"]["errors"]
@@ -168,9 +169,9 @@ class Machine:
 
     def wait_for_gateway(self, timeout_seconds: float = 120) -> float:
         """Waits until the gateway's /readyz says ready, and returns the seconds since the machine was started."""
-        deadline = time.monotonic() + timeout_seconds
+        deadline = Deadline(timeout_seconds)
         answer = None
-        while time.monotonic() < deadline:
+        while not deadline.passed():
             answer = self.gateway_answer()
             if answer is not None and answer.get("ready") is True:
                 return round(time.monotonic() - self._started_at, 1)
@@ -235,16 +236,17 @@ class Machine:
     def _wait_until_off(self, timeout_seconds: float) -> bool:
         if self._supervisor is None:
             return True
-        try:
-            self._supervisor.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return False
+        deadline = Deadline(timeout_seconds)
+        while self._supervisor.poll() is None:
+            if deadline.passed():
+                return False
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         return True
 
     def _drop_supervisor(self) -> None:
         if self.is_running and self._supervisor is not None:
             _kill(self._supervisor.pid)
-            self._supervisor.wait(SECONDS_TO_DIE)
+            self._wait_until_off(SECONDS_TO_DIE)
         self._supervisor = None
         for cgroup in self._cgroups:
             remove_cgroup(cgroup)

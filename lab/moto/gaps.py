@@ -217,7 +217,6 @@ def list_own_services_once() -> None:
 def parse_timestamps_once() -> None:
     """S3: moto keeps times as text and parses each for every listing, which takes a third of it."""
     from botocore.utils import parse_to_aware_datetime
-
     from moto.core.serialize import TimestampSerializer
 
     convert = TimestampSerializer._convert_timestamp_to_str

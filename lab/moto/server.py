@@ -22,6 +22,8 @@ ACCOUNT_ID = "123456789012"
 DEFAULT_REGION = "us-east-1"
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 5.0
+# For a listing of thousands of versions on a busy machine.
+READ_TIMEOUT_SECONDS = 300
 
 
 class EmbeddedAws:
@@ -34,7 +36,7 @@ class EmbeddedAws:
         log_path: where the server's own messages go; a temporary file that is removed at the end by default.
 
     Raises:
-        lab.engine.errors.ServerFailed: the server ended or kept silent for `START_TIMEOUT_SECONDS`.
+        lab.moto.errors.ServerFailed: the server ended or kept silent for `START_TIMEOUT_SECONDS`.
     """
 
     def __init__(
@@ -91,7 +93,10 @@ class EmbeddedAws:
                     service,  # type: ignore[call-overload]  # any service's name
                     endpoint_url=self.endpoint_url,
                     config=Config(
-                        retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=64
+                        retries={"total_max_attempts": 1},
+                        read_timeout=READ_TIMEOUT_SECONDS,
+                        s3={"addressing_style": "path"},
+                        max_pool_connections=64,
                     ),
                 )
             return self._clients[key]
@@ -132,7 +137,7 @@ class EmbeddedAws:
 
     def _await_port(self) -> int:
         """The child writes one JSON line once its socket listens, so that nobody guesses a free port or polls."""
-        from lab.engine.errors import ServerFailed
+        from lab.moto.errors import ServerFailed
 
         line: list[bytes] = []
         stdout = self._server.stdout
@@ -171,8 +176,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0)
     chosen = parser.parse_args(arguments)
 
-    from lab.moto import gaps as moto_gaps
     from moto.server import ThreadedMotoServer
+
+    from lab.moto import gaps as moto_gaps
 
     moto_gaps.close_gaps()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

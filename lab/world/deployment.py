@@ -1,25 +1,19 @@
-"""The embedded AWS with both stacks in it, and the machines that run what it describes."""
+"""Both stacks deployed into the embedded AWS, and destroyed again."""
 
 import os
 import secrets
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.engine.engine import Engine
-from lab.engine.errors import DestroyRefused
-from lab.machine.fleet import MachineFleet
-from lab.machine.hypervisor import Hypervisor
-from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
 from lab.world.narration import CheckFailed, Terminal
+from lab.world.pulumi import DestroyRefused, PulumiEngine, pulumi_engine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = "dev"
 ZONE_SUFFIX = "a"
-GATEWAY_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -27,7 +21,7 @@ class DeployedStacks:
     """Both stacks, deployed into one embedded AWS."""
 
     aws: EmbeddedAws
-    engine: Engine
+    engine: PulumiEngine
     platform: dict[str, Any]
     instance: dict[str, Any]
     gateway_token: str
@@ -41,7 +35,7 @@ class DeployedStacks:
 def deploy(aws: EmbeddedAws, state_dir: Path, say: Terminal) -> DeployedStacks:
     """Run both Pulumi programs against the embedded AWS, and store the gateway's token as a user would."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")  # noqa: S106 - moto takes any
-    engine = Engine(aws, state_dir)
+    engine = pulumi_engine(aws, state_dir)
     say.step("pulumi up in platform/")
     platform = engine.up(REPOSITORY / "platform", STACK, {})
     token = secrets.token_hex(32)
@@ -60,46 +54,6 @@ def group_name(cloud: DeployedStacks) -> str:
     if len(names) != 1:
         raise CheckFailed(f"one Auto Scaling group was expected, found {names}")
     return names[0]
-
-
-@dataclass(slots=True)
-class Fleet:
-    """The machines of the group."""
-
-    host: MachineFleet
-    hypervisor: Hypervisor
-    say: Terminal
-
-    def boot(self) -> Machine:
-        """Boot what the group describes, and wait until cloud-init is through."""
-        self.hypervisor.reconcile()
-        return self.host.only_machine()
-
-    def wait_for_install(self, machine: Machine) -> None:
-        """Wait for cloud-init, which runs the installer; raise ProofFailed with its last words if it failed."""
-        result = machine.wait_for_cloud_init()
-        if not result.succeeded:
-            raise CheckFailed(f"cloud-init failed on {machine.instance_id}: {result}\n{machine.console_end()}")
-
-    def wait_for_gateway(self, machine: Machine) -> float:
-        """Wait until the gateway's /readyz says ready; return the seconds it took."""
-        seconds = machine.wait_for_gateway(GATEWAY_SECONDS)
-        self.say.step(f"the gateway on {machine.instance_id} is ready {seconds:.1f} s after power-on")
-        return seconds
-
-
-def wait_for(what: str, check: Any, seconds: float, every: float = 0.1) -> None:
-    """Poll until `check()` is true.
-
-    Raises:
-        ProofFailed: when it is not within `seconds`.
-    """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if check():
-            return
-        time.sleep(every)
-    raise CheckFailed(f"{what} did not happen within {seconds:.0f} s")
 
 
 def destroy(cloud: DeployedStacks, say: Terminal) -> None:

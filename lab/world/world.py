@@ -5,11 +5,13 @@ Whatever does not come about raises ProofFailed.
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
 
 from lab.host.commands import require_success
 from lab.host.gateway_engine import GatewayEngine
@@ -17,19 +19,18 @@ from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
-from lab.world.deployment import DeployedStacks, deploy, group_name, wait_for
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD
-from lab.world.gateway_life import is_active as is_active
-from lab.world.gateway_life import last_run as last_run
-from lab.world.narration import CheckFailed, Terminal
+from lab.world.deployment import DeployedStacks, deploy, group_name
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, last_run
+from lab.world.narration import Terminal
+from lab.world.waiting import require, until
 
 OWNER_KEY = "owner.json"
 STATE = "/opt/openclaw/.openclaw"
 BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
-RESTORE_UNIT = "openclaw-s3-restore.service"
 SECONDS_FOR_EACH_BACKUP = 1.1
 GATEWAY_SECONDS = 120
+TRIES_TO_LIST = 3
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
@@ -98,6 +99,13 @@ class World:
 
     def history(self, prefix: str = "") -> set[tuple[str, str, str]]:
         """Every write and every deletion there has been: key, version and ETag (the bucket keeps them for days)."""
+        for _try in range(TRIES_TO_LIST - 1):
+            # A busy moto takes its time over thousands of versions; a listing changes nothing, and is asked for again.
+            with suppress(ReadTimeoutError):
+                return self._history(prefix)
+        return self._history(prefix)
+
+    def _history(self, prefix: str) -> set[tuple[str, str, str]]:
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         return {
             (row["Key"], row["VersionId"], row.get("ETag", "deleted"))
@@ -135,17 +143,6 @@ def _may_get_ready(machine: Machine) -> bool:
         return True
     state = machine.run(["systemctl", "is-active", GATEWAY_UNIT]).stdout.strip()
     return state in ("active", "activating") or not machine.path("/run/cloud-init/result.json").exists()
-
-
-def require(holds: bool, otherwise: str) -> None:
-    """Go on only if something holds; `otherwise` says what is the matter if it does not."""
-    if not holds:
-        raise CheckFailed(otherwise)
-
-
-def until(what: str, check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> None:
-    """Poll until `check()` is true; fail after `seconds`."""
-    wait_for(what, check, seconds, every)
 
 
 def sh(machine: Machine, script: str, *, seconds: float = 120) -> str:

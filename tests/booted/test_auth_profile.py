@@ -7,8 +7,9 @@ import pytest
 
 from lab.image.root_image import Gateway
 from lab.machine.machine import Machine
-from lab.world.gateway_life import AS_GATEWAY, GATEWAY_UNIT, HOLD, RESTORE_UNIT, hold_gateway
-from lab.world.world import STATE, World, back_up, is_active, sh, until
+from lab.world.gateway_life import AS_GATEWAY, GATEWAY_UNIT, HOLD, RESTORE_UNIT, hold_gateway, is_active
+from lab.world.waiting import until
+from lab.world.world import STATE, World, back_up, sh
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.machine.machine import Machine
-from lab.world.gateway_life import GATEWAY_UNIT
-from lab.world.world import (
-    OWNER_KEY,
-    RESTORE_UNIT,
-    STATE,
-    World,
-    back_up,
-    is_active,
-    sh,
-    until,
-    write_note,
-)
+from lab.world.gateway_life import GATEWAY_UNIT, RESTORE_UNIT, is_active
+from lab.world.waiting import until
+from lab.world.world import OWNER_KEY, STATE, World, back_up, sh, write_note
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

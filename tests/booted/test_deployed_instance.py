@@ -11,19 +11,9 @@ import pytest
 
 from lab.machine.machine import Machine
 from lab.world.deployment import REPOSITORY
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
-from lab.world.world import (
-    RESTORE_UNIT,
-    World,
-    back_up,
-    is_active,
-    journal_lines,
-    moment,
-    sh,
-    unit_properties,
-    until,
-    write_note,
-)
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT, is_active
+from lab.world.waiting import until
+from lab.world.world import World, back_up, journal_lines, moment, sh, unit_properties, write_note
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

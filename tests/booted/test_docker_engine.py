@@ -20,8 +20,9 @@ from lab.host.gateway_engine import GatewayEngine
 from lab.image.compose_file import COMPOSE_FILE, read_compose_file
 from lab.image.docker_layers import IMAGE
 from lab.machine.machine import Machine
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, last_run
 from lab.world.narration import Terminal
+from lab.world.waiting import until
 from lab.world.world import (
     BACKUP_PROGRAM,
     RESTORE_PROGRAM,
@@ -30,10 +31,8 @@ from lab.world.world import (
     back_up,
     backup_processes,
     deployed_world,
-    last_run,
     sh,
     unit_properties,
-    until,
     write_note,
 )
 from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
@@ -190,7 +189,13 @@ def test_kill_9_of_a_backup_that_has_paused_the_containers_lets_them_go_on(
         os.kill(number, signal.SIGKILL)
     struck = time.monotonic()
     assert all(is_paused(machine, one) for one in ids), "the kill came too late to show anything"
-    until("the thaw", lambda: not any(is_paused(machine, one) for one in ids), SECONDS_UNTIL_THAWED, every=0.01)
+    until(
+        "the thaw",
+        lambda: not any(is_paused(machine, one) for one in ids),
+        SECONDS_UNTIL_THAWED,
+        every=0.01,
+        promised=True,
+    )
     print(f"unpaused {1000 * (time.monotonic() - struck):.0f} ms after the kill")
     settle(machine)
     assert (containers(machine), unit_properties(machine, GATEWAY_UNIT, "MainPID")) == (ids, process)
@@ -211,7 +216,13 @@ def test_a_backup_that_hangs_in_the_pause_does_not_hold_the_containers(
     os.kill(agent, signal.SIGSTOP)
     assert all(is_paused(machine, one) for one in ids), "it hung too late to show anything"
     stopped = time.monotonic()
-    until("the thaw", lambda: not any(is_paused(machine, one) for one in ids), SECONDS_UNTIL_THAWED, every=0.01)
+    until(
+        "the thaw",
+        lambda: not any(is_paused(machine, one) for one in ids),
+        SECONDS_UNTIL_THAWED,
+        every=0.01,
+        promised=True,
+    )
     print(f"unpaused {time.monotonic() - stopped:.1f} s after the agent hung")
     machine.wait_for_gateway(timeout_seconds=10)
     os.kill(agent, signal.SIGCONT)

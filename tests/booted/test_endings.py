@@ -8,21 +8,27 @@ import pytest
 
 from lab.machine.machine import Machine
 from lab.world.evidence import account_of, differences
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from lab.world.world import (
+from lab.world.gateway_life import (
+    BACKUP_UNIT,
+    GATEWAY_UNIT,
+    HOLD,
     RESTORE_UNIT,
+    hold_gateway,
+    is_active,
+    last_run,
+    left_out_paths,
+)
+from lab.world.waiting import until
+from lab.world.world import (
     STATE,
     JournalLine,
     World,
     back_up,
-    is_active,
     journal_lines,
     journal_of_a_disk,
-    last_run,
     moment,
     sh,
     unit_properties,
-    until,
     write_note,
 )
 

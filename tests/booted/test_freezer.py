@@ -10,7 +10,8 @@ import time
 import pytest
 
 from lab.machine.machine import Machine
-from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT
+from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, is_active, last_run
+from lab.world.waiting import until
 from lab.world.world import (
     BACKUP_PROGRAM,
     OWNER_KEY,
@@ -19,14 +20,11 @@ from lab.world.world import (
     World,
     back_up,
     backup_processes,
-    is_active,
     is_frozen,
     journal_lines,
-    last_run,
     moment,
     sh,
     unit_properties,
-    until,
     write_note,
 )
 
@@ -88,7 +86,7 @@ def test_kill_9_of_a_backup_that_has_frozen_the_gateway_lets_it_go_on(
             os.kill(process, signal.SIGKILL)
     struck = time.monotonic()
     assert is_frozen(machine), "the kill came too late to show anything"
-    until("the thaw", lambda: not is_frozen(machine), SECONDS_UNTIL_THAWED, every=0.01)
+    until("the thaw", lambda: not is_frozen(machine), SECONDS_UNTIL_THAWED, every=0.01, promised=True)
     print(f"thawed {1000 * (time.monotonic() - struck):.0f} ms after the kill")
     settle(machine)
     assert unit_properties(machine, GATEWAY_UNIT, "MainPID") == pid
@@ -100,7 +98,7 @@ def test_kill_9_of_a_backup_that_has_frozen_the_gateway_lets_it_go_on(
 def test_a_backup_that_hangs_in_the_freeze_does_not_hold_the_gateway(machine: Machine) -> None:
     agent = begin_backup_and_catch_the_freeze(machine)[0]
     os.kill(agent, signal.SIGSTOP)
-    until("the thaw", lambda: not is_frozen(machine), SECONDS_UNTIL_THAWED, every=0.01)
+    until("the thaw", lambda: not is_frozen(machine), SECONDS_UNTIL_THAWED, every=0.01, promised=True)
     machine.wait_for_gateway(timeout_seconds=10)
     os.kill(agent, signal.SIGCONT)
     until("the end of the backup", lambda: not backup_processes(machine), 60)

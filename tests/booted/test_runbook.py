@@ -6,18 +6,9 @@ import pytest
 
 from lab.machine.machine import Machine
 from lab.world.evidence import Account, account_of, differences
-from lab.world.gateway_life import GATEWAY_UNIT, HOLD, hold_gateway, left_out_paths
-from lab.world.world import (
-    OWNER_KEY,
-    RESTORE_PROGRAM,
-    STATE,
-    World,
-    back_up,
-    last_run,
-    sh,
-    until,
-    write_note,
-)
+from lab.world.gateway_life import GATEWAY_UNIT, HOLD, hold_gateway, last_run, left_out_paths
+from lab.world.waiting import until
+from lab.world.world import OWNER_KEY, RESTORE_PROGRAM, STATE, World, back_up, sh, write_note
 
 pytestmark = [pytest.mark.booted, pytest.mark.subprocess]
 

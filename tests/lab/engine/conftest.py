@@ -1,9 +1,9 @@
-"""One server for the whole session, and programs written on the spot."""
+"""An engine, and programs written on the spot."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,6 @@ stack = pulumi.get_stack()
 """
 
 
-@pytest.fixture(scope="session")
-def aws_server() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def aws(aws_server: EmbeddedAws) -> EmbeddedAws:
-    aws_server.reset()
-    return aws_server
-
-
 @pytest.fixture
 def engine(aws: EmbeddedAws, tmp_path: Path) -> Engine:
     return Engine(aws, tmp_path / "state")
@@ -56,11 +44,6 @@ def program(tmp_path: Path) -> Write:
         return folder
 
     return write
-
-
-@pytest.fixture
-def s3(aws: EmbeddedAws) -> Any:
-    return aws.client("s3")
 
 
 @pytest.fixture

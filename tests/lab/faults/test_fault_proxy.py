@@ -171,8 +171,8 @@ def test_chunked_bodies_arrive_whole(proxy: FaultProxy, client: Client, keeper: 
     assert keeper.get("chunked") == b"abcde"
 
 
-def test_stopping_ends_every_stall(faulty_aws: EmbeddedAws) -> None:
-    with FaultProxy(faulty_aws.endpoint_url) as short_lived:
+def test_stopping_ends_every_stall(aws_server: EmbeddedAws) -> None:
+    with FaultProxy(aws_server.endpoint_url) as short_lived:
         short_lived.begin(Rule(Fault.STALL, seconds=60))
         address = urlsplit(short_lived.endpoint_url)
         plain = socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5)

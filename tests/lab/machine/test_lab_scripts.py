@@ -11,11 +11,11 @@ from lab.image.compose_file import read_compose_file
 from lab.image.compose_unit import unit_settings
 from lab.machine.disk import ENGINE_FILES, ROOT_FILES, Disk, put_root_files
 
-INSTANCE = ROOT_FILES.parent
+LAB = ROOT_FILES.parents[1]
 SHELLS = ("#!/bin/sh\n", "#!/bin/bash\n")
 SCRIPTS = sorted(
-    str(path.relative_to(INSTANCE))
-    for path in INSTANCE.rglob("*")
+    str(path.relative_to(LAB))
+    for path in LAB.rglob("*")
     if path.is_file() and path.read_bytes()[:20].decode(errors="replace").startswith(SHELLS)
 )
 
@@ -30,13 +30,13 @@ def complaints(path: Path) -> str:
 
 
 def test_the_scripts_are_found() -> None:
-    assert {"machine_boot.sh", "docker_import.sh"} < set(SCRIPTS)
+    assert {"machine/machine_boot.sh", "image/docker_import.sh", "drills/small_disk.sh"} < set(SCRIPTS)
     assert len([name for name in SCRIPTS if name.endswith("openclaw-as-gateway")]) == len(GatewayEngine)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_shellcheck_finds_nothing(name: str) -> None:
-    assert complaints(INSTANCE / name) == ""
+    assert complaints(LAB / name) == ""
 
 
 def test_shellcheck_finds_nothing_in_what_is_rendered_from_the_compose_file(

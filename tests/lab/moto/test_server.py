@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lab.engine.errors import ServerFailed
+from lab.moto.errors import ServerFailed
 from lab.moto.server import EmbeddedAws
 
 pytestmark = pytest.mark.subprocess
