@@ -20,7 +20,7 @@ sys.path += [str(ROOT), str(ROOT / "scripts")]
 from lab.drills.gateway_probe import ask_readyz  # noqa: E402
 from lab.machine.machine import Machine  # noqa: E402
 from lab.machine.network import enter_namespace  # noqa: E402
-from lab.world.narration import Terminal  # noqa: E402
+from lab.world.terminal import Terminal  # noqa: E402
 from lab.world.world import back_up, deployed_world, write_note  # noqa: E402
 
 QUIET_SECONDS = 30.0

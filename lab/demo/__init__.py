@@ -1,6 +1,6 @@
-"""`make lab`: the whole life of an instance on this machine, shown while it happens.
+"""`make lab`: the whole life of an instance on this machine, printed while it happens.
 
-Each chapter checks what it shows.
+Each section checks what it says.
 """
 
 import sys

@@ -22,11 +22,11 @@ from lab.world.gateway_life import (
     left_out_paths,
     run_inside,
 )
-from lab.world.narration import CheckFailed, Terminal
+from lab.world.terminal import CheckFailed, Terminal
 from lab.world.waiting import until
 
 NOTE = "workspace/notes.md"
-CRON_JOB = "told-by-the-lab"
+CRON_JOB = "made-by-the-lab"
 GATEWAY_SECONDS = 120.0
 
 
@@ -44,7 +44,7 @@ class Instances:
 
     host: MachineFleet
     hypervisor: Hypervisor
-    say: Terminal
+    terminal: Terminal
 
     def boot(self) -> Machine:
         """Boot what the group describes, and wait until cloud-init is through."""
@@ -60,45 +60,45 @@ class Instances:
     def wait_for_gateway(self, machine: Machine) -> float:
         """Wait until the gateway's /readyz says ready; return the seconds it took."""
         seconds = machine.wait_for_gateway(GATEWAY_SECONDS)
-        self.say.step(f"the gateway on {machine.instance_id} is ready {seconds:.1f} s after power-on")
+        self.terminal.step(f"the gateway on {machine.instance_id} is ready {seconds:.1f} s after power-on")
         return seconds
 
 
-def show_boot(machine: Machine, instances: Instances, cloud: DeployedStacks, say: Terminal) -> None:
+def show_boot(machine: Machine, instances: Instances, cloud: DeployedStacks, terminal: Terminal) -> None:
     """The instance booted by itself from the user-data that the stack made."""
     instances.wait_for_install(machine)
-    say.step("cloud-init has run the installer")
+    terminal.step("cloud-init has run the installer")
     instances.wait_for_gateway(machine)
     verdict = machine.wait_until_booted()
     failed = machine.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"]).stdout
-    say.prove("systemctl is-system-running says running", verdict == "running", f"{verdict}: {failed}")
+    terminal.check("systemctl is-system-running says running", verdict == "running", f"{verdict}: {failed}")
     kind = (
         "the real OpenClaw" if instances.host.image.gateway is Gateway.OPENCLAW else "a stand-in for OpenClaw (no npm)"
     )
-    say.prove(f"the gateway, {kind}, answers /readyz with ready", True)
+    terminal.check(f"the gateway, {kind}, answers /readyz with ready", True)
     secrets_file = machine.run(["stat", "--format=%a %U", "/run/openclaw/.env"]).stdout.strip()
     text = machine.path("/run/openclaw/.env").read_text()
-    say.prove(
+    terminal.check(
         "its token came from SSM into /run/openclaw/.env, readable by root only",
         cloud.gateway_token in text and secrets_file in ("600 root", "640 root"),
         secrets_file,
     )
 
 
-def write_through_gateway(machine: Machine, instances: Instances, say: Terminal) -> None:
-    """Make what is at stake: something the gateway keeps in its database, and a file of the workspace."""
+def write_through_gateway(machine: Machine, instances: Instances, terminal: Terminal) -> None:
+    """Make what is at seed_data: something the gateway keeps in its database, and a file of the workspace."""
     if instances.host.image.gateway is Gateway.OPENCLAW:
         gateway_cli(
             machine,
             ["cron", "add", "--name", CRON_JOB, "--every", "12h", "--system-event", "hello", "--disabled", "--json"],
         )
-        say.step(f"the gateway's own CLI has added the cron job {CRON_JOB}")
+        terminal.step(f"the gateway's own CLI has added the cron job {CRON_JOB}")
     script = f"install -d -o 1000 -g 1000 {STATE_DIR}/workspace && printf 'remember me\\n' > {STATE_DIR}/{NOTE}"
     run_inside(machine, ["/bin/sh", "-c", f"{script} && chown 1000:1000 {STATE_DIR}/{NOTE}"])
-    say.step(f"a file of the workspace is written: {NOTE}")
+    terminal.step(f"a file of the workspace is written: {NOTE}")
 
 
-def back_up(machine: Machine, say: Terminal) -> FirstLife:
+def back_up(machine: Machine, terminal: Terminal) -> FirstLife:
     """Stand the gateway still, take our own account of the state, back up, and see it run on."""
     run_inside(machine, [STAND_STILL, "freeze"])
     try:
@@ -110,24 +110,26 @@ def back_up(machine: Machine, say: Terminal) -> FirstLife:
     finally:
         machine.run([STAND_STILL, "thaw"])
     line = last_run(machine, "backup")
-    say.step(
+    terminal.step(
         f"backed up as {line['snapshot']} in {seconds:.1f} s: {line['files']} files, gateway frozen for "
         f"{line['freeze_ms']} ms, {sum(line['requests'].values())} requests, ${line['cost_usd']:.6f}"
     )
-    say.prove("a backup of the running gateway succeeds", line["result"] == "done", json.dumps(line))
+    terminal.check("a backup of the running gateway succeeds", line["result"] == "done", json.dumps(line))
     answer = machine.gateway_answer()
-    say.prove("the gateway goes on after the backup", answer is not None and answer.get("ready") is True, str(answer))
+    terminal.check(
+        "the gateway goes on after the backup", answer is not None and answer.get("ready") is True, str(answer)
+    )
     return FirstLife(everything, str(line["snapshot"]))
 
 
 def show_second_life(
-    machine: Machine, instances: Instances, cloud: DeployedStacks, first: FirstLife, say: Terminal
+    machine: Machine, instances: Instances, cloud: DeployedStacks, first: FirstLife, terminal: Terminal
 ) -> None:
     """The replacement has every file bit for bit, and its gateway knows what the first one was told."""
     instances.wait_for_install(machine)
     until("the restore", lambda: is_active(machine, RESTORE_UNIT), 120)
     line = last_run(machine, "restore")
-    say.step(f"restored from {line.get('source')} {line.get('snapshot')}, because {line.get('because')}")
+    terminal.step(f"restored from {line.get('source')} {line.get('snapshot')}, because {line.get('because')}")
     bucket = cloud.aws.client("s3")
     body = bucket.get_object(Bucket=cloud.bucket, Key=f"snapshots/{first.snapshot}/manifest.json")["Body"].read()
     left_out = left_out_paths(body)
@@ -137,17 +139,17 @@ def show_second_life(
     files = sum(1 for row in before.values() if row.digest)
     databases = sum(1 for row in after.values() if row.database)
     sentence = f"all {files} files of the state are back bit for bit, with modes, owners and times"
-    say.prove(sentence, not rows, "; ".join(rows[:5]))
-    say.prove(f"its {databases} databases pass PRAGMA integrity_check", databases > 0, "no database was found")
+    terminal.check(sentence, not rows, "; ".join(rows[:5]))
+    terminal.check(f"its {databases} databases pass PRAGMA integrity_check", databases > 0, "no database was found")
     machine.path(HOLD).unlink()
     instances.wait_for_gateway(machine)
-    say.prove("the replacement's gateway is ready", True)
+    terminal.check("the replacement's gateway is ready", True)
     if instances.host.image.gateway is Gateway.OPENCLAW:
         jobs = gateway_cli(machine, ["cron", "list", "--all", "--json"])
-        say.prove(f"the gateway still knows the cron job {CRON_JOB}", CRON_JOB in jobs, jobs[:200])
+        terminal.check(f"the gateway still knows the cron job {CRON_JOB}", CRON_JOB in jobs, jobs[:200])
 
 
-def show_secret_stays_put(cloud: DeployedStacks, machine: Machine, say: Terminal) -> None:
+def show_secret_stays_put(cloud: DeployedStacks, machine: Machine, terminal: Terminal) -> None:
     """The token is in no object of either bucket, no user-data, and no log."""
     needle = cloud.gateway_token.encode()
     s3 = cloud.aws.client("s3")
@@ -165,7 +167,9 @@ def show_secret_stays_put(cloud: DeployedStacks, machine: Machine, say: Terminal
         for name, text in (("user-data", user_data), ("the journal", journal), ("a log", logs))
         if cloud.gateway_token in text
     ]
-    say.prove("the token is in no backup, no release, no user-data, no journal and no log", not leaks, ", ".join(leaks))
+    terminal.check(
+        "the token is in no backup, no release, no user-data, no journal and no log", not leaks, ", ".join(leaks)
+    )
 
 
 def _is_below(path: str, left_out: frozenset[str]) -> bool:

@@ -41,15 +41,15 @@ def put_month(bucket: str, endpoint_url: str, region: str, names: list[str]) -> 
     async def put_all() -> None:
         pending = iter(names)
 
-        async def lane() -> None:
+        async def worker() -> None:
             for name in pending:
                 await obstore.put_async(store, snapshot_manifest_key(name), b"".join(encode_manifest(_empty(name))))
 
-        await asyncio.gather(*(lane() for _ in range(PARALLEL)))
+        await asyncio.gather(*(worker() for _ in range(PARALLEL)))
 
     asyncio.run(put_all())
 
 
 def _empty(name: str) -> Manifest:
     root = Entry("", EntryKind.DIR, 0o700, 1000, 1000, 0)
-    return Manifest(name, f"{name}", 0, "i-of-the-story", "dev", CaptureMethod.STOPPED, 0.0, (root,))
+    return Manifest(name, f"{name}", 0, "i-of-the-demo", "dev", CaptureMethod.STOPPED, 0.0, (root,))

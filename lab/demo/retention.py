@@ -1,4 +1,4 @@
-"""The chapter in which the lifecycle sorts out a month of snapshots, run by the real command."""
+"""The section in which the lifecycle sorts out a month of snapshots, run by the real command."""
 
 import json
 import os
@@ -8,32 +8,32 @@ from datetime import UTC, datetime, timedelta
 
 from lab.demo.month import month_of_snapshot_names, put_month
 from lab.world.deployment import REPOSITORY, DeployedStacks
-from lab.world.narration import Terminal
+from lab.world.terminal import Terminal
 
 COMMAND = REPOSITORY / "scripts" / "openclaw-s3-lifecycle.py"
 
 
-def show_lifecycle(cloud: DeployedStacks, endpoint_url: str, say: Terminal) -> None:
+def show_lifecycle(cloud: DeployedStacks, endpoint_url: str, terminal: Terminal) -> None:
     """Fill the bucket with a month, look at the plan, carry it out, and count what is left."""
     before = _snapshot_names(cloud)
     now = datetime.now(UTC)
     names = month_of_snapshot_names(now)
     put_month(cloud.bucket, endpoint_url, cloud.aws.region, names)
-    say.step(f"{len(names)} hourly snapshots of the last 35 days are in the bucket")
+    terminal.step(f"{len(names)} hourly snapshots of the last 35 days are in the bucket")
     plan = _run(cloud, endpoint_url, "--dry-run")
-    say.step(f"dry run: {plan['delete']} of {plan['delete'] + plan['keep']} would be deleted")
-    say.prove("a dry run deletes nothing", _snapshot_names(cloud) == before | set(names))
+    terminal.step(f"dry run: {plan['delete']} of {plan['delete'] + plan['keep']} would be deleted")
+    terminal.check("a dry run deletes nothing", _snapshot_names(cloud) == before | set(names))
     _run(cloud, endpoint_url)
     left = _snapshot_names(cloud)
-    say.prove("the lifecycle keeps every snapshot younger than 24 h", before <= left, str(before - left))
+    terminal.check("the lifecycle keeps every snapshot younger than 24 h", before <= left, str(before - left))
     expected = _expected_of_the_month(names, now)
-    say.prove(
+    terminal.check(
         f"of the month {len(expected)} are left: the 00:00 one of each day for a week, of each Friday for a month",
         left - before == expected,
         f"unexpected {sorted(left - before - expected)[:5]}, missing {sorted(expected - left)[:5]}",
     )
     again = _run(cloud, endpoint_url)
-    say.prove("a second run finds nothing to delete", again["delete"] == 0, str(again["delete"]))
+    terminal.check("a second run finds nothing to delete", again["delete"] == 0, str(again["delete"]))
 
 
 def _expected_of_the_month(names: list[str], now: datetime) -> set[str]:

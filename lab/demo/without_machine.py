@@ -1,4 +1,4 @@
-"""The part of the story that needs no root: the same backup and restore commands on a scratch state folder."""
+"""The section that needs no root: the same backup and restore commands on a scratch state folder."""
 
 import os
 import sqlite3
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lab.world.deployment import REPOSITORY, DeployedStacks
 from lab.world.evidence import account_of, differences
-from lab.world.narration import CheckFailed, Terminal
+from lab.world.terminal import CheckFailed, Terminal
 
 
-def show_backup_and_restore(cloud: DeployedStacks, say: Terminal) -> None:
+def show_backup_and_restore(cloud: DeployedStacks, terminal: Terminal) -> None:
     """Back a scratch state up, lose it, restore it, and compare."""
     with tempfile.TemporaryDirectory(prefix="openclaw-lab-") as folder:
         state = Path(folder) / "state"
@@ -23,7 +23,7 @@ def show_backup_and_restore(cloud: DeployedStacks, say: Terminal) -> None:
         state.rename(Path(folder) / "lost")
         _run("openclaw-s3-restore.py", cloud, Path(folder), state, "run")
         rows = differences(before, account_of(state, frozenset()))
-        say.prove(f"a scratch state of {len(before)} paths is back bit for bit", not rows, "; ".join(rows))
+        terminal.check(f"a scratch state of {len(before)} paths is back bit for bit", not rows, "; ".join(rows))
 
 
 def _make_state(state: Path) -> None:

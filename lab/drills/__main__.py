@@ -1,4 +1,4 @@
-"""Play drills and tell what they cost: `python -m lab.drills [NAME…]`."""
+"""Run drills and report what they cost: `python -m lab.drills [NAME…]`."""
 
 import argparse
 import shutil
@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.drills.catalogue import DRILLS, Drill, chosen
-from lab.drills.scenario import on_stage
+from lab.drills.scenario import running_scenario
 from lab.drills.seed_data import SeedData
-from lab.host.capabilities import Piece, capabilities, inspect_host
+from lab.host.capabilities import Feature, capabilities, inspect_host
 from lab.host.errors import InstanceError
 from lab.host.signals import end_cleanly_on_signals
 from lab.moto.errors import ServerFailed
 from lab.report.record import DrillRecord, encode_records
 from lab.report.render import write_report
 from lab.world.deployment import REPOSITORY, temporary_state_dir
-from lab.world.narration import Terminal
 from lab.world.pulumi import EngineError
+from lab.world.terminal import Terminal
 from lab.world.world import World, deployed_world
 
 REPORT_FOLDER = REPOSITORY / ".cache" / "drills"
@@ -29,10 +29,10 @@ SECONDS_IN_THE_TABLE = "{:.0f} s"
 
 
 def main() -> int:
-    """Play the chosen drills; 0 when everything that was to be shown has been."""
+    """Run the chosen drills; 0 when every check holds."""
     parser = argparse.ArgumentParser(prog="make drills", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="drills to play (default: all; see --list)")
-    parser.add_argument("--list", action="store_true", help="name the drills and play none")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="drills to run (default: all; see --list)")
+    parser.add_argument("--list", action="store_true", help="name the drills and run none")
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     options = parser.parse_args()
     try:
@@ -43,52 +43,54 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{drill.number:>3}  {drill.name:<18} {drill.title}" for drill in DRILLS))
         return 0
-    ability = next(row for row in capabilities(inspect_host()) if row.piece is Piece.MACHINE)
-    if not ability.can_run:
-        print(f"make drills: nothing can be booted here: {ability.reason}.", file=sys.stderr)
+    booting = next(row for row in capabilities(inspect_host()) if row.feature is Feature.MACHINE)
+    if not booting.can_run:
+        print(f"make drills: nothing can be booted here: {booting.reason}.", file=sys.stderr)
         return 1
     end_cleanly_on_signals()
-    return _play(drills, verbose=options.verbose)
+    return _run(drills, verbose=options.verbose)
 
 
-def _play(drills: Sequence[Drill], *, verbose: bool) -> int:
-    say = Terminal()
+def _run(drills: Sequence[Drill], *, verbose: bool) -> int:
+    terminal = Terminal()
     scratch = temporary_state_dir()
     records: list[DrillRecord] = []
     gateway = ""
     try:
-        with deployed_world(say, scratch) as world:
+        with deployed_world(terminal, scratch) as world:
             gateway = world.host.image.gateway.value
-            stake = SeedData(world.host.image.gateway)
+            seed_data = SeedData(world.host.image.gateway)
             for drill in drills:
-                records.append(play(drill, world, stake, say, verbose=verbose))
+                records.append(run_drill(drill, world, seed_data, terminal, verbose=verbose))
     except (EngineError, InstanceError, ServerFailed) as problem:
         if verbose:
             raise
-        say.console.print(f"[red]make drills failed:[/red] {problem}", soft_wrap=True)
+        terminal.console.print(f"[red]make drills failed:[/red] {problem}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        say.console.print("Interrupted; everything is cleaned up.")
+        terminal.console.print("Interrupted; everything is cleaned up.")
         return 130
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         if records:
-            _report(records, gateway, say.console)
+            _report(records, gateway, terminal.console)
     return 0 if all(record.passed for record in records) else 1
 
 
-def play(drill: Drill, world: World, stake: SeedData, say: Terminal, *, verbose: bool = False) -> DrillRecord:
-    """Play one drill, whatever became of those before; what fails is in the record."""
+def run_drill(
+    drill: Drill, world: World, seed_data: SeedData, terminal: Terminal, *, verbose: bool = False
+) -> DrillRecord:
+    """Run one drill, whatever became of those before; what fails is in the record."""
     record = DrillRecord(drill.number, drill.name, drill.title)
-    with say.chapter(f"Drill {drill.number}: {drill.title}"):
+    with terminal.section(f"Drill {drill.number}: {drill.title}"):
         try:
-            with on_stage(world, say, record, stake) as stage:
-                drill.play(stage)
-        except Exception as problem:  # noqa: BLE001 - the next drill is played whatever went wrong in this one
-            say.console.print(f"[red]failed:[/red] {record.failure or problem}", soft_wrap=True)
+            with running_scenario(world, terminal, record, seed_data) as scenario:
+                drill.run(scenario)
+        except Exception as problem:  # noqa: BLE001 - the next drill is run whatever went wrong in this one
+            terminal.console.print(f"[red]failed:[/red] {record.failure or problem}", soft_wrap=True)
             if verbose:
-                say.console.print_exception()
-            stake.is_there = False
+                terminal.console.print_exception()
+            seed_data.is_there = False
             _leave_nothing(world)
     return record
 

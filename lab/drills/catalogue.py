@@ -13,12 +13,12 @@ from lab.drills.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """One scenario: its number, its name for `make drill NAME=…`, what it is called, and how it is played."""
+    """One scenario: its number, its name for `make drill NAME=…`, what it is called, and how it is run."""
 
     number: int
     name: str
     title: str
-    play: Callable[[Scenario], None]
+    run: Callable[[Scenario], None]
 
 
 DRILLS: tuple[Drill, ...] = (

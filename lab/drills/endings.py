@@ -28,120 +28,124 @@ MANY = f"{STATE}/workspace/many"
 MICROSECONDS = 1_000_000
 
 
-def spot_notice(stage: Scenario) -> None:
+def spot_notice(scenario: Scenario) -> None:
     """AWS takes the instance back with a notice of two minutes, while it holds 5,000 files."""
-    machine = stage.ready_machine()
+    machine = scenario.ready_machine()
     sh(
         machine,
         f"install -d -o 1000 -g 1000 {MANY} && cd {MANY} && "
         f"for n in $(seq {MANY_FILES}); do echo $n >$n.txt; done && chown -R 1000:1000 {MANY}",
     )
-    stage.back_up(machine)
+    scenario.back_up(machine)
     announced = time.monotonic()
-    stage.disaster("spot notice: terminate in two minutes")
+    scenario.disaster("spot notice: terminate in two minutes")
     machine.imds.interrupt(datetime.now(UTC))
-    until("the release of the bucket", lambda: stage.world.owner()["released"], SECONDS_OF_A_NOTICE, every=0.2)
+    until("the release of the bucket", lambda: scenario.world.owner()["released"], SECONDS_OF_A_NOTICE, every=0.2)
     seconds = time.monotonic() - announced
-    stage.tell(Track.INSTANCE, f"saved and released {seconds:.1f} s after the notice", Severity.GOOD)
-    stage.prove(
+    scenario.note(Track.INSTANCE, f"saved and released {seconds:.1f} s after the notice", Severity.GOOD)
+    scenario.check(
         f"with {MANY_FILES} files, everything is saved and released within {SECONDS_ALLOWED} s of the notice",
         seconds < SECONDS_ALLOWED,
         f"{seconds:.1f} s",
     )
-    power_off(stage, machine)
-    prove_stop_order(stage, journal_of_a_disk(machine.disk.written))
-    stage.lose(machine)
-    replacement = stage.boot_replacement()
-    stage.wait_until_ready(replacement)
-    lost = stage.measure_loss(replacement)
-    stage.prove("not one line of work is lost", lost == 0, f"{lost} s")
+    power_off(scenario, machine)
+    check_stop_order(scenario, journal_of_a_disk(machine.disk.written))
+    scenario.lose(machine)
+    replacement = scenario.boot_replacement()
+    scenario.wait_until_ready(replacement)
+    lost = scenario.measure_loss(replacement)
+    scenario.check("not one line of work is lost", lost == 0, f"{lost} s")
     files = sh(replacement, f"ls {MANY} | wc -l").strip()
-    stage.prove(f"all {MANY_FILES} files are back", files == str(MANY_FILES), files)
-    stage.prove_nothing_is_missing(replacement)
-    stage.record.what_happened = f"saved and released {seconds:.0f} s after the notice; the replacement has everything"
+    scenario.check(f"all {MANY_FILES} files are back", files == str(MANY_FILES), files)
+    scenario.check_nothing_is_missing(replacement)
+    scenario.record.what_happened = (
+        f"saved and released {seconds:.0f} s after the notice; the replacement has everything"
+    )
     sh(replacement, f"rm -r {MANY} && {BACKUP_PROGRAM} --accept-shrink", seconds=300)
 
 
-def no_notice(stage: Scenario) -> None:
+def no_notice(scenario: Scenario) -> None:
     """The instance vanishes between one moment and the next."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     saved = time.monotonic()
     time.sleep(8)
-    stage.disaster("power cut: no shutdown, no final backup, no disk")
+    scenario.disaster("power cut: no shutdown, no final backup, no disk")
     unsaved = time.monotonic() - saved
-    stage.lose(machine)
-    replacement = stage.boot_replacement()
-    stage.wait_until_ready(replacement)
-    lost = stage.measure_loss(replacement)
+    scenario.lose(machine)
+    replacement = scenario.boot_replacement()
+    scenario.wait_until_ready(replacement)
+    lost = scenario.measure_loss(replacement)
     # The work that the backup itself took is not in it.
-    stage.prove(
+    scenario.check(
         "what is lost is younger than the last backup, and no more",
-        0 < lost <= unsaved + last_backup_seconds(stage) + 1,
+        0 < lost <= unsaved + last_backup_seconds(scenario) + 1,
         f"{lost} s lost, {unsaved:.1f} s since the backup",
     )
-    stage.prove_nothing_is_missing(replacement)
-    stage.record.what_happened = (
+    scenario.check_nothing_is_missing(replacement)
+    scenario.record.what_happened = (
         f"{lost:.0f} s of work were younger than the last backup ({unsaved:.0f} s old), and lost"
     )
 
 
-def rebalance(stage: Scenario) -> None:
+def rebalance(scenario: Scenario) -> None:
     """AWS says that the instance is at elevated risk; most who are told so are never taken back."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     pid = unit_properties(machine, GATEWAY_UNIT, "MainPID")
     write_note(machine, "workspace/at-risk.md", f"elevated risk at {datetime.now(UTC).isoformat()}")
-    before = stage.world.complete_snapshots()
-    stage.disaster("rebalance recommendation")
+    before = scenario.world.complete_snapshots()
+    scenario.disaster("rebalance recommendation")
     machine.imds.recommend_rebalance(datetime.now(UTC))
-    until("the backup", lambda: len(stage.world.complete_snapshots()) > len(before), 60)
+    until("the backup", lambda: len(scenario.world.complete_snapshots()) > len(before), 60)
     until("its end", lambda: not is_active(machine, BACKUP_UNIT), 60)
     machine.imds.withdraw_announcements()
-    stage.prove("one more backup is made at once", len(stage.world.complete_snapshots()) == len(before) + 1)
-    stage.prove("the watch goes on", is_active(machine, WATCH_UNIT))
-    stage.prove("the gateway was never stopped", unit_properties(machine, GATEWAY_UNIT, "MainPID") == pid)
-    stage.wait_until_ready(machine, 10)
-    stage.prove_nothing_is_missing(machine)
-    stage.record.lost_seconds = 0.0
-    stage.record.what_happened = "a backup at once; the gateway ran on"
+    scenario.check("one more backup is made at once", len(scenario.world.complete_snapshots()) == len(before) + 1)
+    scenario.check("the watch goes on", is_active(machine, WATCH_UNIT))
+    scenario.check("the gateway was never stopped", unit_properties(machine, GATEWAY_UNIT, "MainPID") == pid)
+    scenario.wait_until_ready(machine, 10)
+    scenario.check_nothing_is_missing(machine)
+    scenario.record.lost_seconds = 0.0
+    scenario.record.what_happened = "a backup at once; the gateway ran on"
 
 
-def reboot(stage: Scenario) -> None:
+def reboot(scenario: Scenario) -> None:
     """The same instance comes back on its own disk, which is newer than S3: first a reset, then a clean reboot."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     time.sleep(3)
-    stage.disaster("reset: the machine starts again on its disk")
+    scenario.disaster("reset: the machine starts again on its disk")
     machine.power_cut()
-    stage.note_last_work(machine.disk.written)
-    stage.forget(machine)
+    scenario.note_last_work(machine.disk.written)
+    scenario.forget(machine)
     machine.start()
-    stage.wait_until_ready(machine)
-    lost = stage.measure_loss(machine)
-    stage.prove("the disk was kept: not even what no backup had is lost", lost == 0, f"{lost} s")
+    scenario.wait_until_ready(machine)
+    lost = scenario.measure_loss(machine)
+    scenario.check("the disk was kept: not even what no backup had is lost", lost == 0, f"{lost} s")
     said = machine.journal(RESTORE_UNIT)
-    stage.prove("the boot says why", "kept the local state (newer than S3)" in said, said[-500:])
-    power_off(stage, machine)
-    stage.note_last_work(machine.disk.written)
-    stage.forget(machine)
+    scenario.check("the boot says why", "kept the local state (newer than S3)" in said, said[-500:])
+    power_off(scenario, machine)
+    scenario.note_last_work(machine.disk.written)
+    scenario.forget(machine)
     machine.start()
-    stage.wait_until_ready(machine)
-    stage.prove("a clean reboot loses nothing either", stage.measure_loss(machine) == 0)
-    restored = [span for span in stage.record.spans if span.lane is Track.RESTORE and span.text.startswith("restored")]
-    stage.prove("nothing was restored over it", not restored, str(restored))
-    stage.prove_nothing_is_missing(machine)
-    stage.record.what_happened = "the disk was newer than S3, and was kept both times"
+    scenario.wait_until_ready(machine)
+    scenario.check("a clean reboot loses nothing either", scenario.measure_loss(machine) == 0)
+    restored = [
+        span for span in scenario.record.spans if span.track is Track.RESTORE and span.text.startswith("restored")
+    ]
+    scenario.check("nothing was restored over it", not restored, str(restored))
+    scenario.check_nothing_is_missing(machine)
+    scenario.record.what_happened = "the disk was newer than S3, and was kept both times"
 
 
-def power_off(stage: Scenario, machine: Machine) -> None:
+def power_off(scenario: Scenario, machine: Machine) -> None:
     """Power off cleanly, as EC2 does when it terminates or reboots an instance."""
     began = time.monotonic()
     machine.shutdown()
-    stage.tell(Track.INSTANCE, f"{machine.instance_id} has shut down in {time.monotonic() - began:.1f} s")
+    scenario.note(Track.INSTANCE, f"{machine.instance_id} has shut down in {time.monotonic() - began:.1f} s")
 
 
-def prove_stop_order(stage: Scenario, lines: list[JournalLine]) -> None:
+def check_stop_order(scenario: Scenario, lines: list[JournalLine]) -> None:
     """From the journal of the shutdown: gateway stopped, final backup, bucket released, network down."""
     last_stop = max(line.at for line in lines if line.unit == GATEWAY_UNIT and line.text.startswith("Stopping "))
     at_the_end = [line for line in lines if line.at >= last_stop]
@@ -152,15 +156,15 @@ def prove_stop_order(stage: Scenario, lines: list[JournalLine]) -> None:
         "network down": moment(at_the_end, "network-online.target", "Stopped target"),
     }
     told = ", ".join(f"{name} at {(at - last_stop) / MICROSECONDS:.1f} s" for name, at in steps.items())
-    stage.say.step(f"the journal: {told}")
-    stage.prove(
+    scenario.terminal.step(f"the journal: {told}")
+    scenario.check(
         "the order of the stop, from the journal: gateway stopped, final backup, released, network down",
         list(steps.values()) == sorted(steps.values()),
         told,
     )
 
 
-def last_backup_seconds(stage: Scenario) -> float:
+def last_backup_seconds(scenario: Scenario) -> float:
     """How long the last backup that the timeline knows took."""
-    last = max((span for span in stage.record.spans if span.lane is Track.BACKUP), key=lambda span: span.ended)
+    last = max((span for span in scenario.record.spans if span.track is Track.BACKUP), key=lambda span: span.ended)
     return last.ended - last.began

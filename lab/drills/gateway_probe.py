@@ -17,17 +17,17 @@ SECONDS_FOR_AN_ANSWER = 2.0
 
 
 class GatewayProbe:
-    """A thread inside a machine's network namespace; tells every change of readiness with its monotonic time."""
+    """A thread inside a machine's network namespace; reports every change of readiness with its monotonic time."""
 
-    def __init__(self, namespace: Path, tell: Callable[[float, bool], None]) -> None:
+    def __init__(self, namespace: Path, report: Callable[[float, bool], None]) -> None:
         self._namespace = namespace
-        self._tell = tell
+        self._report = report
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; nothing more is told."""
+        """End the watch; nothing more is reported."""
         self._stopping.set()
         self._thread.join()
 
@@ -39,7 +39,7 @@ class GatewayProbe:
             answer = _is_ready()
             if answer is not ready:
                 ready = answer
-                self._tell(asked, ready)
+                self._report(asked, ready)
 
 
 def ask_readyz() -> dict[str, Any] | None:

@@ -19,61 +19,63 @@ FILLER = "/mnt/small/filler"
 NOTE = "workspace/before-the-disk-was-full.md"
 
 
-def out_of_memory(stage: Scenario) -> None:
+def out_of_memory(scenario: Scenario) -> None:
     """The gateway wants more memory than there is, and the kernel kills it."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     pid = unit_properties(machine, GATEWAY_UNIT, "MainPID")
-    stage.disaster("the gateway's memory is used up")
+    scenario.disaster("the gateway's memory is used up")
     with memory_shortage(machine):
         until("the kill", lambda: _asked_to_death(machine), 90, every=0.2)
-    stage.tell(Track.GATEWAY, "killed by the kernel for want of memory", Severity.BAD)
-    stage.wait_until_ready(machine)
-    stage.prove("its unit has started it again", unit_properties(machine, GATEWAY_UNIT, "MainPID") != pid)
+    scenario.note(Track.GATEWAY, "killed by the kernel for want of memory", Severity.BAD)
+    scenario.wait_until_ready(machine)
+    scenario.check("its unit has started it again", unit_properties(machine, GATEWAY_UNIT, "MainPID") != pid)
     begin_work(machine)
     write_note(machine, "workspace/after-the-kill.md", "still here\n")
-    stage.back_up(machine)
-    stage.prove("backups go on", stage.world.body("latest/.openclaw/workspace/after-the-kill.md") == b"still here\n")
-    stage.prove_nothing_is_missing(machine)
-    stage.record.lost_seconds = 0.0
-    stage.record.what_happened = "killed by the kernel, started again by its unit; backups went on"
+    scenario.back_up(machine)
+    scenario.check(
+        "backups go on", scenario.world.body("latest/.openclaw/workspace/after-the-kill.md") == b"still here\n"
+    )
+    scenario.check_nothing_is_missing(machine)
+    scenario.record.lost_seconds = 0.0
+    scenario.record.what_happened = "killed by the kernel, started again by its unit; backups went on"
 
 
-def disk_full(stage: Scenario) -> None:
+def disk_full(scenario: Scenario) -> None:
     """The disk that holds the state fills up, and is freed again."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     move_to_a_small_disk(machine)
     machine.wait_for_gateway()
     begin_work(machine)
     write_note(machine, NOTE, "written before\n")
-    stage.back_up(machine)
-    latest = stage.world.history("latest/")
-    stage.disaster("the disk is full")
+    scenario.back_up(machine)
+    latest = scenario.world.history("latest/")
+    scenario.disaster("the disk is full")
     write_note(machine, "workspace/fresh.md", "not yet in any backup\n" * 1000)
     sh(machine, f"head -c 1G /dev/zero > {FILLER} 2>/dev/null || :")
     done = machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=120)
     line = last_run(machine, "backup")
-    stage.say.step(f"the backup: {line.get('error')}")
-    stage.prove(
+    scenario.terminal.step(f"the backup: {line.get('error')}")
+    scenario.check(
         "the backup fails, and says that there is no space",
         done.exit_code != 0 and "There is no room for a clone of" in str(line.get("error")),
         str(line),
     )
-    stage.prove("latest/ is as it was", stage.world.history("latest/") == latest)
-    stage.prove("the gateway still runs", is_active(machine))
+    scenario.check("latest/ is as it was", scenario.world.history("latest/") == latest)
+    scenario.check("the gateway still runs", is_active(machine))
     sh(machine, f"rm {FILLER} && systemctl reset-failed {BACKUP_UNIT}")
-    stage.tell(Track.INSTANCE, "there is room again", Severity.GOOD)
-    name = stage.back_up(machine)
-    stage.prove("the next backup is complete", name in stage.world.complete_snapshots())
+    scenario.note(Track.INSTANCE, "there is room again", Severity.GOOD)
+    name = scenario.back_up(machine)
+    scenario.check("the next backup is complete", name in scenario.world.complete_snapshots())
     sh(machine, "openclaw-s3-restore.py verify", seconds=180)
-    stage.prove("and passes --verify", last_restore(machine)["result"] == "verified")
-    stage.wait_until_ready(machine, 30)
-    stage.prove_nothing_is_missing(machine)
-    stage.record.lost_seconds = 0.0
-    stage.record.what_happened = "the backup failed with one sentence; the next one, with room, was complete"
+    scenario.check("and passes --verify", last_restore(machine)["result"] == "verified")
+    scenario.wait_until_ready(machine, 30)
+    scenario.check_nothing_is_missing(machine)
+    scenario.record.lost_seconds = 0.0
+    scenario.record.what_happened = "the backup failed with one sentence; the next one, with room, was complete"
     # Its folders lie on a disk that goes with the machine's power.
-    stage.lose(machine)
+    scenario.lose(machine)
 
 
 def move_to_a_small_disk(machine: Machine) -> None:

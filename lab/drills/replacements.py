@@ -14,7 +14,7 @@ from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
 from lab.world.deployment import REPOSITORY, STACK, ZONE_SUFFIX
 from lab.world.gateway_life import BACKUP_UNIT, RESTORE_UNIT, is_active, last_run
-from lab.world.narration import CheckFailed
+from lab.world.terminal import CheckFailed
 from lab.world.waiting import until
 from lab.world.world import BACKUP_PROGRAM, STATE, last_restore, sh, write_note
 
@@ -25,120 +25,120 @@ VERSION_FILE = "scripts/openclaw_agent/__init__.py"
 LATE = "workspace/written-by-the-old-one.md"
 
 
-def new_release(stage: Scenario) -> None:
+def new_release(scenario: Scenario) -> None:
     """A script is changed, and `pulumi up` rolls the instance."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
-    owner = stage.world.owner()
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
+    owner = scenario.world.owner()
     version = sh(machine, f"{BACKUP_PROGRAM} --version").strip()
-    stage.disaster("pulumi up with a changed script")
-    deploy_changed_copy(stage, version)
+    scenario.disaster("pulumi up with a changed script")
+    deploy_changed_copy(scenario, version)
     # The refresh has ended the old instance; EC2 shuts it down, and only then is the new one's turn.
-    power_off(stage, machine)
-    stage.prove("the old instance has released the bucket", stage.world.owner()["released"] is True)
-    last_snapshot = stage.world.complete_snapshots()[-1]
-    stage.lose(machine)
-    replacement = stage.boot_replacement()
-    stage.wait_until_ready(replacement)
-    lost = stage.measure_loss(replacement)
-    stage.prove("not one line of work is lost", lost == 0, f"{lost} s")
+    power_off(scenario, machine)
+    scenario.check("the old instance has released the bucket", scenario.world.owner()["released"] is True)
+    last_snapshot = scenario.world.complete_snapshots()[-1]
+    scenario.lose(machine)
+    replacement = scenario.boot_replacement()
+    scenario.wait_until_ready(replacement)
+    lost = scenario.measure_loss(replacement)
+    scenario.check("not one line of work is lost", lost == 0, f"{lost} s")
     new_version = sh(replacement, f"{BACKUP_PROGRAM} --version").strip()
-    stage.prove(f"the new instance runs the new release, {new_version}", new_version == f"{version}.1", new_version)
-    now = stage.world.owner()
-    stage.prove(
+    scenario.check(f"the new instance runs the new release, {new_version}", new_version == f"{version}.1", new_version)
+    now = scenario.world.owner()
+    scenario.check(
         "there was one writer after the other: one epoch later, and restored from the old one's final backup",
         now["epoch"] == owner["epoch"] + 1 and last_restore(replacement)["snapshot"] == last_snapshot,
         f"{owner} then {now}, {last_run(replacement, 'restore')}",
     )
-    stage.prove_nothing_is_missing(replacement)
-    stage.record.what_happened = "rolled by pulumi up: final backup, release, replacement with the new scripts"
+    scenario.check_nothing_is_missing(replacement)
+    scenario.record.what_happened = "rolled by pulumi up: final backup, release, replacement with the new scripts"
 
 
-def two_instances(stage: Scenario) -> None:
+def two_instances(scenario: Scenario) -> None:
     """The old instance is cut off from the network, not dead; another one takes its place, and then it is back."""
-    old = stage.ready_machine()
-    stage.back_up(old)
-    stage.disaster("partition: the old instance runs on, and reaches nothing")
+    old = scenario.ready_machine()
+    scenario.back_up(old)
+    scenario.disaster("partition: the old instance runs on, and reaches nothing")
     old.partition()
-    stage.world.hypervisor.before_power_on = shorten_owner_wait
-    stage.world.resize_group(2)
+    scenario.world.hypervisor.before_power_on = shorten_owner_wait
+    scenario.world.resize_group(2)
     try:
-        until("a second instance", lambda: bool(stage.world.hypervisor.reconcile().booted))
+        until("a second instance", lambda: bool(scenario.world.hypervisor.reconcile().booted))
     finally:
-        stage.world.hypervisor.before_power_on = lambda _machine: None
+        scenario.world.hypervisor.before_power_on = lambda _machine: None
     try:
-        one_is_fenced(stage, old)
+        one_is_fenced(scenario, old)
     finally:
         # A group of two would give every later drill two instances.
-        stage.world.resize_group(1)
-    stage.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
+        scenario.world.resize_group(1)
+    scenario.record.what_happened = "the old one was fenced; what it wrote late is a snapshot of its own"
 
 
-def one_is_fenced(stage: Scenario, old: Machine) -> None:
+def one_is_fenced(scenario: Scenario, old: Machine) -> None:
     """From the new instance's power-on to the end of the old one."""
-    new = next(row for row in stage.world.host.machines.values() if row.instance_id != old.instance_id)
-    stage.tell(Track.REPLACEMENT, f"{new.instance_id} is powered on beside it")
+    new = next(row for row in scenario.world.host.machines.values() if row.instance_id != old.instance_id)
+    scenario.note(Track.REPLACEMENT, f"{new.instance_id} is powered on beside it")
     until("the new instance's restore", lambda: _restored(new), 180, every=0.5)
-    stage.tell(Track.REPLACEMENT, "it has waited for the owner in vain, and taken the bucket", Severity.NEUTRAL)
+    scenario.note(Track.REPLACEMENT, "it has waited for the owner in vain, and taken the bucket", Severity.NEUTRAL)
     write_note(old, LATE, "late, and by the old one\n")
     new.wait_for_gateway()
-    stage.watch(new)
+    scenario.watch(new)
     write_note(new, "workspace/by-the-new-one.md", "by the new one\n")
-    stage.back_up(new)
-    latest, owner = stage.world.history("latest/"), stage.world.owner()
-    stage.prove("the bucket is the new one's", owner["instance_id"] == new.instance_id, str(owner))
+    scenario.back_up(new)
+    latest, owner = scenario.world.history("latest/"), scenario.world.owner()
+    scenario.check("the bucket is the new one's", owner["instance_id"] == new.instance_id, str(owner))
     old.heal()
-    stage.tell(Track.INSTANCE, "the old instance is back on the network", Severity.NEUTRAL)
+    scenario.note(Track.INSTANCE, "the old instance is back on the network", Severity.NEUTRAL)
     done = old.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=120)
     line = last_run(old, "backup")
-    stage.prove("the old one is fenced", (done.exit_code != 0, line["result"]) == (True, "fenced"), str(line))
+    scenario.check("the old one is fenced", (done.exit_code != 0, line["result"]) == (True, "fenced"), str(line))
     until("the stop of the old gateway", lambda: not is_active(old), 90)
-    stage.tell(Track.INSTANCE, "the old instance is fenced and has stopped its gateway", Severity.GOOD)
-    stage.prove(
+    scenario.note(Track.INSTANCE, "the old instance is fenced and has stopped its gateway", Severity.GOOD)
+    scenario.check(
         "latest/ and the ownership are untouched by it: no write, no deletion",
-        (stage.world.history("latest/"), stage.world.owner()) == (latest, owner),
+        (scenario.world.history("latest/"), scenario.world.owner()) == (latest, owner),
     )
     kept = f"snapshots/{line.get('snapshot')}/.openclaw/{LATE}"
-    stage.prove(
+    scenario.check(
         f"its late writes are kept as snapshot {line.get('snapshot')}",
-        kept in stage.world.keys("snapshots/") and stage.world.body(kept) == b"late, and by the old one\n",
+        kept in scenario.world.keys("snapshots/") and scenario.world.body(kept) == b"late, and by the old one\n",
     )
     # The group is told to be of one before it could replace the old one too.
-    stage.world.resize_group(1)
-    stage.lose(old)
-    stage.wait_until_ready(new)
-    stage.record.lost_seconds = 0.0
-    stage.prove_nothing_is_missing(new)
+    scenario.world.resize_group(1)
+    scenario.lose(old)
+    scenario.wait_until_ready(new)
+    scenario.record.lost_seconds = 0.0
+    scenario.check_nothing_is_missing(new)
 
 
-def pause_and_resume(stage: Scenario) -> None:
+def pause_and_resume(scenario: Scenario) -> None:
     """`make pause` in the evening, `make resume` in the morning."""
-    machine = stage.ready_machine()
-    stage.back_up(machine)
+    machine = scenario.ready_machine()
+    scenario.back_up(machine)
     time.sleep(2)
-    stage.disaster("make pause")
-    said = power(stage, "pause")
-    stage.say.step(" ".join(said.split()))
-    power_off(stage, machine)
-    stage.prove("the instance has released the bucket", stage.world.owner()["released"] is True)
-    stage.lose(machine)
-    stage.world.hypervisor.reconcile()
-    stage.prove("there is no instance, and none comes", not stage.world.host.machines)
+    scenario.disaster("make pause")
+    said = power(scenario, "pause")
+    scenario.terminal.step(" ".join(said.split()))
+    power_off(scenario, machine)
+    scenario.check("the instance has released the bucket", scenario.world.owner()["released"] is True)
+    scenario.lose(machine)
+    scenario.world.hypervisor.reconcile()
+    scenario.check("there is no instance, and none comes", not scenario.world.host.machines)
     time.sleep(3)
-    stage.prove("still none", not stage.world.hypervisor.reconcile().booted)
-    stage.tell(Track.DRILL, "make resume")
-    stage.say.step(" ".join(power(stage, "resume").split()))
-    replacement = stage.boot_replacement()
-    stage.wait_until_ready(replacement)
-    lost = stage.measure_loss(replacement)
-    stage.prove("not one line of work is lost", lost == 0, f"{lost} s")
-    stage.prove_nothing_is_missing(replacement)
-    stage.record.what_happened = "final backup, no instance, and back with everything"
+    scenario.check("still none", not scenario.world.hypervisor.reconcile().booted)
+    scenario.note(Track.DRILL, "make resume")
+    scenario.terminal.step(" ".join(power(scenario, "resume").split()))
+    replacement = scenario.boot_replacement()
+    scenario.wait_until_ready(replacement)
+    lost = scenario.measure_loss(replacement)
+    scenario.check("not one line of work is lost", lost == 0, f"{lost} s")
+    scenario.check_nothing_is_missing(replacement)
+    scenario.record.what_happened = "final backup, no instance, and back with everything"
 
 
-def deploy_changed_copy(stage: Scenario, version: str) -> None:
+def deploy_changed_copy(scenario: Scenario, version: str) -> None:
     """Change one script in a copy of the programs, and deploy both stacks from there."""
-    copy = stage.world.scratch / "changed"
+    copy = scenario.world.scratch / "changed"
     shutil.rmtree(copy, ignore_errors=True)
     for part in PARTS_OF_A_DEPLOYMENT:
         shutil.copytree(REPOSITORY / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -149,11 +149,11 @@ def deploy_changed_copy(stage: Scenario, version: str) -> None:
     if f'"{version}"' not in text:
         raise CheckFailed(f"{VERSION_FILE} does not name the version {version}.")
     changed.write_text(text.replace(f'"{version}"', f'"{version}.1"'))
-    engine, region = stage.world.cloud.engine, stage.world.aws.region
-    stage.say.step("pulumi up in platform/")
-    stage.world.cloud.platform = engine.up(copy / "platform", STACK, {})
-    stage.say.step("pulumi up in ec2_spot/")
-    stage.world.cloud.instance = engine.up(copy / "ec2_spot", STACK, {"availability_zone": region + ZONE_SUFFIX})
+    engine, region = scenario.world.cloud.engine, scenario.world.aws.region
+    scenario.terminal.step("pulumi up in platform/")
+    scenario.world.cloud.platform = engine.up(copy / "platform", STACK, {})
+    scenario.terminal.step("pulumi up in ec2_spot/")
+    scenario.world.cloud.instance = engine.up(copy / "ec2_spot", STACK, {"availability_zone": region + ZONE_SUFFIX})
 
 
 def shorten_owner_wait(machine: object) -> None:
@@ -164,11 +164,11 @@ def shorten_owner_wait(machine: object) -> None:
     shutil.copyfile(SHORT_OWNER_WAIT, target)
 
 
-def power(stage: Scenario, what: str) -> str:
+def power(scenario: Scenario, what: str) -> str:
     """Run the command behind `make pause` and `make resume`; returns what it says."""
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, str(POWER_COMMAND), what, "--region", stage.world.aws.region, "--every", "1", STACK],
-        env={**os.environ, **stage.world.aws.environment},
+        [sys.executable, str(POWER_COMMAND), what, "--region", scenario.world.aws.region, "--every", "1", STACK],
+        env={**os.environ, **scenario.world.aws.environment},
         capture_output=True,
         text=True,
         check=False,

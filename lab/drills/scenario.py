@@ -1,4 +1,4 @@
-"""The stage of a drill: the deployed world, the work that is done on it, and everything that is noted."""
+"""One drill under way: the deployed world, the work that is done on it, and everything that is noted."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from lab.drills.timeline import Timeline
 from lab.drills.workload import begin_work, last_work
 from lab.machine.machine import Machine
 from lab.report.record import DrillRecord, Severity, Track
-from lab.world.narration import CheckFailed, Terminal
+from lab.world.terminal import CheckFailed, Terminal
 from lab.world.waiting import until
 from lab.world.world import World, back_up
 
@@ -21,23 +21,23 @@ SECONDS_TO_BE_READY = 150
 
 @dataclass(slots=True)
 class Scenario:
-    """One drill under way."""
+    """What the steps of a drill share."""
 
     world: World
-    say: Terminal
+    terminal: Terminal
     record: DrillRecord
-    stake: SeedData
+    seed_data: SeedData
     timeline: Timeline
     _probes: dict[str, GatewayProbe] = field(default_factory=dict)
     _disaster_at: float | None = None
     _last_work: float | None = None
 
     def ready_machine(self) -> Machine:
-        """The group's instance with a ready gateway, all that is at stake on it, and somebody at work."""
+        """The group's instance with a ready gateway, all of the seed data on it, and somebody at work."""
         machine = self.world.ready_machine()
-        made = self.stake.create(machine)
+        made = self.seed_data.create(machine)
         if made:
-            self.say.step(f"through the gateway's own CLI: {', '.join(made)}")
+            self.terminal.step(f"through the gateway's own CLI: {', '.join(made)}")
         begin_work(machine)
         self.watch(machine)
         return machine
@@ -54,27 +54,27 @@ class Scenario:
     def back_up(self, machine: Machine) -> str:
         """Back up as the timer does; returns the snapshot's name ("" when nothing had changed)."""
         line = back_up(machine)
-        self.tell(Track.BACKUP, f"a backup ended: {line['result']}", Severity.GOOD)
+        self.note(Track.BACKUP, f"a backup ended: {line['result']}", Severity.GOOD)
         return str(line.get("snapshot", ""))
 
-    def tell(self, lane: Track, text: str, mood: Severity = Severity.NEUTRAL) -> None:
+    def note(self, track: Track, text: str, severity: Severity = Severity.NEUTRAL) -> None:
         """Note an event, and say it."""
-        self.timeline.tell(lane, text, mood)
-        self.say.step(text)
+        self.timeline.note(track, text, severity)
+        self.terminal.step(text)
 
-    def prove(self, sentence: str, holds: bool, otherwise: str = "") -> None:
-        """Note a proof, or end the drill.
+    def check(self, sentence: str, holds: bool, otherwise: str = "") -> None:
+        """Note a check that holds, or end the drill.
 
         Raises:
-            ProofFailed: when it does not hold.
+            CheckFailed: when it does not hold.
         """
-        self.say.prove(sentence, holds, otherwise)
-        self.record.proofs.append(sentence)
+        self.terminal.check(sentence, holds, otherwise)
+        self.record.checks.append(sentence)
 
     def disaster(self, text: str) -> None:
         """What the drill is about begins now."""
         self._disaster_at = self.timeline.now()
-        self.tell(Track.DRILL, text, Severity.BAD)
+        self.note(Track.DRILL, text, Severity.BAD)
 
     def note_last_work(self, disk: Path) -> None:
         """Remember the last line of work on the disk that is about to be lost, or is lost."""
@@ -97,12 +97,12 @@ class Scenario:
             (max(since, began), end) for since, end in self.timeline.outages() if end is not None and end > began
         ]
         self.record.ready_seconds = round(max((end - since for since, end in outages), default=0.0), 1)
-        self.tell(Track.GATEWAY, f"the gateway of {machine.instance_id} is ready", Severity.GOOD)
+        self.note(Track.GATEWAY, f"the gateway of {machine.instance_id} is ready", Severity.GOOD)
 
-    def prove_nothing_is_missing(self, machine: Machine) -> None:
-        """Everything at stake is there, by the gateway's own CLI."""
-        missing = self.stake.missing(machine)
-        self.prove("the gateway's own CLI finds everything that was at stake", not missing, ", ".join(missing))
+    def check_nothing_is_missing(self, machine: Machine) -> None:
+        """All of the seed data is there, by the gateway's own CLI."""
+        missing = self.seed_data.missing(machine)
+        self.check("the gateway's own CLI finds all of the seed data", not missing, ", ".join(missing))
 
     def lose(self, machine: Machine) -> None:
         """End an instance without a word, once its logs are read; its machine and its disk are gone."""
@@ -119,7 +119,7 @@ class Scenario:
     def boot_replacement(self) -> Machine:
         """Boot what the group has put in the place of an instance that is gone."""
         machine = self.world.boot_replacement()
-        self.tell(Track.REPLACEMENT, f"{machine.instance_id} is powered on in its place")
+        self.note(Track.REPLACEMENT, f"{machine.instance_id} is powered on in its place")
         self.watch(machine)
         return machine
 
@@ -143,11 +143,11 @@ class Scenario:
 
 
 @contextmanager
-def on_stage(world: World, say: Terminal, record: DrillRecord, stake: SeedData) -> Iterator[Scenario]:
-    """Set the stage for one drill; what fails on it becomes the record's failure, and is raised."""
-    stage = Scenario(world, say, record, stake, Timeline(record))
+def running_scenario(world: World, terminal: Terminal, record: DrillRecord, seed_data: SeedData) -> Iterator[Scenario]:
+    """Set the scenario for one drill; what fails on it becomes the record's failure, and is raised."""
+    scenario = Scenario(world, terminal, record, seed_data, Timeline(record))
     try:
-        yield stage
+        yield scenario
     except CheckFailed as failure:
         record.failure = str(failure)
         raise
@@ -155,4 +155,4 @@ def on_stage(world: World, say: Terminal, record: DrillRecord, stake: SeedData) 
         record.failure = f"{type(failure).__name__}: {failure}"
         raise
     finally:
-        stage.close()
+        scenario.close()

@@ -1,4 +1,4 @@
-"""What is at stake, made and looked up through the gateway's own CLI: what a person would miss after a restore."""
+"""Seed data, made and looked up through the gateway's own CLI: what a person would miss after a restore."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.image.root_image import Gateway
 from lab.machine.machine import Machine
 from lab.world.gateway_life import gateway_cli
-from lab.world.narration import CheckFailed
+from lab.world.terminal import CheckFailed
 from lab.world.waiting import require, until
 from lab.world.world import STATE, sh, write_note
 

@@ -16,7 +16,7 @@ SHORTEST_OUTAGE = 0.5
 
 @dataclass(slots=True)
 class Timeline:
-    """The clock of one drill, and what it has seen. Safe to tell from several threads."""
+    """The clock of one drill, and what it has seen. Safe to use from several threads."""
 
     record: DrillRecord
     began: float = field(default_factory=time.monotonic)
@@ -29,9 +29,9 @@ class Timeline:
         """Seconds since the drill began."""
         return time.monotonic() - self.began
 
-    def tell(self, lane: Track, text: str, mood: Severity = Severity.NEUTRAL, *, at: float | None = None) -> None:
+    def note(self, track: Track, text: str, severity: Severity = Severity.NEUTRAL, *, at: float | None = None) -> None:
         """Note an event, now unless `at` says when."""
-        self.record.events.append(Event(round(self.now() if at is None else at, 2), lane, text, mood))
+        self.record.events.append(Event(round(self.now() if at is None else at, 2), track, text, severity))
 
     def gateway_changed(self, instance_id: str, moment: float, ready: bool) -> None:
         """Take a change of readiness; `moment` is on the monotonic clock."""
@@ -54,16 +54,16 @@ class Timeline:
             found.append((down_since, None))
         return [row for row in found if row[1] is None or row[1] - row[0] >= SHORTEST_OUTAGE]
 
-    def read_agent_logs(self, disk: Path, lane: Track | None = None) -> None:
-        """Turn the agent's log lines on a machine's disk into spans, each line once; `lane` names the machine."""
-        for command, command_lane in (("backup", Track.BACKUP), ("restore", Track.RESTORE)):
+    def read_agent_logs(self, disk: Path, track: Track | None = None) -> None:
+        """Turn the agent's log lines on a machine's disk into spans, each line once; `track` names the machine."""
+        for command, command_track in (("backup", Track.BACKUP), ("restore", Track.RESTORE)):
             log = disk / AGENT_LOGS / f"{command}.log"
             if not log.exists():
                 continue
             for line in log.read_text().splitlines():
                 if line not in self._lines_seen:
                     self._lines_seen.add(line)
-                    self._note_run(json.loads(line), lane or command_lane)
+                    self._note_run(json.loads(line), track or command_track)
 
     def close(self) -> None:
         """Note the outages as spans, and how long the drill took."""
@@ -75,7 +75,7 @@ class Timeline:
         self.record.events.sort(key=lambda event: event.at)
         self.record.spans.sort(key=lambda span: span.began)
 
-    def _note_run(self, line: dict[str, Any], lane: Track) -> None:
+    def _note_run(self, line: dict[str, Any], track: Track) -> None:
         ended = (datetime.fromisoformat(line["time"]) - self.began_at).total_seconds()
         began = ended - line["seconds"]
         if began < -1:
@@ -84,8 +84,8 @@ class Timeline:
         facts = [str(line["result"]), *(str(line[key]) for key in ("snapshot", "error") if line.get(key))]
         if "files" in line:
             facts.append(f"{line['files']} files")
-        mood = Severity.GOOD if good else Severity.BAD if "error" in line else Severity.NEUTRAL
-        self.record.spans.append(Span(round(max(began, 0), 2), round(ended, 2), lane, ", ".join(facts), mood))
+        severity = Severity.GOOD if good else Severity.BAD if "error" in line else Severity.NEUTRAL
+        self.record.spans.append(Span(round(max(began, 0), 2), round(ended, 2), track, ", ".join(facts), severity))
         frozen = float(line.get("freeze_ms") or 0)
         if frozen:
             # The line says how long, not when; a capture comes first in a backup.

@@ -1,4 +1,4 @@
-"""Which pieces of the embedded instance can run on this machine, and why not where one cannot."""
+"""Which features of the embedded instance can run on this machine, and why not where one cannot."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from lab.host.errors import CommandFailed
 ARCHITECTURES = ("x86_64", "aarch64")
 
 
-class Piece(Enum):
+class Feature(Enum):
     """What may or may not run here; the value names it for a person."""
 
     MACHINE = "booting the instance"
@@ -38,25 +38,25 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Whether a piece can run here; `reason` is a sentence, empty where it can."""
+    """Whether a feature can run here; `reason` is a sentence, empty where it can."""
 
-    piece: Piece
+    feature: Feature
     can_run: bool
     reason: str
 
 
 def capabilities(found: HostFacts) -> tuple[Capability, ...]:
-    """Returns one row for each piece, in the order of Piece."""
+    """Returns one row for each feature, in the order of Feature."""
     boots = _first_reason(found)
     return (
-        Capability(Piece.MACHINE, not boots, boots),
+        Capability(Feature.MACHINE, not boots, boots),
         Capability(
-            Piece.FREEZE,
+            Feature.FREEZE,
             not boots and found.cgroup_controllers is not None,
             boots or ("" if found.cgroup_controllers is not None else "this kernel has no cgroup v2 mounted"),
         ),
         Capability(
-            Piece.MEMORY_LIMITS,
+            Feature.MEMORY_LIMITS,
             not boots and "memory" in (found.cgroup_controllers or ()),
             boots or ("" if "memory" in (found.cgroup_controllers or ()) else _NO_MEMORY_CONTROLLER),
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.host.capabilities import Piece, capabilities, inspect_host
+from lab.host.capabilities import Feature, capabilities, inspect_host
 from lab.host.errors import MachineFailed
 from lab.host.gateway_engine import GatewayEngine, chosen_engine
 from lab.image.compose_file import read_compose_file
@@ -75,9 +75,9 @@ class MachineFleet:
 
     def open(self) -> None:
         """Makes everything ready for machines; raises MachineFailed with the reason where they cannot run here."""
-        ability = next(row for row in capabilities(inspect_host()) if row.piece is Piece.MACHINE)
-        if not ability.can_run:
-            raise MachineFailed(f"The instance cannot be booted here: {ability.reason}.")
+        booting = next(row for row in capabilities(inspect_host()) if row.feature is Feature.MACHINE)
+        if not booting.can_run:
+            raise MachineFailed(f"The instance cannot be booted here: {booting.reason}.")
         atexit.register(self.close)
         try:
             install_host_packages(self._say)

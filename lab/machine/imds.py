@@ -30,7 +30,7 @@ class ImdsServer:
     """Serves one instance's metadata on a listening socket, which decides who can ask.
 
     The machine's own socket lives inside its network namespace at 169.254.169.254:80, so no source address has to be
-    judged and the host's own metadata service, if it has one, is not hidden. Safe to use from several threads.
+    checked and the host's own metadata service, if it has one, is not hidden. Safe to use from several threads.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where everything of a drill's timeline stands: one row a lane, bars above, numbered badges below. Pure; pixels."""
+"""Where everything of a drill's timeline stands: one row a track, bars above, numbered badges below. Pure; pixels."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from lab.report.record import DrillRecord, Event, Severity, Span, Track
 
 WIDTH = 1000.0
 LEFT = 104.0
-"""Where the plot begins; before it stand the lanes' names."""
+"""Where the plot begins; before it stand the tracks' names."""
 RIGHT = WIDTH - 20.0
 AXIS_HEIGHT = 30.0
 BAR_HEIGHT = 20.0
 BAR_PITCH = 24.0
 BADGE_PITCH = 22.0
 BADGE_DISTANCE = 21.0
-LANE_PADDING = 6.0
+TRACK_PADDING = 6.0
 NARROWEST_BAR = 5.0
 """A freeze of milliseconds must still be seen."""
 MOST_BADGE_ROWS = 3
@@ -78,10 +78,10 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneRow:
-    """One lane's share of the picture."""
+class TrackRow:
+    """One track's share of the picture."""
 
-    lane: Track
+    track: Track
     top: float
     height: float
     bars: tuple[Bar, ...]
@@ -101,10 +101,10 @@ class Layout:
     """The whole picture."""
 
     height: float
-    rows: tuple[LaneRow, ...]
+    rows: tuple[TrackRow, ...]
     ticks: tuple[Tick, ...]
     disasters: tuple[float, ...]
-    """Where the drill did something bad to the instance: lines through all lanes."""
+    """Where the drill did something bad to the instance: lines through all tracks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +127,18 @@ def numbered(record: DrillRecord) -> list[Item]:
 
 
 def lay_out(record: DrillRecord, items: Sequence[Item]) -> Layout:
-    """Place a record's items; lanes come in the order of `Track`, and unused ones not at all."""
+    """Place a record's items; tracks come in the order of `Track`, and unused ones not at all."""
     scale = _scale(record.seconds, items)
-    rows: list[LaneRow] = []
+    rows: list[TrackRow] = []
     top = 0.0
-    for lane in Track:
-        mine = [item for item in items if item.what.lane is lane]
+    for track in Track:
+        mine = [item for item in items if item.what.track is track]
         if mine:
-            row = _row(lane, top, mine, scale)
+            row = _row(track, top, mine, scale)
             rows.append(row)
             top += row.height
     disasters = (
-        scale.x(item.began) for item in items if item.what.lane is Track.DRILL and item.what.mood is Severity.BAD
+        scale.x(item.began) for item in items if item.what.track is Track.DRILL and item.what.severity is Severity.BAD
     )
     return Layout(top + AXIS_HEIGHT, tuple(rows), tuple(_ticks(scale)), tuple(disasters))
 
@@ -150,14 +150,14 @@ def _scale(seconds: float, items: Iterable[Item]) -> Scale:
     return Scale(first, max(last, first + 0.001))
 
 
-def _row(lane: Track, top: float, items: Sequence[Item], scale: Scale) -> LaneRow:
-    bars = _bars([item for item in items if isinstance(item.what, Span)], top + LANE_PADDING, scale)
-    below = max((bar.y + BAR_PITCH for bar in bars), default=top + LANE_PADDING)
+def _row(track: Track, top: float, items: Sequence[Item], scale: Scale) -> TrackRow:
+    bars = _bars([item for item in items if isinstance(item.what, Span)], top + TRACK_PADDING, scale)
+    below = max((bar.y + BAR_PITCH for bar in bars), default=top + TRACK_PADDING)
     wanted = [(scale.x(item.began), top, item) for item in items if isinstance(item.what, Event)]
     wanted += [(bar.x + bar.width / 2, bar.y + BAR_HEIGHT, bar.item) for bar in bars if not bar.written]
     badges = _badges(sorted(wanted, key=lambda each: each[0]), below)
     bottom = max((badge.y + BADGE_PITCH / 2 for badge in badges), default=below)
-    return LaneRow(lane, top, bottom + LANE_PADDING - top, tuple(bars), tuple(badges))
+    return TrackRow(track, top, bottom + TRACK_PADDING - top, tuple(bars), tuple(badges))
 
 
 def _bars(items: Iterable[Item], top: float, scale: Scale) -> list[Bar]:

@@ -35,10 +35,10 @@ def read_records(path: Path) -> list[DrillRecord]:
 
 def _wrong_values(record: DrillRecord) -> Iterator[str]:
     """JSON's values of the wrong type pass the dataclasses unseen."""
-    if not isinstance(record.proofs, list):
-        yield f"{record.proofs!r} is no list of proofs"
+    if not isinstance(record.checks, list):
+        yield f"{record.checks!r} is no list of checks"
         return
-    texts = [record.name, record.title, record.what_happened, record.failure, record.skipped, *record.proofs]
+    texts = [record.name, record.title, record.what_happened, record.failure, record.skipped, *record.checks]
     texts += [event.text for event in record.events] + [span.text for span in record.spans]
     yield from (f"{text!r} is no text" for text in texts if not isinstance(text, str))
     numbers = [record.number, record.seconds, record.lost_seconds or 0, record.ready_seconds or 0]

@@ -33,9 +33,9 @@ class Event:
     """Something that happened at one moment: seconds since the drill began, and one short sentence."""
 
     at: float
-    lane: Track
+    track: Track
     text: str
-    mood: Severity = Severity.NEUTRAL
+    severity: Severity = Severity.NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Span:
 
     began: float
     ended: float
-    lane: Track
+    track: Track
     text: str
-    mood: Severity = Severity.NEUTRAL
+    severity: Severity = Severity.NEUTRAL
 
 
 @dataclass(slots=True)
 class DrillRecord:
-    """One drill: what was shown, what it cost, and when what happened.
+    """One drill: what was checked, what it cost, and when what happened.
 
     `lost_seconds` is the work that is gone: the time between the last thing that came back and the disaster (0.0 when
     nothing is lost, None when the drill is not about that). `ready_seconds` is the time from the disaster until the
@@ -67,21 +67,23 @@ class DrillRecord:
     seconds: float = 0.0
     failure: str = ""
     skipped: str = ""
-    proofs: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether everything that was to be shown has been."""
+        """Whether every check holds and nothing was left out."""
         return not self.failure and not self.skipped
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
         """Read what `encode_records` wrote for one record."""
-        events = [Event(row["at"], Track(row["lane"]), row["text"], Severity(row["mood"])) for row in fields["events"]]
+        events = [
+            Event(row["at"], Track(row["track"]), row["text"], Severity(row["severity"])) for row in fields["events"]
+        ]
         spans = [
-            Span(row["began"], row["ended"], Track(row["lane"]), row["text"], Severity(row["mood"]))
+            Span(row["began"], row["ended"], Track(row["track"]), row["text"], Severity(row["severity"]))
             for row in fields["spans"]
         ]
         return cls(**{**fields, "events": events, "spans": spans})

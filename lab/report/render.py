@@ -17,7 +17,7 @@ from lab.report.load import UnreadableRecords, read_records
 from lab.report.record import DrillRecord
 from lab.report.svg import timeline_svg
 from lab.report.text import (
-    MOODS,
+    SEVERITY_TEXTS,
     SIGNS,
     VERDICT_SIGNS,
     lost_text,
@@ -108,7 +108,7 @@ def _card(record: DrillRecord) -> str:
         took=_escaped(seconds_text(record.seconds)),
         timeline=ET.tostring(timeline_svg(record, items), encoding="unicode") if items else "",
         listing=_html(_listing(items)) if items else "",
-        proofs=_html(_proofs(record)) if record.proofs else "",
+        checks=_html(_proofs(record)) if record.checks else "",
     )
 
 
@@ -130,23 +130,23 @@ def _listing(items: Sequence[Item]) -> ET.Element:
         ET.SubElement(heading, "th", {"scope": "col"}).text = name
     body = ET.SubElement(table, "tbody")
     for item in items:
-        row = ET.SubElement(body, "tr", {"class": item.what.mood.value})
+        row = ET.SubElement(body, "tr", {"class": item.what.severity.value})
         _cell(row, str(item.number), "number")
         _cell(row, when_text(item), "when")
-        _cell(row, item.what.lane.value, "lane-cell")
+        _cell(row, item.what.track.value, "track-cell")
         cell = ET.SubElement(row, "td")
         sign = ET.SubElement(cell, "span", {"class": "sign", "aria-hidden": "true"})
-        sign.text, sign.tail = SIGNS[item.what.mood], plain(item.what.text)
-        ET.SubElement(cell, "span", {"class": "unseen"}).text = f" ({MOODS[item.what.mood]})"
+        sign.text, sign.tail = SIGNS[item.what.severity], plain(item.what.text)
+        ET.SubElement(cell, "span", {"class": "unseen"}).text = f" ({SEVERITY_TEXTS[item.what.severity]})"
     return table
 
 
 def _proofs(record: DrillRecord) -> ET.Element:
     section = ET.Element("section")
-    ET.SubElement(section, "h3").text = "Proved"
-    listed = ET.SubElement(section, "ul", {"class": "proofs"})
-    for proof in record.proofs:
-        ET.SubElement(listed, "li").text = plain(proof)
+    ET.SubElement(section, "h3").text = "Checked"
+    listed = ET.SubElement(section, "ul", {"class": "checks"})
+    for check in record.checks:
+        ET.SubElement(listed, "li").text = plain(check)
     return section
 
 

@@ -5,7 +5,7 @@ from unicodedata import category
 from lab.report.layout import Item
 from lab.report.record import DrillRecord, Event, Severity
 
-MOODS = {Severity.GOOD: "as it should be", Severity.BAD: "a loss or an outage", Severity.NEUTRAL: "a step"}
+SEVERITY_TEXTS = {Severity.GOOD: "as it should be", Severity.BAD: "a loss or an outage", Severity.NEUTRAL: "a step"}
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✕", Severity.NEUTRAL: "·"}
 VERDICT_SIGNS = {"passed": "✓", "failed": "✕", "skipped": "○"}
 """Seen beside the colour, for those who do not see it."""
@@ -63,4 +63,5 @@ def when_text(item: Item) -> str:
 
 def mark_text(item: Item) -> str:
     """Return all that a mark stands for, for a pointer that rests on it and for a screen reader."""
-    return f"{item.number}. {item.what.lane}, {when_text(item)}: {plain(item.what.text)} ({MOODS[item.what.mood]})"
+    severity = SEVERITY_TEXTS[item.what.severity]
+    return f"{item.number}. {item.what.track}, {when_text(item)}: {plain(item.what.text)} ({severity})"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.moto.server import EmbeddedAws
-from lab.world.narration import CheckFailed, Terminal
 from lab.world.pulumi import DestroyRefused, PulumiEngine, pulumi_engine
+from lab.world.terminal import CheckFailed, Terminal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = "dev"
@@ -32,17 +32,17 @@ class DeployedStacks:
         return str(self.platform["backup_bucket"])
 
 
-def deploy(aws: EmbeddedAws, state_dir: Path, say: Terminal) -> DeployedStacks:
+def deploy(aws: EmbeddedAws, state_dir: Path, terminal: Terminal) -> DeployedStacks:
     """Run both Pulumi programs against the embedded AWS, and store the gateway's token as a user would."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")  # noqa: S106 - moto takes any
     engine = pulumi_engine(aws, state_dir)
-    say.step("pulumi up in platform/")
+    terminal.step("pulumi up in platform/")
     platform = engine.up(REPOSITORY / "platform", STACK, {})
     token = secrets.token_hex(32)
     aws.client("ssm").put_parameter(
         Name=f"/openclaw-lab/{STACK}/env/OPENCLAW_GATEWAY_TOKEN", Type="SecureString", Value=token
     )
-    say.step("pulumi up in ec2_spot/")
+    terminal.step("pulumi up in ec2_spot/")
     instance = engine.up(REPOSITORY / "ec2_spot", STACK, {"availability_zone": aws.region + ZONE_SUFFIX})
     return DeployedStacks(aws, engine, platform, instance, token)
 
@@ -56,15 +56,15 @@ def group_name(cloud: DeployedStacks) -> str:
     return names[0]
 
 
-def destroy(cloud: DeployedStacks, say: Terminal) -> None:
+def destroy(cloud: DeployedStacks, terminal: Terminal) -> None:
     """Destroy the disposable half, and show that the half with the backups refuses."""
     cloud.engine.destroy(REPOSITORY / "ec2_spot", STACK)
     left = cloud.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    say.prove("pulumi destroy in ec2_spot/ removes the group", not left, str(left))
+    terminal.check("pulumi destroy in ec2_spot/ removes the group", not left, str(left))
     try:
         cloud.engine.destroy(REPOSITORY / "platform", STACK)
     except DestroyRefused as refusal:
-        say.prove(f"pulumi destroy in platform/ refuses while the bucket holds backups: {refusal}", True)
+        terminal.check(f"pulumi destroy in platform/ refuses while the bucket holds backups: {refusal}", True)
     else:
         raise CheckFailed("pulumi destroy in platform/ removed a backup bucket that holds data")
 

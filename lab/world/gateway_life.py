@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.machine.machine import Machine
-from lab.world.narration import CheckFailed
+from lab.world.terminal import CheckFailed
 
 STATE_DIR = "/opt/openclaw/.openclaw"
 GATEWAY_UNIT = "openclaw.service"
@@ -26,8 +26,8 @@ def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = N
     `given` is what it reads from standard input.
     """
     # In the unit's own mounts, because the home with the state exists only there.
-    shown = run_inside(machine, ["systemctl", "show", "--property=MainPID", "--value", GATEWAY_UNIT])
-    entering = ["nsenter", "--target", shown.strip(), "--mount", "--"]
+    main_pid = run_inside(machine, ["systemctl", "show", "--property=MainPID", "--value", GATEWAY_UNIT])
+    entering = ["nsenter", "--target", main_pid.strip(), "--mount", "--"]
     return run_inside(machine, [*entering, AS_GATEWAY, "openclaw", *arguments], seconds=90, given=given)
 
 

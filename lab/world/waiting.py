@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from lab.host.deadline import Deadline
-from lab.world.narration import CheckFailed
+from lab.world.terminal import CheckFailed
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -21,7 +21,7 @@ from lab.machine.machine import Machine
 from lab.moto.server import EmbeddedAws
 from lab.world.deployment import DeployedStacks, deploy, group_name
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, last_run
-from lab.world.narration import Terminal
+from lab.world.terminal import Terminal
 from lab.world.waiting import require, until
 
 OWNER_KEY = "owner.json"
@@ -129,11 +129,11 @@ class World:
 
 
 @contextmanager
-def deployed_world(say: Terminal, scratch: Path, *, engine: GatewayEngine | None = None) -> Iterator[World]:
+def deployed_world(terminal: Terminal, scratch: Path, *, engine: GatewayEngine | None = None) -> Iterator[World]:
     """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
-    with MachineFleet(say.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
-        cloud = deploy(aws, scratch / "engine", say)
-        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=say.step)
+    with MachineFleet(terminal.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
+        cloud = deploy(aws, scratch / "engine", terminal)
+        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=terminal.step)
         yield World(host, aws, cloud, hypervisor, scratch)
 
 
@@ -172,8 +172,8 @@ def last_restore(machine: Machine) -> dict[str, Any]:
 
 def unit_properties(machine: Machine, unit: str, *names: str) -> dict[str, str]:
     """Properties of a unit as `systemctl show` has them."""
-    shown = sh(machine, f"systemctl show --property={','.join(names)} {unit}")
-    return dict(line.split("=", 1) for line in shown.splitlines())
+    listed = sh(machine, f"systemctl show --property={','.join(names)} {unit}")
+    return dict(line.split("=", 1) for line in listed.splitlines())
 
 
 def journal_lines(machine: Machine, *arguments: str) -> list[JournalLine]:

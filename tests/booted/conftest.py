@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.machine.machine import Machine
-from lab.world.narration import Terminal
+from lab.world.terminal import Terminal
 from lab.world.world import World, deployed_world
 
 

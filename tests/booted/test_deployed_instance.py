@@ -30,8 +30,8 @@ def test_the_system_is_running_with_every_unit_of_the_release(machine: Machine) 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_finds_nothing_to_say_about_a_unit(machine: Machine, unit: str) -> None:
-    judged = machine.run(["systemd-analyze", "verify", f"/etc/systemd/system/{unit}"])
-    assert (judged.exit_code, judged.stdout, judged.stderr) == (0, "", "")
+    checked = machine.run(["systemd-analyze", "verify", f"/etc/systemd/system/{unit}"])
+    assert (checked.exit_code, checked.stdout, checked.stderr) == (0, "", "")
 
 
 def test_the_backup_is_due_at_the_next_20_minutes_of_the_hour_in_utc(machine: Machine) -> None:
@@ -50,9 +50,9 @@ def test_the_user_data_is_small_valid_and_holds_no_secret(machine: Machine, worl
     assert base64.b64decode(attribute["UserData"]["Value"]).decode() == text
     print(f"the user-data has {len(text.encode())} bytes")
     assert len(text.encode()) < MOST_USER_DATA_BYTES
-    judged = machine.run(["cloud-init", "schema", "--config-file", "/var/lib/cloud/seed/nocloud/user-data"])
-    assert judged.exit_code == 0, judged.stdout + judged.stderr
-    assert "Valid cloud-config" in judged.stdout + judged.stderr
+    checked = machine.run(["cloud-init", "schema", "--config-file", "/var/lib/cloud/seed/nocloud/user-data"])
+    assert checked.exit_code == 0, checked.stdout + checked.stderr
+    assert "Valid cloud-config" in checked.stdout + checked.stderr
     settings = base64.b64decode(max(re.findall(r"content: ([A-Za-z0-9+/=]{40,})", text), key=len)).decode()
     assert json.loads(settings)["backup_bucket"] == world.bucket
     assert world.cloud.gateway_token not in text + settings

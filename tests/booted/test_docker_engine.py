@@ -21,7 +21,7 @@ from lab.image.compose_file import COMPOSE_FILE, read_compose_file
 from lab.image.docker_layers import IMAGE
 from lab.machine.machine import Machine
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, last_run
-from lab.world.narration import Terminal
+from lab.world.terminal import Terminal
 from lab.world.waiting import until
 from lab.world.world import (
     BACKUP_PROGRAM,

@@ -27,7 +27,7 @@ def sample_drills() -> list[DrillRecord]:
     records[4].events = [Event(12.0, Track.INSTANCE, "the recommendation is read"), *records[4].events[:1]]
     records[4].spans = records[4].spans[:1]
     records[6].failure = "the backup after the outage was refused: expected exit 0, got 75\nowner.json names i-0b2"
-    records[6].proofs = records[6].proofs[:1]
+    records[6].checks = records[6].checks[:1]
     records[8] = DrillRecord(9, "full-disk", NAMES[8][1], skipped="needs root, to mount a file system of 64 MiB")
     return records
 
@@ -48,7 +48,7 @@ def _power_cut(number: int, name: str, title: str) -> DrillRecord:
         lost_seconds=1.1 + number,
         ready_seconds=33.4 + number,
         seconds=cut + 48.0,
-        proofs=[
+        checks=[
             "every one of 1,212 files has the SHA-256, mode, owner and time that it had at the last backup",
             "both databases open and pass their integrity check",
             "owner.json names the replacement, one epoch later",

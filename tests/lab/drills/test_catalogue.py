@@ -44,7 +44,7 @@ def test_records_come_back_from_json_as_they_were() -> None:
         1.5,
         None,
         20.0,
-        proofs=["it holds"],
+        checks=["it holds"],
         events=[Event(1.0, Track.S3, "away", Severity.BAD)],
         spans=[Span(1.0, 2.0, Track.BACKUP, "failed", Severity.BAD)],
     )

@@ -48,9 +48,9 @@ def test_the_agents_log_becomes_spans_once(tmp_path: Path) -> None:
     for _reading in range(2):
         seen.read_agent_logs(tmp_path)
     run, freeze = seen.record.spans
-    assert (run.began, run.ended, run.lane, run.mood) == (6, 10, Track.BACKUP, Severity.GOOD)
+    assert (run.began, run.ended, run.track, run.severity) == (6, 10, Track.BACKUP, Severity.GOOD)
     assert run.text == "done, 2026-01-01-00-00, 7 files"
-    assert freeze.lane is Track.FREEZE
+    assert freeze.track is Track.FREEZE
     assert freeze.ended - freeze.began == pytest.approx(0.03)
 
 
@@ -62,7 +62,7 @@ def test_a_run_that_failed_is_bad_and_one_from_before_the_drill_is_left_out(tmp_
     seen = timeline()
     seen.read_agent_logs(tmp_path)
     (run,) = seen.record.spans
-    assert (run.lane, run.mood, run.text) == (Track.RESTORE, Severity.BAD, "failed, S3 cannot be reached")
+    assert (run.track, run.severity, run.text) == (Track.RESTORE, Severity.BAD, "failed, S3 cannot be reached")
 
 
 def test_an_outage_that_has_not_ended_lasts_until_the_drill_does() -> None:
@@ -71,5 +71,5 @@ def test_an_outage_that_has_not_ended_lasts_until_the_drill_does() -> None:
     seen.gateway_changed("a", 1002.0, False)
     seen.close()
     (span,) = seen.record.spans
-    assert (span.began, span.lane, span.mood) == (2, Track.GATEWAY, Severity.BAD)
+    assert (span.began, span.track, span.severity) == (2, Track.GATEWAY, Severity.BAD)
     assert span.ended > span.began

@@ -1,4 +1,4 @@
-"""The lab's own shell scripts, judged by shellcheck."""
+"""The lab's own shell scripts, checked by shellcheck."""
 
 import shutil
 import subprocess

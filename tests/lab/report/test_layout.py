@@ -23,7 +23,7 @@ MOMENTS = st.floats(0, 900, allow_nan=False)
 TEXTS = st.text(max_size=60)
 EVENTS = st.builds(Event, MOMENTS, st.sampled_from(Track), TEXTS, st.sampled_from(Severity))
 SPANS = st.builds(
-    lambda began, lasted, lane, text: Span(began, began + lasted, lane, text),
+    lambda began, lasted, track, text: Span(began, began + lasted, track, text),
     MOMENTS, st.floats(0, 100), st.sampled_from(Track), TEXTS,
 )  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_the_last_moment_s_text_stands_on_its_left() -> None:
 def test_lanes_come_in_their_order_and_unused_ones_not_at_all() -> None:
     layout = layout_of(Event(1.0, Track.S3, "a"), Event(2.0, Track.DRILL, "b"), Event(3.0, Track.BACKUP, "c"))
 
-    assert [row.lane for row in layout.rows] == [Track.DRILL, Track.BACKUP, Track.S3]
+    assert [row.track for row in layout.rows] == [Track.DRILL, Track.BACKUP, Track.S3]
 
 
 @pytest.mark.parametrize(

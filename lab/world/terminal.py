@@ -1,4 +1,4 @@
-"""Telling the story: a live display on a terminal, plain lines when piped; the same words in both."""
+"""The output of demo and drills: a live display on a terminal, plain lines when piped, the same words in both."""
 
 import time
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from rich.markup import escape
 
 
 class CheckFailed(Exception):
-    """Something that the story promises did not hold."""
+    """A check failed."""
 
 
 @dataclass(slots=True)
 class Terminal:
-    """Prints chapters, steps and proofs, each with the seconds since the start."""
+    """Prints sections, steps and checks, each with the seconds since the start."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False))
     began: float = field(default_factory=time.monotonic)
-    proofs: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     _status: object | None = None
 
     @contextmanager
-    def chapter(self, title: str) -> Iterator[None]:
-        """One part of the story; on a terminal a spinner shows what is being waited for."""
+    def section(self, title: str) -> Iterator[None]:
+        """One part of the run; on a terminal a spinner shows what is being waited for."""
         self._line(f"[bold]{escape(title)}[/bold]")
         if not self.console.is_terminal:
             yield
@@ -43,27 +43,27 @@ class Terminal:
         if self._status is not None:
             self._status.update(escape(text))  # type: ignore[attr-defined]
 
-    def prove(self, sentence: str, holds: bool, otherwise: str = "") -> None:
-        """Note a proof, or end the story.
+    def check(self, sentence: str, holds: bool, otherwise: str = "") -> None:
+        """Note a check that holds, or end the run.
 
         Raises:
-            ProofFailed: when it does not hold.
+            CheckFailed: when it does not hold.
         """
         if not holds:
             raise CheckFailed(f"Not so: {sentence}" + (f" ({otherwise})" if otherwise else ""))
-        self.proofs.append(sentence)
-        self._line(f"  [green]shown[/green] {escape(sentence)}")
+        self.checks.append(sentence)
+        self._line(f"  [green]ok[/green] {escape(sentence)}")
 
-    def skip(self, piece: str, reason: str) -> None:
-        """Note a piece that cannot run here."""
-        self.skipped.append(f"{piece}: {reason}")
-        self._line(f"  [yellow]skipped[/yellow] {escape(piece)}: {escape(reason)}")
+    def skip(self, feature: str, reason: str) -> None:
+        """Note a feature that cannot run here."""
+        self.skipped.append(f"{feature}: {reason}")
+        self._line(f"  [yellow]skipped[/yellow] {escape(feature)}: {escape(reason)}")
 
     def closing(self, where_to_look: list[str]) -> None:
-        """Sum up what was shown, what was skipped, and where to look."""
+        """Sum up what was checked, what was skipped, and where to look."""
         self.console.print()
-        self.console.print("[bold]What was shown[/bold]")
-        for sentence in self.proofs:
+        self.console.print("[bold]What was checked[/bold]")
+        for sentence in self.checks:
             self.console.print(f"  - {escape(sentence)}", soft_wrap=True)
         for row in self.skipped:
             self.console.print(f"  - [yellow]skipped[/yellow] {escape(row)}", soft_wrap=True)

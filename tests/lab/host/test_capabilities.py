@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.host.capabilities import HostFacts, Piece, capabilities, inspect_host
+from lab.host.capabilities import Feature, HostFacts, capabilities, inspect_host
 
 ABLE = HostFacts(
     system="Linux",
@@ -16,8 +16,8 @@ ABLE = HostFacts(
 
 
 def test_an_able_machine_can_do_everything() -> None:
-    assert [(row.piece, row.can_run, row.reason) for row in capabilities(ABLE)] == [
-        (piece, True, "") for piece in Piece
+    assert [(row.feature, row.can_run, row.reason) for row in capabilities(ABLE)] == [
+        (feature, True, "") for feature in Feature
     ]
 
 
@@ -45,9 +45,9 @@ def test_missing_programs_are_no_obstacle_where_apt_can_install_them() -> None:
 
 def test_without_the_memory_controller_only_memory_limits_are_missing() -> None:
     rows = capabilities(replace(ABLE, cgroup_controllers=frozenset({"hugetlb"})))
-    assert [row.piece for row in rows if not row.can_run] == [Piece.MEMORY_LIMITS]
+    assert [row.feature for row in rows if not row.can_run] == [Feature.MEMORY_LIMITS]
 
 
 @pytest.mark.subprocess
 def test_looking_around_works_on_any_machine() -> None:
-    assert len(capabilities(inspect_host())) == len(Piece)
+    assert len(capabilities(inspect_host())) == len(Feature)

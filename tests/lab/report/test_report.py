@@ -82,8 +82,8 @@ def test_every_drill_and_every_event_span_and_proof_is_in_it(tmp_path: Path) -> 
     for record in records:
         assert page.texts.count(record.name) >= 1
         assert record.title in page.text
-        for proof in record.proofs:
-            assert proof in page.texts
+        for check in record.checks:
+            assert check in page.texts
     texts = [event.text for record in records for event in record.events]
     texts += [span.text for record in records for span in record.spans]
     for text in texts:
@@ -120,7 +120,7 @@ def test_each_drawing_is_well_formed_and_everything_in_it_is_inside(tmp_path: Pa
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     record = DrillRecord(
-        1, HOSTILE, HOSTILE, HOSTILE, failure=HOSTILE, proofs=[HOSTILE],
+        1, HOSTILE, HOSTILE, HOSTILE, failure=HOSTILE, checks=[HOSTILE],
         events=[Event(1.0, Track.S3, HOSTILE, Severity.BAD)], spans=[Span(0.0, 900.0, Track.GATEWAY, HOSTILE)],
     )  # fmt: skip
     source = written(tmp_path, [record, one(skipped=HOSTILE)], gateway=HOSTILE)
@@ -240,12 +240,12 @@ BAD_RECORDS = {
     "a number": ("7", "holds no records of drills: 'int' object is not iterable"),
     "a key lacks": ('[{"number": 1}]', "holds no records of drills: one lacks 'events'"),
     "a strange key": (json.dumps([{**GOOD, "colour": 1}]), "got an unexpected keyword argument 'colour'"),
-    "a strange lane": (json.dumps([{**GOOD, "events": [{**GOOD["events"][0], "lane": "moon"}]}]), "'moon' is not a"),
+    "a strange track": (json.dumps([{**GOOD, "events": [{**GOOD["events"][0], "track": "moon"}]}]), "'moon' is not a"),
     "no moment": (json.dumps([{**GOOD, "events": [{**GOOD["events"][0], "at": "soon"}]}]), "'soon' is no number"),
     "no end": (json.dumps([{**GOOD, "spans": [{**GOOD["spans"][0], "ended": float("inf")}]}]), "inf is no number"),
     "ends first": (json.dumps([{**GOOD, "spans": [{**GOOD["spans"][0], "ended": 1}]}]), "ends before it begins"),
     "no text": (json.dumps([{**GOOD, "title": 7}]), "7 is no text"),
-    "no proofs": (json.dumps([{**GOOD, "proofs": None}]), "None is no list of proofs"),
+    "no checks": (json.dumps([{**GOOD, "checks": None}]), "None is no list of checks"),
 }
 
 
