@@ -34,6 +34,11 @@ class Item:
     what: Event | Span
 
     @property
+    def is_span(self) -> bool:
+        """Whether it lasted."""
+        return isinstance(self.what, Span)
+
+    @property
     def began(self) -> float:
         """When it happened or began, in seconds."""
         return self.what.at if isinstance(self.what, Event) else self.what.began
@@ -105,6 +110,11 @@ class Layout:
     ticks: tuple[Tick, ...]
     disasters: tuple[float, ...]
     """Where the drill did something bad to the instance: lines through all tracks."""
+
+    @property
+    def plot_bottom(self) -> float:
+        """Where the tracks end and the axis begins."""
+        return self.height - AXIS_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)

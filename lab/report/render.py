@@ -4,29 +4,19 @@ Run as `python -m lab.report.render RECORDS.json OUT.html`, it renders the recor
 """
 
 import argparse
-import html
 import sys
-import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from string import Template
 
-from lab.report.layout import Item, numbered
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab.report import svg, text
+from lab.report.layout import WIDTH, lay_out, numbered
 from lab.report.load import UnreadableRecords, read_records
 from lab.report.record import DrillRecord
-from lab.report.svg import timeline_svg
-from lab.report.text import (
-    SEVERITY_TEXTS,
-    SIGNS,
-    VERDICT_SIGNS,
-    lost_text,
-    plain,
-    ready_text,
-    seconds_text,
-    verdict,
-    when_text,
-)
+from lab.report.text import plain, seconds_text, verdict
 
 FOLDER = Path(__file__).parent
 NOT_SAID = "not recorded"
@@ -44,17 +34,51 @@ def write_report(records: Sequence[DrillRecord], target: Path, *, made_at: datet
     Raises:
         OSError: the file cannot be written.
     """
-    page = _template("report.html.tmpl").substitute(
-        style=(FOLDER / "report.css").read_text(encoding="utf-8"),
-        verdict=_whole_verdict(records),
-        headline=_escaped(_headline(records)),
-        made_at=_escaped(f"{made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"),
-        gateway=_escaped(gateway),
-        summary_rows=_html(_summary_rows(records)),
-        cards="\n".join(_card(record) for record in records),
+    page = (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            # Ours, and no HTML: nothing in it is to be escaped.
+            style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+            whole_verdict=_whole_verdict(records),
+            headline=_headline(records),
+            made_at=f"{made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            gateway=gateway,
+            records=records,
+        )
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
+
+
+def _templates() -> Environment:
+    """Templates in which every value is escaped, and none holds what cannot be written."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        finalize=_writable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["px"] = "{:.1f}".format
+    made.globals.update(
+        WIDTH=WIDTH,
+        RADIUS=svg.BADGE_RADIUS,
+        SIGNS=text.SIGNS,
+        SEVERITY_TEXTS=text.SEVERITY_TEXTS,
+        VERDICT_SIGNS=text.VERDICT_SIGNS,
+        lay_out=lay_out,
+        numbered=numbered,
+    )
+    functions: list[Callable[..., str]] = [svg.leader_points, svg.corner_points, svg.tick_anchor, svg.tick_text]
+    functions += [text.lost_text, text.ready_text, text.seconds_text, text.verdict, text.when_text, text.mark_text]
+    made.globals.update({function.__name__: function for function in functions})
+    return made
+
+
+def _writable(value: object) -> object:
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _headline(records: Sequence[DrillRecord]) -> str:
@@ -75,97 +99,6 @@ def _headline(records: Sequence[DrillRecord]) -> str:
 def _whole_verdict(records: Sequence[DrillRecord]) -> str:
     words = {verdict(record) for record in records}
     return "failed" if "failed" in words else "passed" if "passed" in words else "skipped"
-
-
-def _summary_rows(records: Sequence[DrillRecord]) -> ET.Element:
-    body = ET.Element("tbody")
-    for record in records:
-        row = ET.SubElement(body, "tr", {"class": verdict(record)})
-        _cell(row, str(record.number))
-        link = ET.SubElement(ET.SubElement(row, "td"), "a", {"href": f"#drill-{record.number}"})
-        link.text = plain(record.title or record.name)
-        happened = _cell(row, record.what_happened)
-        if record.failure or record.skipped:
-            ET.SubElement(happened, "span", {"class": "why"}).text = plain(record.failure or record.skipped)
-        _cell(row, lost_text(record), "number")
-        _cell(row, ready_text(record), "number")
-        _cell(row, f"{VERDICT_SIGNS[verdict(record)]} {verdict(record)}", f"verdict {verdict(record)}")
-    return body
-
-
-def _card(record: DrillRecord) -> str:
-    items = numbered(record)
-    return _template("report_card.html.tmpl").substitute(
-        verdict=verdict(record),
-        sign=VERDICT_SIGNS[verdict(record)],
-        number=record.number,
-        name=_escaped(record.name),
-        title=_escaped(record.title),
-        what_happened=_escaped(record.what_happened),
-        failure=_html(_reason(record)),
-        lost=_escaped(lost_text(record)),
-        ready=_escaped(ready_text(record)),
-        took=_escaped(seconds_text(record.seconds)),
-        timeline=ET.tostring(timeline_svg(record, items), encoding="unicode") if items else "",
-        listing=_html(_listing(items)) if items else "",
-        checks=_html(_proofs(record)) if record.checks else "",
-    )
-
-
-def _reason(record: DrillRecord) -> ET.Element:
-    if record.failure:
-        reason = ET.Element("p", {"class": "failure", "role": "alert"})
-        reason.text = plain(f"Failed: {record.failure}")
-    else:
-        reason = ET.Element("p", {"class": "skip"})
-        reason.text = plain(f"Skipped: {record.skipped}") if record.skipped else ""
-    return reason
-
-
-def _listing(items: Sequence[Item]) -> ET.Element:
-    table = ET.Element("table", {"class": "listing"})
-    ET.SubElement(table, "caption", {"class": "unseen"}).text = "The timeline in words"
-    heading = ET.SubElement(ET.SubElement(table, "thead", {"class": "unseen"}), "tr")
-    for name in ("No.", "When", "Where", "What"):
-        ET.SubElement(heading, "th", {"scope": "col"}).text = name
-    body = ET.SubElement(table, "tbody")
-    for item in items:
-        row = ET.SubElement(body, "tr", {"class": item.what.severity.value})
-        _cell(row, str(item.number), "number")
-        _cell(row, when_text(item), "when")
-        _cell(row, item.what.track.value, "track-cell")
-        cell = ET.SubElement(row, "td")
-        sign = ET.SubElement(cell, "span", {"class": "sign", "aria-hidden": "true"})
-        sign.text, sign.tail = SIGNS[item.what.severity], plain(item.what.text)
-        ET.SubElement(cell, "span", {"class": "unseen"}).text = f" ({SEVERITY_TEXTS[item.what.severity]})"
-    return table
-
-
-def _proofs(record: DrillRecord) -> ET.Element:
-    section = ET.Element("section")
-    ET.SubElement(section, "h3").text = "Checked"
-    listed = ET.SubElement(section, "ul", {"class": "checks"})
-    for check in record.checks:
-        ET.SubElement(listed, "li").text = plain(check)
-    return section
-
-
-def _cell(row: ET.Element, text: str, kind: str = "") -> ET.Element:
-    cell = ET.SubElement(row, "td", {"class": kind} if kind else {})
-    cell.text = plain(text)
-    return cell
-
-
-def _template(name: str) -> Template:
-    return Template((FOLDER / name).read_text(encoding="utf-8"))
-
-
-def _escaped(text: str) -> str:
-    return html.escape(plain(text))
-
-
-def _html(element: ET.Element) -> str:
-    return ET.tostring(element, encoding="unicode", method="html")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
