@@ -12,6 +12,21 @@ from lab.report.record import DrillRecord, Event, Severity, Span, Track
 
 AGENT_LOGS = "var/log/openclaw"
 SHORTEST_OUTAGE = 0.5
+# The result codes of the agent's log lines for what is as it should be; others are refusals and failures, or steps.
+GOOD_RESULTS = frozenset(
+    {
+        "done",
+        "unchanged",
+        "restored",
+        "kept",
+        "already-restored",
+        "first-boot",
+        "ready",
+        "listed",
+        "verified",
+        "compared",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -80,7 +95,7 @@ class Timeline:
         began = ended - line["seconds"]
         if began < -1:
             return
-        good = line["result"] in ("done", "unchanged", "restored", "kept")
+        good = line["result"] in GOOD_RESULTS
         facts = [str(line["result"]), *(str(line[key]) for key in ("snapshot", "error") if line.get(key))]
         if "files" in line:
             facts.append(f"{line['files']} files")

@@ -6,6 +6,8 @@ import pytest
 
 from lab.drills.timeline import Timeline
 from lab.report.record import DrillRecord, Severity, Track
+from openclaw_agent.backup.outcome import BackupOutcome
+from openclaw_agent.boot.boot import BootOutcome
 
 
 def timeline() -> Timeline:
@@ -52,6 +54,17 @@ def test_the_agents_log_becomes_spans_once(tmp_path: Path) -> None:
     assert run.text == "done, 2026-01-01-00-00, 7 files"
     assert freeze.track is Track.FREEZE
     assert freeze.ended - freeze.began == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("code", [*BootOutcome, *BackupOutcome, "verified"], ids=str)
+def test_every_code_of_a_run_that_ended_well_is_good(tmp_path: Path, code: str) -> None:
+    log = tmp_path / "var/log/openclaw/restore.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(log_line(result=str(code)))
+    seen = timeline()
+    seen.read_agent_logs(tmp_path)
+    (run,) = seen.record.spans
+    assert (run.severity, run.text) == (Severity.GOOD, str(code))
 
 
 def test_a_run_that_failed_is_bad_and_one_from_before_the_drill_is_left_out(tmp_path: Path) -> None:
