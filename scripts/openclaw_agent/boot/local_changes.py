@@ -52,5 +52,5 @@ def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) ->
     # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
     # another size than the live file with its log; a database that is only read has an empty log.
     if entry.database:
-        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal)
+        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal_fingerprint)
     return entry.mtime_ns == now.mtime_ns and entry.size == now.size

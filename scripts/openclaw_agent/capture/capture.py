@@ -219,10 +219,10 @@ class _Capturing:
                 size=size,
                 sha256=digest,
                 database=stored.database,
-                unchecked=stored.unchecked,
+                unverified=stored.unverified,
                 captured_live=live,
                 fingerprint=seen,
-                wal=wal if seen and stored.database else None,
+                wal_fingerprint=wal if seen and stored.database else None,
                 # File systems that keep small files elsewhere than in blocks tell of holes that are none.
                 sparse_bytes=sparse_bytes if sparse_bytes >= SMALLEST_HOLES_BYTES else 0,
             )

@@ -41,7 +41,11 @@ def split_tree(top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]) -> tupl
             continue
         beside = databases.get(row.path, NO_COMPANIONS)
         before = known.get(row.path)
-        if before is not None and before.fingerprint == row.fingerprint and before.wal == _log(row.path, beside):
+        if (
+            before is not None
+            and before.fingerprint == row.fingerprint
+            and before.wal_fingerprint == _log(row.path, beside)
+        ):
             entries.append(_with_metadata_of(before, row))
         else:
             database = row.path in databases or _is_database(top, row, known)

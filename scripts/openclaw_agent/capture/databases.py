@@ -32,7 +32,7 @@ class StoredFile:
     found: WalkEntry
     number: int
     database: bool
-    unchecked: bool = False
+    unverified: bool = False
     trusted: bool = True
 
 
@@ -70,14 +70,14 @@ def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: CloneD
         return DatabaseResult(_stored_as_found(cloned, number_as_found, clones, database=False))
     if verdict.outcome is Outcome.WHOLE:
         discard_clone(as_found)
-        whole = StoredFile(cloned.found, cloned.number, database=True, unchecked=cloned.torn)
+        whole = StoredFile(cloned.found, cloned.number, database=True, unverified=cloned.torn)
         return DatabaseResult((whole,), unverified=TORN if cloned.torn else "")
     reason = f"{verdict.reason}; {TORN}" if cloned.torn else verdict.reason
     if verdict.outcome is Outcome.UNKNOWN:
         if verdict.folded:
             discard_clone(as_found)
             return DatabaseResult(
-                (StoredFile(cloned.found, cloned.number, database=True, unchecked=True),), unverified=reason
+                (StoredFile(cloned.found, cloned.number, database=True, unverified=True),), unverified=reason
             )
         discard_clone(clone)
         return DatabaseResult(_stored_as_found(cloned, number_as_found, clones, database=True), unverified=reason)
@@ -115,4 +115,4 @@ def _stored_as_found(cloned: ClonedDatabase, main: int, clones: CloneDir, *, dat
             logs.append(StoredFile(found, number, database=False, trusted=False))
     # A database that is stored with its log is read again as long as it is: the log's entry is made in no other way.
     trusted = not (database or logs)
-    return (StoredFile(cloned.found, main, database, unchecked=database, trusted=trusted), *logs)
+    return (StoredFile(cloned.found, main, database, unverified=database, trusted=trusted), *logs)

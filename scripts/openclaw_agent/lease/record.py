@@ -38,7 +38,7 @@ class Lease:
             "instance_id": self.instance_id,
             "since": self.since,
             "released": self.released,
-            "displaced": self.preempted,
+            "preempted": self.preempted,
         }
         return (json.dumps(fields, indent=2) + "\n").encode()
 
@@ -56,7 +56,8 @@ class Lease:
             epoch, released = fields["epoch"], fields["released"]
             if type(epoch) is not int or epoch < 1 or type(released) is not bool:
                 raise TypeError("epoch must be a positive number and released true or false")
-            preempted = str(fields.get("displaced", ""))
+            # 0.1.0 called it `displaced`.
+            preempted = str(fields.get("preempted", fields.get("displaced", "")))
             return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released, preempted)
         except (KeyError, TypeError, ValueError) as problem:
             raise AgentError(

@@ -51,7 +51,7 @@ class Rebuilt(Sequence[Entry]):
         if entry.kind is not EntryKind.FILE:
             return entry
         seen = _FINGERPRINT.unpack_from(self._fingerprints, (index % len(self)) * _FINGERPRINT.size)
-        return replace(entry, fingerprint=Fingerprint(*seen), wal=None)
+        return replace(entry, fingerprint=Fingerprint(*seen), wal_fingerprint=None)
 
 
 def require_room(folder: Path, entries: Iterable[Entry]) -> None:

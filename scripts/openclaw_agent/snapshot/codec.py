@@ -1,4 +1,38 @@
-"""A manifest's text: one valid JSON document, written and read line by line, with a checksum of its own."""
+"""A manifest's text: one valid JSON document, written and read line by line, with a checksum of its own.
+
+Header, the first line:
+    format            number  2; 1 is read too (`format_1`), a higher one is refused
+    snapshot          text    the snapshot's name, YYYY-MM-DD-HH-MM in UTC
+    created           text    the instant of the capture, ISO 8601 in UTC
+    epoch             number  the lease's epoch under which it was written
+    instance_id       text    the instance that wrote it
+    stack             text    its stack
+    agent_version     text    the version of the agent that wrote it
+    quarantined       text    why it is no restore point of the main line, "" for one that is
+    capture           object  method (frozen, stopped, live or mixed) and freeze_ms, how long the gateway was frozen
+    files, bytes      number  totals over the entries
+    damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256
+Entry, one line for each; a field that says nothing is not written:
+    path              text    relative to the state folder, "" for the folder itself
+    kind              text    file, dir or symlink
+    mode              text    four octal digits
+    uid, gid          number  as found
+    mtime_ns          number  as found, nanoseconds since 1970
+    size              number  of a file: bytes of its content
+    sha256            text    of a file: its content's digest, hexadecimal
+    sparse_bytes      number  of a file: how many of its bytes are holes
+    key               text    of a file: its object's key, unless that is .openclaw/<path>
+    target            text    of a symlink: what it points to
+    database          true    the file is a SQLite database, folded into one file
+    unverified        true    of a database: nobody could tell whether it is good
+    captured_live     true    read while the gateway ran
+    fingerprint       list    size, mtime_ns, ctime_ns and inode of the live file at capture
+    wal_fingerprint   list    the same of the database's write-ahead log
+Last line:
+    excluded, skipped list    what is not in the snapshot: path, reason
+    unrestorable      list    keys of unmanaged objects under latest/ of which no file can be made
+    sha256            text    the digest of header, entries and last line up to here
+"""
 
 import hashlib
 import json
@@ -6,6 +40,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.format_1 import with_names_of_now
 from openclaw_agent.snapshot.keys import STATE_PREFIX
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
@@ -18,7 +53,7 @@ from openclaw_agent.snapshot.manifest import (
     intern_int,
 )
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 
 
 def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
@@ -67,7 +102,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     left_out = {
         "excluded": [{"path": row.path, "reason": row.reason} for row in with_totals.excluded],
         "skipped": [{"path": row.path, "reason": row.reason} for row in with_totals.skipped],
-        "left_behind": list(with_totals.unrestorable),
+        "unrestorable": list(with_totals.unrestorable),
     }
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
@@ -83,7 +118,9 @@ def decode_header(first_line: bytes) -> Manifest:
     text = first_line.decode(errors="replace").rstrip("\n")
     if not text.endswith(',"entries":['):
         raise ManifestInvalid("The manifest does not begin with a header line.")
-    return _manifest_of(_parse_object(text.removesuffix(',"entries":[') + "}"), ())
+    header = _parse_object(text.removesuffix(',"entries":[') + "}")
+    _format_of(header)
+    return _manifest_of(header, ())
 
 
 def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -> Manifest:
@@ -99,6 +136,8 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
     if not first.endswith(b',"entries":['):
         raise ManifestInvalid("The manifest does not begin with a header line.")
     header_text = first.removesuffix(b',"entries":[') + b"}"
+    header = _parse_object(header_text.decode(errors="replace"))
+    written_in_format_1 = _format_of(header) == 1
     digest = hashlib.sha256(header_text)
     entries: list[Entry] = []
     for raw in reader:
@@ -110,8 +149,9 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
                 raise ManifestInvalid("The manifest's own checksum does not match: it was altered or torn.")
             if next(reader, None) is not None:
                 raise ManifestInvalid("There is text after the end of the manifest.")
-            header = _parse_object(header_text.decode(errors="replace"))
             left_out = _parse_object("{" + left_out_text.decode(errors="replace") + "}")
+            if written_in_format_1:
+                left_out = with_names_of_now(left_out)
             manifest = _manifest_of(header | left_out, tuple(entries))
             _require_consistency(manifest)
             return manifest
@@ -119,15 +159,18 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
         if line:
             digest.update(line)
             fields = _parse_object(line.decode(errors="replace"))
+            if written_in_format_1:
+                fields = with_names_of_now(fields)
             if not with_fingerprints:
-                fields = {name: value for name, value in fields.items() if name not in ("seen", "seen_wal")}
+                fields.pop("fingerprint", None)
+                fields.pop("wal_fingerprint", None)
             entries.append(_entry_of(fields))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
 
 def _require_consistency(manifest: Manifest) -> None:
     folders: set[str] = set()
-    seen: set[str] = set()
+    paths: set[str] = set()
     for entry in manifest.entries:
         if entry.kind is EntryKind.DIR:
             folders.add(entry.path)
@@ -135,9 +178,9 @@ def _require_consistency(manifest: Manifest) -> None:
         parts = entry.path.split("/")
         if entry.path and any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ManifestInvalid(f"The manifest names the path {entry.path!r}, which could leave the state folder.")
-        if entry.path in seen:
+        if entry.path in paths:
             raise ManifestInvalid(f"The manifest names the path {entry.path!r} twice.")
-        seen.add(entry.path)
+        paths.add(entry.path)
         if entry.path and "/".join(parts[:-1]) not in folders:
             raise ManifestInvalid(f"The manifest names the path {entry.path!r}, but not the folder it is in.")
         if entry.kind is EntryKind.FILE and len(entry.sha256) != hashlib.sha256().digest_size:
@@ -157,7 +200,7 @@ def _entry_fields(entry: Entry) -> dict[str, object]:
         fields["size"] = entry.size
         fields["sha256"] = entry.sha256.hex()
         if entry.sparse_bytes:
-            fields["holes"] = entry.sparse_bytes
+            fields["sparse_bytes"] = entry.sparse_bytes
         key = entry.relative_key
         if key != STATE_PREFIX + entry.path:
             fields["key"] = key
@@ -165,11 +208,11 @@ def _entry_fields(entry: Entry) -> dict[str, object]:
         fields["target"] = entry.target
     if entry.database:
         fields["database"] = True
-    if entry.unchecked:
-        fields["unchecked"] = True
+    if entry.unverified:
+        fields["unverified"] = True
     if entry.captured_live:
         fields["captured_live"] = True
-    for name, fingerprint in (("seen", entry.fingerprint), ("seen_wal", entry.wal)):
+    for name, fingerprint in (("fingerprint", entry.fingerprint), ("wal_fingerprint", entry.wal_fingerprint)):
         if fingerprint is not None:
             fields[name] = [fingerprint.size, fingerprint.mtime_ns, fingerprint.ctime_ns, fingerprint.inode]
     return fields
@@ -187,7 +230,7 @@ def _parse_object(text: str) -> dict[str, Any]:
 
 def _entry_of(fields: dict[str, Any]) -> Entry:
     try:
-        fingerprint = Fingerprint(*fields["seen"]) if "seen" in fields else None
+        fingerprint = Fingerprint(*fields["fingerprint"]) if "fingerprint" in fields else None
         mtime_ns = int(fields["mtime_ns"])
         if fingerprint is not None and fingerprint.mtime_ns == mtime_ns:
             mtime_ns = fingerprint.mtime_ns
@@ -204,19 +247,22 @@ def _entry_of(fields: dict[str, Any]) -> Entry:
             database=bool(fields.get("database", False)),
             captured_live=bool(fields.get("captured_live", False)),
             fingerprint=fingerprint,
-            wal=Fingerprint(*fields["seen_wal"]) if "seen_wal" in fields else None,
-            sparse_bytes=int(fields.get("holes", 0)),
-            unchecked=bool(fields.get("unchecked", False)),
+            wal_fingerprint=Fingerprint(*fields["wal_fingerprint"]) if "wal_fingerprint" in fields else None,
+            sparse_bytes=int(fields.get("sparse_bytes", 0)),
+            unverified=bool(fields.get("unverified", False)),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem
 
 
+def _format_of(header: dict[str, Any]) -> int:
+    written = header.get("format")
+    if type(written) is not int or not 1 <= written <= MANIFEST_FORMAT:
+        raise ManifestInvalid(f"The manifest has format {written!r}; this agent reads formats 1 to {MANIFEST_FORMAT}.")
+    return written
+
+
 def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest:
-    if header.get("format") != MANIFEST_FORMAT:
-        raise ManifestInvalid(
-            f"The manifest has format {header.get('format')!r}; this agent reads format {MANIFEST_FORMAT}."
-        )
     try:
         return Manifest(
             snapshot=str(header["snapshot"]),
@@ -240,7 +286,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
                 )
                 for row in header["damaged"]
             ),
-            unrestorable=tuple(str(key) for key in header.get("left_behind", ())),
+            unrestorable=tuple(str(key) for key in header.get("unrestorable", ())),
             agent_version=str(header["agent_version"]),
             file_count=int(header["files"]),
             total_bytes=int(header["bytes"]),

@@ -51,9 +51,9 @@ class Entry:
     """One file, folder or symlink of a snapshot.
 
     `sha256` is the digest (32 bytes) of a file's content as stored; `sparse_bytes` is how many of its `size` bytes
-    took no room on the disk. `unchecked` is a database that has not passed SQLite's check. `fingerprint` and `wal` are
-    those of the live file and of its write-ahead log at capture; they only serve change detection on the machine that
-    made the snapshot.
+    took no room on the disk. `unverified` is a database that has not passed SQLite's check. `fingerprint` and
+    `wal_fingerprint` are those of the live file and of its write-ahead log at capture; they only serve change detection
+    on the machine that made the snapshot.
     """
 
     path: str
@@ -68,14 +68,14 @@ class Entry:
     database: bool = False
     captured_live: bool = False
     fingerprint: Fingerprint | None = None
-    wal: Fingerprint | None = None
+    wal_fingerprint: Fingerprint | None = None
     sparse_bytes: int = 0
-    unchecked: bool = False
+    unverified: bool = False
 
     @property
     def is_good_database(self) -> bool:
         """Whether this is a database that passed its check."""
-        return self.database and not self.unchecked
+        return self.database and not self.unverified
 
     @property
     def relative_key(self) -> str:

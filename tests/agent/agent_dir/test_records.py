@@ -33,7 +33,7 @@ def test_a_record_with_other_fields_is_as_good_as_none(memory: AgentDir, name: s
     assert memory.latest() == (None if name == "latest.json" else LATEST)
 
 
-def test_a_note_of_a_torn_latest_that_cannot_be_read_still_counts(memory: AgentDir) -> None:
+def test_a_note_of_a_partial_latest_that_cannot_be_read_still_counts(memory: AgentDir) -> None:
     (memory.folder / "latest-torn").mkdir()
     assert memory.latest_may_be_partial
     assert memory.latest_under_way() == ""

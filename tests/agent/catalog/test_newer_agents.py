@@ -16,7 +16,7 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
 
 
 def newer_format(world: FreshBucket, key: str) -> None:
-    world.put(key, world.get(key).replace(b'{"format":1', b'{"format":2', 1))
+    world.put(key, world.get(key).replace(b'{"format":2', b'{"format":3', 1))
 
 
 def latest_alone(world: FreshBucket) -> None:
@@ -43,7 +43,7 @@ def test_what_only_a_newer_agent_can_read_is_refused_and_an_older_snapshot_is_ta
     for command in (("--boot", "--owner-wait", "0"), ("--verify",), ("--diff", "latest")):
         run = second.restore(*command)
         assert run.code == 1
-        assert "was written by a newer agent: its format is 2, this agent reads 1." in run.err
+        assert "was written by a newer agent: its format is 3, this agent reads 2." in run.err
     assert contents(second.state) == {}
     assert "by a newer agent" in second.restore("--list").out
     assert second.restore("--snapshot", older).code == 0

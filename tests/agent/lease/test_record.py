@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -57,11 +58,11 @@ def test_a_successor_has_the_next_epoch_and_holds_on() -> None:
     assert successor(RELEASED, "i-me", "now") == Lease(8, "i-me", "now", released=False)
 
 
-def test_a_successor_knows_whom_it_displaced_until_another_instance_succeeds_it() -> None:
-    displacing = successor(HELD, "i-me", "now")
-    assert displacing.preempted == HELD.instance_id
-    assert successor(displacing, "i-me", "later").preempted == HELD.instance_id
-    assert successor(displacing.released_record(), "i-next", "later").preempted == ""
+def test_a_successor_knows_whom_it_preempted_until_another_instance_succeeds_it() -> None:
+    preempting = successor(HELD, "i-me", "now")
+    assert preempting.preempted == HELD.instance_id
+    assert successor(preempting, "i-me", "later").preempted == HELD.instance_id
+    assert successor(preempting.released_record(), "i-next", "later").preempted == ""
 
 
 def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
@@ -73,6 +74,14 @@ def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
 @given(st.builds(Lease, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
 def test_a_record_survives_the_round_trip(record: Lease) -> None:
     assert Lease.decode(record.encode()) == record
+
+
+def test_the_record_of_0_1_0_names_the_preempted_instance_otherwise() -> None:
+    record = replace(HELD, preempted="i-before")
+    fields = json.loads(record.encode())
+    assert "displaced" not in fields
+    fields["displaced"] = fields.pop("preempted")
+    assert Lease.decode(json.dumps(fields).encode()) == record
 
 
 GOOD = json.loads(HELD.encode())

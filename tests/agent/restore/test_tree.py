@@ -18,7 +18,7 @@ BEFORE_1970 = -86_400_000_000_001
 OLD = Fingerprint(1, 2, 3, 4)
 ENTRIES = (
     folder(),
-    replace(file("a", b"first"), fingerprint=OLD, wal=OLD),
+    replace(file("a", b"first"), fingerprint=OLD, wal_fingerprint=OLD),
     folder("d"),
     replace(file("d/b", b""), mtime_ns=BEFORE_1970),
     symlink("link", "a"),
@@ -41,7 +41,9 @@ def built(tmp_path: Path) -> tuple[Path, Rebuilt]:
 def test_what_was_built_is_known_by_what_lstat_says_of_it(tmp_path: Path) -> None:
     target, rebuilt = built(tmp_path)
     expected = [
-        replace(entry, fingerprint=Fingerprint.of((target / entry.path).lstat()), wal=None) if entry.sha256 else entry
+        replace(entry, fingerprint=Fingerprint.of((target / entry.path).lstat()), wal_fingerprint=None)
+        if entry.sha256
+        else entry
         for entry in ENTRIES
     ]
     assert len(rebuilt) == len(ENTRIES)

@@ -191,7 +191,7 @@ def torn_manifest(world: FreshBucket) -> None:
 
 def manifest_of_a_newer_agent(world: FreshBucket) -> None:
     body = world.get("latest/manifest.json")
-    world.put("latest/manifest.json", body.replace(b'"format":1', b'"format":2', 1))
+    world.put("latest/manifest.json", body.replace(b'"format":2', b'"format":3', 1))
 
 
 def lost_object(world: FreshBucket) -> None:

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openclaw_agent.errors import ManifestInvalid
-from openclaw_agent.snapshot.codec import decode_header, decode_manifest, encode_manifest
+from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode_manifest, encode_manifest
+from openclaw_agent.snapshot.format_1 import OLD_NAMES
 from openclaw_agent.snapshot.keys import MAX_RELATIVE_KEY_BYTES, STATE_PREFIX, relative_key
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
@@ -68,9 +69,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 database=draw(st.booleans()),
                 captured_live=draw(st.booleans()),
                 fingerprint=draw(FINGERPRINTS),
-                wal=draw(FINGERPRINTS),
+                wal_fingerprint=draw(FINGERPRINTS),
                 sparse_bytes=draw(st.integers(0, 2**63)),
-                unchecked=draw(st.booleans()),
+                unverified=draw(st.booleans()),
             )
     left_out = st.lists(st.builds(Omission, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
@@ -128,11 +129,11 @@ def test_a_manifest_that_no_restore_would_accept_is_never_written(entries: list[
         encoded(manifest(entries))
 
 
-def test_a_manifest_of_before_there_were_unchecked_databases_is_read() -> None:
+def test_a_manifest_of_before_there_were_unverified_databases_is_read() -> None:
     row = DamagedDatabase("a", "malformed", ".damaged/a", "")
     entry = replace(file("a"), database=True)
     text = encoded(replace(manifest([folder(), entry]), damaged=(row,)))
-    assert b"unchecked" not in text
+    assert b"unverified" not in text
     header, *_rest = text.splitlines()
     old = header.replace(b',"sha256":""', b"")
     assert old != header
@@ -163,16 +164,16 @@ def test_a_manifest_with_one_other_byte_is_refused_or_says_the_same(position: in
     assert read == decoded(SAMPLE)
 
 
-NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[],"left_behind":[]'
+NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[],"unrestorable":[]'
 
 
-def with_lines(*entries: object) -> bytes:
-    """A manifest with these entry lines and a checksum that fits."""
-    header = encoded(manifest()).split(b"\n", 1)[0]
+def with_lines(*entries: object, left_out: bytes = NOTHING_LEFT_OUT, form: int = MANIFEST_FORMAT) -> bytes:
+    """A manifest of a format with these entry lines and a checksum that fits."""
+    header = encoded(manifest()).split(b"\n", 1)[0].replace(b'"format":2', b'"format":%d' % form)
     lines = [json.dumps(entry, separators=(",", ":")).encode() for entry in entries]
     start = header.removesuffix(b',"entries":[') + b"}"
-    digest = hashlib.sha256(start + b"".join(lines) + b"{" + NOTHING_LEFT_OUT + b"}").hexdigest().encode()
-    return header + b"\n" + b",\n".join(lines) + b"\n]," + NOTHING_LEFT_OUT + b',"sha256":"' + digest + b'"}\n'
+    digest = hashlib.sha256(start + b"".join(lines) + b"{" + left_out + b"}").hexdigest().encode()
+    return header + b"\n" + b",\n".join(lines) + b"\n]," + left_out + b',"sha256":"' + digest + b'"}\n'
 
 
 ROOT = {"path": "", "kind": "dir", "mode": "0700", "uid": 0, "gid": 0, "mtime_ns": 0}
@@ -202,7 +203,7 @@ def test_the_hand_made_manifest_is_sound() -> None:
         ([ROOT, GOOD | {"sha256": "no hex"}], "malformed entry"),
         ([ROOT, GOOD | {"kind": "device"}], "malformed entry"),
         ([ROOT, GOOD | {"mode": "rwx"}], "malformed entry"),
-        ([ROOT, GOOD | {"seen": [1]}], "malformed entry"),
+        ([ROOT, GOOD | {"fingerprint": [1]}], "malformed entry"),
         ([ROOT, {"kind": "file"}], "malformed entry"),
         ([ROOT, "text"], "no JSON object"),
     ],
@@ -219,7 +220,7 @@ def test_entries_that_would_leave_the_folder_or_disagree_are_refused(entries: li
         (b"", "does not begin with a header"),
         (b"{}\n", "does not begin with a header"),
         (SAMPLE + b"more", "after the end"),
-        (SAMPLE.replace(b'"format":1', b'"format":2'), "altered or torn"),
+        (SAMPLE.replace(b'"format":2', b'"format":1'), "altered or torn"),
         (SAMPLE.replace(b'"kind":"file"', b'"kind":"fil2"'), "malformed entry"),
     ],
     ids=["nothing", "another document", "more after the end", "another header", "another entry"],
@@ -229,9 +230,51 @@ def test_what_is_no_manifest_is_refused(text: bytes, sentence: str) -> None:
         decoded(text)
 
 
-def test_a_manifest_of_a_later_format_is_refused_by_its_number() -> None:
-    with pytest.raises(ManifestInvalid, match="format 2; this agent reads format 1"):
-        decode_header(b'{"format":2,"entries":[')
+@pytest.mark.parametrize("form", ["3", "0", "true", '"2"', "null"])
+def test_a_manifest_of_another_format_is_refused_by_its_number(form: str) -> None:
+    shown = json.loads(form)
+    with pytest.raises(ManifestInvalid, match=f"has format {shown!r}; this agent reads formats 1 to 2"):
+        decode_header(b'{"format":%s,"entries":[' % form.encode())
+    with pytest.raises(ManifestInvalid, match=f"has format {shown!r}; this agent reads formats 1 to 2"):
+        decoded(encoded(manifest()).replace(b'"format":2', b'"format":' + form.encode(), 1))
+
+
+VALUES = {
+    "unrestorable": ["latest/a//b"],
+    "fingerprint": [1, 2, 3, 4],
+    "wal_fingerprint": [5, 6, 7, 8],
+    "sparse_bytes": 4096,
+    "unverified": True,
+}
+
+
+@pytest.mark.parametrize(("old", "now", "place"), OLD_NAMES)
+def test_what_format_1_calls_otherwise_is_read_as_what_it_is_called_now(old: str, now: str, place: str) -> None:
+    def written(name: str, form: int) -> Manifest:
+        field = {name: VALUES[now]}
+        if place == "entry":
+            return decoded(with_lines(ROOT, GOOD | field, form=form))
+        left_out = json.dumps({"excluded": [], "skipped": []} | field, separators=(",", ":")).encode()[1:-1]
+        return decoded(with_lines(ROOT, GOOD, left_out=left_out, form=form))
+
+    assert written(old, 1) == written(now, 2) != decoded(with_lines(ROOT, GOOD))
+    assert written(old, 2) == decoded(with_lines(ROOT, GOOD)), "an old name means nothing in the new format"
+
+
+def test_what_stays_as_it_was_in_format_1_is_read_by_its_name() -> None:
+    assert decoded(with_lines(ROOT, GOOD, form=1)) == decoded(with_lines(ROOT, GOOD))
+
+
+def test_a_manifest_names_no_field_as_format_1_did() -> None:
+    old_names = {old for old, _now, _place in OLD_NAMES}
+    fingerprint = Fingerprint(1, 2, 3, 4)
+    full = replace(
+        file("a"), fingerprint=fingerprint, wal_fingerprint=fingerprint, sparse_bytes=1, database=True, unverified=True
+    )
+    document = json.loads(encoded(replace(manifest([folder(), full]), unrestorable=("latest/x",))))
+    names = {*document, *document["entries"][1]}
+    assert names.isdisjoint(old_names)
+    assert names >= {now for _old, now, _place in OLD_NAMES}
 
 
 def test_the_header_stays_short_however_much_was_left_out() -> None:

@@ -203,7 +203,7 @@ def test_a_text_that_became_a_damaged_database_is_not_brought_back(state: Captur
     captured = state.take(base)
     assert [row.path for row in captured.damaged] == ["db"]
     assert captured.clones["db"].read_bytes() == (state.root / "db").read_bytes()
-    assert by_path(captured)["db"].unchecked
+    assert by_path(captured)["db"].unverified
 
 
 def test_a_damaged_database_that_was_never_good_is_stored_with_its_log_whenever_it_changes(state: Captures) -> None:
@@ -215,7 +215,7 @@ def test_a_damaged_database_that_was_never_good_is_stored_with_its_log_whenever_
         first = state.take()
         logs = (state.root / "db-wal").read_bytes()
         assert logs
-        assert by_path(first)["db"].unchecked
+        assert by_path(first)["db"].unverified
         assert by_path(first)["db"].fingerprint is None
         assert first.clones["db-wal"].read_bytes() == logs
         assert "db-wal" not in [row.path for row in first.skipped]
@@ -234,7 +234,7 @@ def test_what_cannot_be_judged_is_the_state_and_is_told(state: Captures) -> None
         first = state.take()
         assert [row.path for row in first.unverified] == ["db"]
         assert "not understood here" in first.unverified[0].reason
-        assert (first.damaged, by_path(first)["db"].unchecked) == ([], True)
+        assert (first.damaged, by_path(first)["db"].unverified) == ([], True)
         assert by_path(first).keys() == {"", "db"}
         assert state.take(base_of(first)).clones == {}
         writer.execute("PRAGMA writable_schema=ON")
@@ -258,7 +258,7 @@ def test_a_log_that_cannot_be_folded_here_is_stored_beside_its_database(state: C
     assert captured.damaged == []
     assert [row.reason for row in captured.unverified] == ["unsupported file format"]
     assert {suffix: captured.clones[f"db{suffix}"].read_bytes() for suffix in found} == found
-    assert by_path(captured)["db"].unchecked
+    assert by_path(captured)["db"].unverified
 
 
 def test_a_database_that_nobody_could_judge_is_not_the_last_good_one(state: Captures) -> None:

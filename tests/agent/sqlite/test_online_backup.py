@@ -98,7 +98,7 @@ def test_files_that_are_written_while_they_are_copied_are_copied_again(
     captured = state.take(by=NothingToFreeze())
     assert len(copies) == 2
     assert rows_of(captured.clones["db"]) == 11
-    assert (captured.unverified, by_path(captured)["db"].unchecked) == ([], False)
+    assert (captured.unverified, by_path(captured)["db"].unverified) == ([], False)
 
 
 def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold_still(
@@ -123,7 +123,7 @@ def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold
     captured = state.take(by=NothingToFreeze())
     assert (len(waits), len(copies)) == (2, 1)
     assert rows_of(captured.clones["db"]) == 11
-    assert (captured.unverified, by_path(captured)["db"].unchecked) == ([], False)
+    assert (captured.unverified, by_path(captured)["db"].unverified) == ([], False)
 
 
 @pytest.mark.parametrize("good_before", [False, True])
@@ -145,7 +145,7 @@ def test_files_that_never_hold_still_are_taken_and_that_is_said(
     assert [row.path for row in captured.unverified] == ["db"]
     assert "written all the while it was copied" in captured.unverified[0].reason
     entry = by_path(captured)["db"]
-    assert (entry.captured_live, entry.unchecked) == (True, True)
+    assert (entry.captured_live, entry.unverified) == (True, True)
 
 
 def test_a_database_that_sqlite_finds_elsewhere_is_not_taken_from_there(tmp_path: Path) -> None:
