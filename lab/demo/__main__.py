@@ -91,7 +91,7 @@ def run(terminal: Terminal, state_dir: Path, *, keep: bool) -> None:
 def _run_booted(terminal: Terminal, aws: EmbeddedAws, host: MachineFleet, state_dir: Path, *, keep: bool) -> None:
     with _section(terminal, "Both stacks in the embedded AWS"):
         cloud = deploy(aws, state_dir, terminal)
-    hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=terminal.step)
+    hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, on_step=terminal.step)
     instances = Instances(host, hypervisor, terminal)
     shutil.rmtree(LAST_RUN, ignore_errors=True)
     with _section(terminal, "An instance boots from the user-data of its launch template"):

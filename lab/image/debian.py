@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.host.commands import require_success, run_command
 from lab.host.errors import RootImageFailed
 
-Say = Callable[[str], None]
+OnStep = Callable[[str], None]
 SUITE = "bookworm"
 _UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
 _SECONDS_FOR_APT = 600
@@ -30,33 +30,33 @@ HOST_PACKAGES = (
 )
 
 
-def install_host_packages(say: Say) -> tuple[str, ...]:
+def install_host_packages(on_step: OnStep) -> tuple[str, ...]:
     """Installs what is missing with apt-get, says so, and returns the packages' names."""
     missing = tuple(package.name for package in HOST_PACKAGES if not package.is_installed())
     if not missing:
         return ()
-    say(f"Installing Debian packages on this machine: {', '.join(missing)}")
+    on_step(f"Installing Debian packages on this machine: {', '.join(missing)}")
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     if run_command(install, timeout_seconds=_SECONDS_FOR_APT, environment=_UNATTENDED).exit_code != 0:
-        refresh_package_lists(say)
+        refresh_package_lists(on_step)
         require_success(install, timeout_seconds=_SECONDS_FOR_APT, environment=_UNATTENDED)
     return missing
 
 
-def refresh_package_lists(say: Say) -> None:
+def refresh_package_lists(on_step: OnStep) -> None:
     """Asks the configured mirrors which packages there are."""
-    say("Refreshing apt's package lists")
+    on_step("Refreshing apt's package lists")
     require_success(["apt-get", "update"], timeout_seconds=_SECONDS_FOR_APT, environment=_UNATTENDED)
 
 
-def debian_sources(say: Say) -> str:
+def debian_sources(on_step: OnStep) -> str:
     """Returns this machine's own sources for Debian 12, one `deb` line each; empty if it has none (Ubuntu).
 
     With none, mmdebstrap takes the mirror that it knows by itself.
     """
     lines = source_lines(_index_targets())
     if not lines and Path("/etc/debian_version").exists():
-        refresh_package_lists(say)
+        refresh_package_lists(on_step)
         lines = source_lines(_index_targets())
     return "".join(f"{line}\n" for line in lines)
 

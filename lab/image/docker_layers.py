@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.host.commands import require_success
 from lab.host.errors import RootImageFailed
-from lab.image.debian import SUITE, Say, apt_settings, debian_sources
+from lab.image.debian import SUITE, OnStep, apt_settings, debian_sources
 from lab.image.layers import DEBIAN_PACKAGES, GATEWAY_UID, Layer, fill_debian, left_out_options
 
 # What the stacks configure by default; `docker pull` fails for want of a network, and the copy here is taken.
@@ -33,7 +33,7 @@ def docker_debian_layer() -> Layer:
     """Returns the layer with Debian and its Docker engine, in place of the one with Debian alone."""
     packages = (*DEBIAN_PACKAGES, *DOCKER_PACKAGES)
     recipe = "\n".join(("1", SUITE, platform.machine(), *packages))
-    return Layer("debian-docker", recipe, lambda root, say: fill_debian(root, say, packages))
+    return Layer("debian-docker", recipe, lambda root, on_step: fill_debian(root, on_step, packages))
 
 
 def compose_layer() -> Layer:
@@ -47,14 +47,16 @@ def store_layer(engine_root: Path, openclaw: Path, version: str) -> Layer:
     `engine_root` is the folder of the layer whose engine imports it.
     """
     recipe = "\n".join(("1", engine_root.name, openclaw.name, version, IMPORT_SCRIPT.read_text(), *IMAGE_PACKAGES))
-    return Layer("image-store", recipe, lambda store, say: fill_store(store, engine_root, openclaw, version, say))
+    return Layer(
+        "image-store", recipe, lambda store, on_step: fill_store(store, engine_root, openclaw, version, on_step)
+    )
 
 
-def fill_compose(root: Path, say: Say) -> None:
+def fill_compose(root: Path, on_step: OnStep) -> None:
     """Takes the plugin out of Debian's newest package; the archive's signature vouches for it."""
-    say(f"Adding the compose plugin from Debian {COMPOSE_SUITE}")
+    on_step(f"Adding the compose plugin from Debian {COMPOSE_SUITE}")
     scratch = root / "scratch"
-    sources = suite_sources(debian_sources(say), COMPOSE_SUITE)
+    sources = suite_sources(debian_sources(on_step), COMPOSE_SUITE)
     _mmdebstrap(scratch, COMPOSE_SUITE, "extract", ("docker-compose",), sources)
     plugin = root / COMPOSE_INSTALLED
     plugin.parent.mkdir(parents=True)
@@ -68,13 +70,13 @@ def fill_compose(root: Path, say: Say) -> None:
         raise RootImageFailed(f"the compose plugin of Debian {COMPOSE_SUITE} is older than {wanted}: {version.strip()}")
 
 
-def fill_store(store: Path, engine_root: Path, openclaw: Path, version: str, say: Say) -> None:
+def fill_store(store: Path, engine_root: Path, openclaw: Path, version: str, on_step: OnStep) -> None:
     """Makes the image's root and lets the engine import it under the name that docker-compose.yaml is given."""
-    say(f"Importing the image {IMAGE}:{version} made of Debian {SUITE} and OpenClaw from npm")
+    on_step(f"Importing the image {IMAGE}:{version} made of Debian {SUITE} and OpenClaw from npm")
     scratch = store / "scratch"
     base = scratch / "base"
     scratch.mkdir()
-    _mmdebstrap(base, SUITE, "minbase", IMAGE_PACKAGES, debian_sources(say))
+    _mmdebstrap(base, SUITE, "minbase", IMAGE_PACKAGES, debian_sources(on_step))
     for file, line in (
         ("passwd", f"node:x:{GATEWAY_UID}:{GATEWAY_UID}::/home/node:/bin/bash\n"),
         ("group", f"node:x:{GATEWAY_UID}:\n"),

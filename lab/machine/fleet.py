@@ -14,7 +14,7 @@ from lab.host.errors import MachineFailed
 from lab.host.gateway_engine import GatewayEngine, chosen_engine
 from lab.image.compose_file import read_compose_file
 from lab.image.compose_unit import unit_settings
-from lab.image.debian import Say, install_host_packages
+from lab.image.debian import OnStep, install_host_packages
 from lab.image.root_image import RootImage, cache_folder, obtain_root_image
 from lab.machine.disk import ENGINE_FILES, create_disk, put_root_files, put_seed
 from lab.machine.imds import ImdsServer
@@ -47,17 +47,17 @@ class MachinePlan:
 class MachineFleet:
     """A context in which machines exist; leaving it leaves nothing of them on the host.
 
-    Entering installs missing Debian packages, takes a place, builds or finds the root, and makes the network. `say`
+    Entering installs missing Debian packages, takes a place, builds or finds the root, and makes the network. `on_step`
     hears one sentence for each step. The embedded AWS is then to be started on `host_address`, and its endpoint given
     to `add_machine`. Ctrl-C and errors leave by the same door; after a SIGKILL of the lab the next one cleans up.
     """
 
     def __init__(
-        self, say: Say = lambda message: None, cache: Path | None = None, engine: GatewayEngine | None = None
+        self, on_step: OnStep = lambda message: None, cache: Path | None = None, engine: GatewayEngine | None = None
     ) -> None:
         """Takes what runs the gateway on the machines; without it OPENCLAW_LAB_ENGINE says so, else it is a unit."""
         self.engine = engine or chosen_engine()
-        self._say = say
+        self._on_step = on_step
         self._cache = cache or cache_folder()
         self._slot: Slot | None = None
         self._network: LabNetwork | None = None
@@ -80,8 +80,8 @@ class MachineFleet:
             raise MachineFailed(f"The instance cannot be booted here: {booting.reason}.")
         atexit.register(self.close)
         try:
-            install_host_packages(self._say)
-            self._image = obtain_root_image(self._cache, self._say, self.engine)
+            install_host_packages(self._on_step)
+            self._image = obtain_root_image(self._cache, self._on_step, self.engine)
             self.disks.mkdir(parents=True, exist_ok=True)
             self._slot = take_slot(self.disks)
             self._network = LabNetwork(self._slot.prefix, self._slot.number)

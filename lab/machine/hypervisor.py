@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lab.image.debian import Say
+from lab.image.debian import OnStep
 from lab.machine.fleet import MachinePlan
 
 GROUP_TAG = "aws:autoscaling:groupName"
@@ -60,7 +60,7 @@ class Hypervisor:
         endpoint_url: str,
         *,
         role: str = "openclaw-lab",
-        say: Say = lambda message: None,
+        on_step: OnStep = lambda message: None,
     ) -> None:
         """Takes a boto3 EC2 client; `endpoint_url` is the embedded AWS as the machines reach it.
 
@@ -71,7 +71,7 @@ class Hypervisor:
         self._host = host
         self._endpoint_url = endpoint_url
         self._role = role
-        self._say = say
+        self._on_step = on_step
         self.before_power_on: Callable[[PoweredMachine], None] = lambda _machine: None
 
     def reconcile(self) -> Reconciliation:
@@ -82,14 +82,14 @@ class Hypervisor:
         living = {instance["InstanceId"]: instance for instance in self._living_instances()}
         ended = tuple(instance_id for instance_id in self._host.machines if instance_id not in living)
         for instance_id in ended:
-            self._say(f"Powering off {instance_id}: EC2 has terminated it")
+            self._on_step(f"Powering off {instance_id}: EC2 has terminated it")
             try:
                 self._host.machines[instance_id].shutdown()
             finally:
                 self._host.remove_machine(instance_id)
         booted = tuple(instance_id for instance_id in living if instance_id not in self._host.machines)
         for instance_id in booted:
-            self._say(f"Booting {instance_id}")
+            self._on_step(f"Booting {instance_id}")
             machine = self._host.add_machine(self._plan(living[instance_id]), self._endpoint_url)
             self.before_power_on(machine)
             machine.start()

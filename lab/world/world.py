@@ -133,7 +133,7 @@ def deployed_world(terminal: Terminal, scratch: Path, *, engine: GatewayEngine |
     """Deploy both stacks, and have a place for the machines; all is gone in the end. `scratch` is an empty folder."""
     with MachineFleet(terminal.step, engine=engine) as host, EmbeddedAws(host=str(host.host_address)) as aws:
         cloud = deploy(aws, scratch / "engine", terminal)
-        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, say=terminal.step)
+        hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, on_step=terminal.step)
         yield World(host, aws, cloud, hypervisor, scratch)
 
 

@@ -78,7 +78,7 @@ def user_data() -> str:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[MachineFleet]:
-    with MachineFleet(say=print) as opened:
+    with MachineFleet(on_step=print) as opened:
         yield opened
 
 

@@ -5,24 +5,24 @@ import pytest
 
 from lab.host.errors import CommandFailed, RootImageFailed
 from lab.image import layers, root_image
-from lab.image.debian import Say
+from lab.image.debian import OnStep
 from lab.image.layers import Layer
 from lab.image.root_image import Gateway, cache_folder, layer_key, obtain_root_image
 from openclaw_ec2_spot.config_keys import OPENCLAW_VERSION
 
-Filler = Callable[[Path, Say], None]
+Filler = Callable[[Path, OnStep], None]
 
 
 def writes(name: str, filled: list[str]) -> Filler:
-    def fill(root: Path, say: Say) -> None:
+    def fill(root: Path, on_step: OnStep) -> None:
         filled.append(name)
-        say(f"filling {name}")
+        on_step(f"filling {name}")
         (root / name).write_text(name)
 
     return fill
 
 
-def fails(root: Path, say: Say) -> None:
+def fails(root: Path, on_step: OnStep) -> None:
     (root / "half").write_text("half")
     raise CommandFailed("npm cannot be reached.")
 

@@ -9,7 +9,7 @@ import pytest
 from lab.host.errors import RootImageFailed
 from lab.host.gateway_engine import EngineRefused, GatewayEngine, chosen_engine
 from lab.image import docker_layers, root_image
-from lab.image.debian import Say
+from lab.image.debian import OnStep
 from lab.image.docker_layers import COMPOSE_INSTALLED, STORE, fill_compose, suite_sources
 from lab.image.layers import Layer
 from lab.image.root_image import BuiltLayer, Gateway, RootImage, obtain_root_image
@@ -97,7 +97,7 @@ def test_a_compose_plugin_without_raw_env_files_is_refused(
         plugin.write_text(f'#!/bin/sh\necho \'{{"Version": "{version}"}}\'\n')
 
     monkeypatch.setattr(docker_layers, "_mmdebstrap", extract)
-    monkeypatch.setattr(docker_layers, "debian_sources", lambda say: "")
+    monkeypatch.setattr(docker_layers, "debian_sources", lambda on_step: "")
     if taken:
         fill_compose(tmp_path, lambda message: None)
         assert (tmp_path / COMPOSE_INSTALLED).stat().st_mode & 0o777 == 0o755
@@ -111,7 +111,7 @@ def test_the_root_with_an_engine_has_its_own_debian_and_a_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def layer(name: str) -> Layer:
-        def fill(root: Path, say: Say) -> None:
+        def fill(root: Path, on_step: OnStep) -> None:
             (root / name).write_text(name)
 
         return Layer(name, name, fill)
