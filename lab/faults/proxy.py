@@ -100,7 +100,7 @@ class FaultProxy:
         return Counter(row.seen.operation.value for row in self.log)
 
     def begin(self, *rules: Rule, observer: Observer | None = None) -> None:
-        """Start a new chapter: these rules, this observer, an empty log, and numbers from 1 again."""
+        """Start anew: these rules, this observer, an empty log, and numbers from 1 again."""
         with self._lock:
             self._log.clear()
             self._number = 0

@@ -4,6 +4,8 @@ import contextlib
 import time
 from pathlib import Path
 
+from lab.host.deadline import Deadline
+
 CGROUPS = Path("/sys/fs/cgroup")
 SECONDS_UNTIL_EMPTY = 5
 CONTROLLERS_TO_PASS_ON = ("cpu", "io", "memory", "pids")
@@ -51,8 +53,8 @@ def cgroup_folders(prefix: str) -> tuple[Path, ...]:
 
 def remove_cgroup(folder: Path) -> None:
     """Kills what is left in a group and removes it with all below it; one that is gone already is no error."""
-    deadline = time.monotonic() + SECONDS_UNTIL_EMPTY
-    while folder.exists() and time.monotonic() < deadline:
+    deadline = Deadline(SECONDS_UNTIL_EMPTY)
+    while folder.exists() and not deadline.passed():
         with contextlib.suppress(OSError):
             (folder / "cgroup.kill").write_text("1")
         for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from lab.host.commands import require_success, run_command
+from lab.host.deadline import Deadline
 from lab.host.errors import MachineFailed
 from lab.machine.imds import IMDS_ADDRESS, IMDS_PORT
 
@@ -57,9 +58,9 @@ class Port:
         """Joins the instance to the network again; returns once packets pass."""
         require_success(["ip", "link", "set", self.cable, "up"])
         forwards = INTERFACES / self.cable / "brport/state"
-        deadline = time.monotonic() + SECONDS_UNTIL_PACKETS_PASS
+        deadline = Deadline(SECONDS_UNTIL_PACKETS_PASS)
         while forwards.read_text().strip() != _FORWARDING:
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 raise MachineFailed(f"The cable of {self.namespace} carries nothing after it was plugged in.")
             time.sleep(0.02)
         # What could not be asked for while it was unplugged counts as unreachable for some seconds more.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lab.host.cgroups import cgroup_folders, remove_cgroup
 from lab.host.commands import require_success, run_command
+from lab.host.deadline import Deadline
 from lab.host.errors import MachineFailed
 from lab.machine.network import INTERFACES, NAMESPACES, subnet_of
 
@@ -119,8 +120,8 @@ def _named(folder: Path, prefix: str) -> list[Path]:
 
 
 def _kill_members(namespace: str) -> None:
-    deadline = time.monotonic() + SECONDS_FOR_THE_KILLED_TO_GO
-    while time.monotonic() < deadline:
+    deadline = Deadline(SECONDS_FOR_THE_KILLED_TO_GO)
+    while not deadline.passed():
         members = run_command(["ip", "netns", "pids", namespace]).stdout.split()
         if not members:
             return

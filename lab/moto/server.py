@@ -36,7 +36,8 @@ class EmbeddedAws:
         log_path: where the server's own messages go; a temporary file that is removed at the end by default.
 
     Raises:
-        lab.moto.errors.ServerFailed: the server ended or kept silent for `START_TIMEOUT_SECONDS`.
+        lab.moto.errors.ServerFailed: the server ended or kept silent for `START_TIMEOUT_SECONDS` (longer on a busy
+            machine).
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class EmbeddedAws:
 
     def _await_port(self) -> int:
         """The child writes one JSON line once its socket listens, so that nobody guesses a free port or polls."""
+        from lab.host.deadline import scaled
         from lab.moto.errors import ServerFailed
 
         line: list[bytes] = []
@@ -145,7 +147,7 @@ class EmbeddedAws:
             raise ServerFailed("The embedded AWS server has no output to read its port from.")
         reader = threading.Thread(target=lambda: line.append(stdout.readline()), daemon=True)
         reader.start()
-        reader.join(START_TIMEOUT_SECONDS)
+        reader.join(scaled(START_TIMEOUT_SECONDS))
         if line and line[0]:
             return int(json.loads(line[0])["port"])
         said = self.last_words() or "it gave no reason"
@@ -153,7 +155,7 @@ class EmbeddedAws:
 
     def _post(self, path: str) -> None:
         request = urllib.request.Request(self.endpoint_url + path, method="POST")  # noqa: S310 - our own endpoint
-        with urllib.request.urlopen(request, timeout=START_TIMEOUT_SECONDS):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS):  # noqa: S310
             pass
 
 

@@ -84,7 +84,7 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class TrackRow:
-    """One track's share of the picture."""
+    """One track's share of the drawing."""
 
     track: Track
     top: float
@@ -103,7 +103,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole picture."""
+    """The whole drawing."""
 
     height: float
     rows: tuple[TrackRow, ...]

@@ -1,6 +1,6 @@
 """What drills and booted tests share: both stacks in one embedded AWS, and the machine that runs the group's instance.
 
-Whatever does not come about raises ProofFailed.
+Whatever does not come about raises CheckFailed.
 """
 
 import json

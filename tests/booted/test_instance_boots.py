@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.host.cgroups import cgroup_folders
+from lab.host.deadline import scaled
 from lab.image.compose_file import read_compose_file
 from lab.image.root_image import REPOSITORY, Gateway
 from lab.machine.fleet import MachineFleet, MachinePlan
@@ -29,8 +30,8 @@ import signal
 import time
 # A shell's background jobs, such as some CI's, are born deaf to it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lab.machine.fleet import MachineHost, MachinePlan
-with MachineHost() as host:
+from lab.machine.fleet import MachineFleet, MachinePlan
+with MachineFleet() as host:
     machine = host.add_machine(MachinePlan("i-0ddddddddddddddd1", "#cloud-config\\n{}\\n"), "http://127.0.0.1:1")
     machine.start()
     print(machine.name, machine.init_pid, machine.port.namespace_path, machine.disk.folder, flush=True)
@@ -287,7 +288,7 @@ def test_what_a_lab_leaves_behind_is_gone_when_the_next_one_has_begun(ending: si
     assert lab.stdout is not None
     name, init, namespace, disk = lab.stdout.readline().split()
     lab.send_signal(ending)
-    lab.wait(timeout=60)
+    lab.wait(timeout=scaled(60))
     lab.stdout.close()
     with MachineFleet():
         assert not Path("/proc", init).exists()
