@@ -44,7 +44,12 @@ class Session:
 @contextlib.contextmanager
 def open_session(settings: Settings, record: RunLog, clock: Clock = utc_now) -> Iterator[Session]:
     """The session of a run; at its end the traffic with S3 goes into the record."""
-    bucket = Bucket(settings.bucket, settings.region)
+    bucket = Bucket(
+        settings.bucket,
+        settings.region,
+        attempts=settings.s3_attempts,
+        stall_seconds=settings.s3_stall_seconds,
+    )
     try:
         yield Session(
             settings=settings,

@@ -49,13 +49,6 @@ class NumberVariable:
             raise UsageError(f"{self.name}={text} is not allowed: {kind} from {self.least:g} to {self.most:g}.")
         return value
 
-    def read_or_default(self) -> float:
-        """The value in this process, or the default for one that `load_settings` refuses anyway."""
-        try:
-            return self.read(os.environ)
-        except UsageError:
-            return self.default
-
 
 S3_ATTEMPTS = NumberVariable("OPENCLAW_S3_ATTEMPTS", 6, least=1, most=100, whole=True)
 S3_STALL_SECONDS = NumberVariable("OPENCLAW_S3_STALL_SECONDS", 30, least=0.1, most=3600)
@@ -68,6 +61,7 @@ class Settings:
     `state_dir_is_given` is true where a person named the state folder, by a flag or a variable.
     `on_instance` is true where the installer's settings file exists: only there are units stopped and metrics sent.
     `freezer` is `none`, `compose:<project>` or `systemd:<unit>`.
+    A request to S3 is made at most `s3_attempts` times, and given up after `s3_stall_seconds` without a byte.
     """
 
     bucket: str
@@ -82,6 +76,8 @@ class Settings:
     metric_namespace: str = ""
     secrets_path: str = ""
     on_instance: bool = False
+    s3_attempts: int = int(S3_ATTEMPTS.default)
+    s3_stall_seconds: float = S3_STALL_SECONDS.default
     state_dir_is_given: bool = False
 
 
@@ -101,8 +97,7 @@ def load_settings(
     env = dict(os.environ) if environment is None else environment
     settings_file = Path(env.get("OPENCLAW_AGENT_SETTINGS", str(SETTINGS_FILE)))
     written = _read_settings_file(settings_file)
-    for variable in (S3_ATTEMPTS, S3_STALL_SECONDS):
-        variable.read(env)
+    s3_attempts, s3_stall_seconds = int(S3_ATTEMPTS.read(env)), S3_STALL_SECONDS.read(env)
     for flag, value in (("--bucket", bucket), ("--region", region), ("--state-dir", state_dir)):
         if value == "":
             raise UsageError(f"{flag} '' is not allowed: give a value, or leave the flag out.")
@@ -140,6 +135,8 @@ def load_settings(
         metric_namespace=_text(written, "metric_namespace", settings_file),
         secrets_path=_text(written, "secrets_path", settings_file),
         on_instance=bool(written),
+        s3_attempts=s3_attempts,
+        s3_stall_seconds=s3_stall_seconds,
         state_dir_is_given=bool(state_dir or env.get("OPENCLAW_STATE_DIR")),
     )
 

@@ -143,8 +143,6 @@ def become(order: dict[str, Any]) -> Steps:
     output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    object_store.ATTEMPTS = int(os.environ.get("OPENCLAW_S3_ATTEMPTS", "6"))
-    object_store.STALL_SECONDS = float(os.environ.get("OPENCLAW_S3_STALL_SECONDS", "30"))
     if order["gateway"]:
         backup.freezer_for = lambda _name: SignalFreezer(order["gateway"])  # type: ignore[attr-defined, assignment]
     if order["largest_file"]:

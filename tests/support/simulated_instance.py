@@ -214,9 +214,9 @@ class FreshBucket:
         assert run.code == 0, run.err
         return machine
 
-    def store(self) -> Bucket:
+    def store(self, *, attempts: int = 6) -> Bucket:
         with mock.patch.dict(os.environ, self.environment):
-            return Bucket(self.bucket, self.aws.region)
+            return Bucket(self.bucket, self.aws.region, attempts=attempts, stall_seconds=30)
 
     def put(self, key: str, body: bytes | str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)

@@ -12,7 +12,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
-from openclaw_agent.settings import S3_ATTEMPTS, S3_STALL_SECONDS
 from openclaw_agent.store.bulk import MIB, BulkTransfer
 from openclaw_agent.store.errors import error_code, store_error
 from openclaw_agent.store.transfers import Copy, Download, Fetched, ListedObject, Traffic, Upload
@@ -27,15 +26,17 @@ HUGE_COPY_PART_BYTES = 512 * MIB
 DELETE_BATCH = 1000
 # Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
 _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
-ATTEMPTS = int(S3_ATTEMPTS.read_or_default())
-STALL_SECONDS = S3_STALL_SECONDS.read_or_default()
 
 
 class Bucket:
-    """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user."""
+    """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user.
 
-    def __init__(self, bucket: str, region: str) -> None:
-        self.bucket = bucket
+    A request is made at most `attempts` times, and given up after `stall_seconds` without a byte.
+    """
+
+    def __init__(self, name: str, region: str, *, attempts: int, stall_seconds: float) -> None:
+        self.bucket = name
+        self._attempts = attempts
         self.traffic = Traffic()
         session = boto3.Session(region_name=region)
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -43,13 +44,13 @@ class Bucket:
             "s3",
             config=Config(
                 connect_timeout=5,
-                read_timeout=STALL_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                read_timeout=stall_seconds,
+                retries={"mode": "standard", "total_max_attempts": attempts},
                 s3={"addressing_style": "path"} if endpoint else {},
             ),
         )
         self._bulk = BulkTransfer(
-            session, bucket, self.traffic, endpoint=endpoint, attempts=ATTEMPTS, stall_seconds=STALL_SECONDS
+            session, name, self.traffic, endpoint=endpoint, attempts=attempts, stall_seconds=stall_seconds
         )
 
     def get(self, key: str) -> Fetched | None:
@@ -76,7 +77,7 @@ class Bucket:
         return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"])
 
     def _read_whole(self, **arguments: Any) -> tuple[Any, bytes]:
-        for _attempt in range(1, ATTEMPTS):
+        for _attempt in range(1, self._attempts):
             response = self._s3.get_object(**arguments)
             # botocore tries requests again, not bodies that break off on their way.
             with contextlib.suppress(BotoCoreError, OSError):
@@ -113,12 +114,12 @@ class Bucket:
             conditions["IfMatch"] = if_match
         if if_absent:
             conditions["IfNoneMatch"] = "*"
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
                 break
             except (ClientError, BotoCoreError) as problem:
-                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < self._attempts:
                     continue
                 if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
                     # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
@@ -142,13 +143,13 @@ class Bucket:
         conditions: dict[str, str] = {}
         if if_match is not None:
             conditions = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 with source.open("rb") as body:
                     etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
                 break
             except (ClientError, BotoCoreError) as problem:
-                if error_code(problem) in _TRY_AGAIN and attempt + 1 < ATTEMPTS:
+                if error_code(problem) in _TRY_AGAIN and attempt + 1 < self._attempts:
                     continue
                 failure = self._error(problem, key)
                 if conditions and isinstance(failure, ObjectMissing):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.errors import UsageError
-from openclaw_agent.settings import S3_ATTEMPTS, Settings, load_settings
+from openclaw_agent.settings import Settings, load_settings
 
 WRITTEN = {
     "stack": "dev",
@@ -149,11 +149,11 @@ def test_a_limit_of_the_s3_client_that_is_none_is_refused(tmp_path: Path, name: 
         load(tmp_path / "none", bucket="abc", **{name: value})
 
 
-def test_a_wrong_limit_does_not_break_the_import_that_comes_before_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENCLAW_S3_ATTEMPTS", "x")
-    assert S3_ATTEMPTS.read_or_default() == 6
-    monkeypatch.setenv("OPENCLAW_S3_ATTEMPTS", "2")
-    assert S3_ATTEMPTS.read_or_default() == 2
+def test_the_limits_of_the_s3_client_are_what_the_environment_says_or_the_defaults(tmp_path: Path) -> None:
+    default = load(tmp_path / "none", bucket="abc")
+    assert (default.s3_attempts, default.s3_stall_seconds) == (6, 30)
+    chosen = load(tmp_path / "none", bucket="abc", OPENCLAW_S3_ATTEMPTS="2", OPENCLAW_S3_STALL_SECONDS="0.5")
+    assert (chosen.s3_attempts, chosen.s3_stall_seconds) == (2, 0.5)
 
 
 @pytest.mark.parametrize("flag", ["bucket", "region", "state_dir"])

@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import IncompleteReadError
 
 from openclaw_agent.errors import StoreError
-from openclaw_agent.store.bucket import ATTEMPTS
 from tests.support.simulated_instance import FreshBucket
 
 MORE_THAN_A_PAGE = 1003
+ATTEMPTS = 3
 
 
 def test_a_listing_goes_on_over_its_pages(world: FreshBucket) -> None:
@@ -42,7 +42,7 @@ def test_what_s3_refuses_to_delete_is_told_by_key(world: FreshBucket) -> None:
 def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
     world: FreshBucket, whole_at: int, answer: bytes | None
 ) -> None:
-    store = world.store()
+    store = world.store(attempts=ATTEMPTS)
     bodies = [mock.Mock(read=mock.Mock(side_effect=IncompleteReadError(actual_bytes=1, expected_bytes=4)))] * ATTEMPTS
     bodies[whole_at - 1 : whole_at] = [mock.Mock(read=mock.Mock(return_value=b"text"))]
     answers = [{"Body": body, "ETag": '"e"', "LastModified": datetime.now(UTC)} for body in bodies]
