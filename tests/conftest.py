@@ -2,13 +2,20 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from lab.faults.proxy import FaultProxy
+from lab.moto.server import EmbeddedAws
+from tests.support.agent_process import BUCKET
+from tests.support.bucket_image import BucketKeeper
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,7 +28,9 @@ _ROOM_BYTES = 3 * 1024**3
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what the fast tests write in memory where that is possible: a quarter of their time is spent on syncing."""
+    """Let no way of starting decide a test; write into memory where possible: syncing takes a quarter of the time."""
+    # A shell starts its background jobs with SIGINT ignored, and every child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = config.option.basetemp or "TMPDIR" in os.environ or config.option.markexpr == "booted"
     if not chosen and _has_room_for_programs(_MEMORY):
         os.environ["TMPDIR"] = str(_MEMORY)
@@ -93,3 +102,33 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     # Nothing listens on port 1: a look-up of instance metadata fails at once.
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+
+
+@pytest.fixture(scope="session")
+def embedded_aws() -> Iterator[EmbeddedAws]:
+    """The worker's one server for tests that keep to buckets of their own; nobody resets it."""
+    with EmbeddedAws() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_proxy(embedded_aws: EmbeddedAws) -> Iterator[FaultProxy]:
+    with FaultProxy(embedded_aws.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(session_proxy: FaultProxy) -> Iterator[FaultProxy]:
+    """The worker's one faulty network, behaving until it is told otherwise."""
+    session_proxy.begin()
+    yield session_proxy
+    session_proxy.begin()
+
+
+@pytest.fixture
+def keeper(embedded_aws: EmbeddedAws, session_proxy: FaultProxy) -> BucketKeeper:
+    # What a killed run had asked for may still be on its way into the bucket.
+    assert session_proxy.wait_until_idle(60)
+    made = BucketKeeper(embedded_aws.endpoint_url, BUCKET)
+    made.start_empty()
+    return made

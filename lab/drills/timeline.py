@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,22 +35,27 @@ class Timeline:
     """The clock of one drill, and what it has seen. Safe to use from several threads."""
 
     record: DrillRecord
-    began: float = field(default_factory=time.monotonic)
+    # Seconds on a clock that only goes on; what it begins at says nothing.
+    clock: Callable[[], float] = time.monotonic
+    began: float = field(init=False)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _ready_changes: list[tuple[float, str, bool]] = field(default_factory=list)
     _lines_seen: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
     def now(self) -> float:
         """Seconds since the drill began."""
-        return time.monotonic() - self.began
+        return self.clock() - self.began
 
     def note(self, track: Track, text: str, severity: Severity = Severity.NEUTRAL, *, at: float | None = None) -> None:
         """Note an event, now unless `at` says when."""
         self.record.events.append(Event(round(self.now() if at is None else at, 2), track, text, severity))
 
     def gateway_changed(self, instance_id: str, moment: float, ready: bool) -> None:
-        """Take a change of readiness; `moment` is on the monotonic clock."""
+        """Take a change of readiness; `moment` is on the clock."""
         with self._lock:
             self._ready_changes.append((moment - self.began, instance_id, ready))
 

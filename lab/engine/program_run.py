@@ -7,6 +7,7 @@ import builtins
 import contextlib
 import contextvars
 import importlib
+import inspect
 import os
 import runpy
 import sys
@@ -113,11 +114,24 @@ def _run_in_fresh_context(settings: ProgramSettings, monitor: Monitor) -> None:
     finally:
         pending = asyncio.all_tasks(loop)
         for task in pending:
+            _close_unawaited(task.get_coro())
             task.cancel()
         loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _close_unawaited(running: Any) -> None:
+    """Close the coroutines that a cancelled one holds and will never await.
+
+    Pulumi's outputs take coroutines and await them one after the other: cancelled in between, Python warns of the rest.
+    """
+    while inspect.iscoroutine(running) and running.cr_frame is not None:
+        for held in running.cr_frame.f_locals.values():
+            if inspect.iscoroutine(held) and inspect.getcoroutinestate(held) == inspect.CORO_CREATED:
+                held.close()
+        running = running.cr_await
 
 
 def _give_up(monitor: Monitor, error: Exception, cause: BaseException | None = None) -> None:

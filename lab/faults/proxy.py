@@ -49,7 +49,7 @@ Observer = Callable[[Moment, Seen], bool]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One line of the log: the request, the status that was passed on (None for none), and what went wrong with it."""
+    """One line of the log: the request, the status of the answer (None where none was sent), and its fault."""
 
     seen: Seen
     status: int | None
@@ -208,12 +208,12 @@ class _Relay(BaseHTTPRequestHandler):
         copies = "x-amz-copy-source" in self.headers
         with proxy.exchange(self.command, self.path, copies=copies, length=len(body)) as (seen, rule):
             fault = rule.fault if rule else None
+            status = None
             try:
                 status = self._serve(seen, rule, body)
-            except BaseException:
-                proxy.note(seen, None, fault)
-                raise
-            proxy.note(seen, status, fault)
+            finally:
+                if status is None:
+                    proxy.note(seen, None, fault)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay
 
@@ -227,12 +227,12 @@ class _Relay(BaseHTTPRequestHandler):
         if rule is not None and fault is Fault.STALL:
             return self._stall(rule.seconds)
         if fault in _ERROR_STATUS:
-            return self._pass_on(_error(*_ERROR_STATUS[fault]))
+            return self._pass_on(seen, rule, _error(*_ERROR_STATUS[fault]))
         if fault is Fault.CORRUPTED_REQUEST:
             body = flipped(body)
             refused = refused_checksum(dict(self.headers.items()), body)
             if refused is not None:
-                return self._pass_on(_error(400, *refused))
+                return self._pass_on(seen, rule, _error(400, *refused))
         kept = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP]
         kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
         answer = proxy.forward(self.command, self.path, kept, body)
@@ -244,11 +244,14 @@ class _Relay(BaseHTTPRequestHandler):
             return self._stall(rule.seconds)
         if fault is Fault.CORRUPTED_ANSWER:
             answer = _Answer(answer.status, answer.headers, flipped(answer.body))
-        status = self._pass_on(answer, rule)
+        status = self._pass_on(seen, rule, answer)
         proxy.observe(Moment.PASSED_ON, seen)
         return status
 
-    def _pass_on(self, answer: _Answer, rule: Rule | None = None) -> int:
+    def _pass_on(self, seen: Seen, rule: Rule | None, answer: _Answer) -> int:
+        fault = rule.fault if rule else None
+        # Before a byte of it leaves: whoever has the answer finds the request in the log.
+        self.server.proxy.note(seen, answer.status, fault)
         self.send_response_only(answer.status)
         length = str(len(answer.body))
         for name, value in answer.headers:
@@ -263,7 +266,6 @@ class _Relay(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return answer.status
         half = answer.body[: len(answer.body) // 2]
-        fault = rule.fault if rule else None
         if fault is Fault.TRUNCATED_ANSWER:
             self.wfile.write(half)
             self._drop()

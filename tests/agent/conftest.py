@@ -1,6 +1,5 @@
 """One embedded AWS for the session; a fresh bucket and a fresh disk for each test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,9 @@ from lab.moto.server import EmbeddedAws
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
 
-@pytest.fixture(scope="session")
-def agent_aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as server:
-        yield server
-
-
 @pytest.fixture
-def world(agent_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
-    return FreshBucket(agent_aws, tmp_path)
+def world(embedded_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
+    return FreshBucket(embedded_aws, tmp_path)
 
 
 @pytest.fixture

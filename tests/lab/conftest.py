@@ -1,14 +1,11 @@
-"""One embedded AWS for each worker, empty for each test, and the fault proxy before it."""
+"""A second embedded AWS for each worker, emptied for each test of the lab."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
-from tests.support.agent_process import BUCKET
-from tests.support.bucket_image import BucketKeeper
 
 
 @pytest.fixture(scope="session")
@@ -26,22 +23,3 @@ def aws(aws_server: EmbeddedAws) -> EmbeddedAws:
 @pytest.fixture
 def s3(aws: EmbeddedAws) -> Any:
     return aws.client("s3")
-
-
-@pytest.fixture(scope="session")
-def session_proxy(aws_server: EmbeddedAws) -> Iterator[FaultProxy]:
-    with FaultProxy(aws_server.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(session_proxy: FaultProxy) -> FaultProxy:
-    session_proxy.begin()
-    return session_proxy
-
-
-@pytest.fixture
-def keeper(aws: EmbeddedAws) -> BucketKeeper:
-    made = BucketKeeper(aws.endpoint_url, BUCKET)
-    made.create()
-    return made

@@ -32,8 +32,10 @@ class BucketKeeper:
     bucket: str
     _bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
-    def create(self) -> None:
+    def start_empty(self) -> None:
         self._ask("PUT", "")
+        if present := self.etags():
+            self.delete(*present)
 
     def etags(self) -> dict[str, str]:
         return {key: etag for key, (etag, _modified) in self._listed().items()}

@@ -32,9 +32,9 @@ def require_right_bytes(world: FreshBucket, prefix: str, machine: SimulatedInsta
 
 
 @pytest.fixture
-def archive(agent_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
+def archive(embedded_aws: EmbeddedAws, tmp_path: Path) -> FreshBucket:
     """Another stack's bucket, whose snapshot has the very minute of ours, as all timers have it."""
-    world = FreshBucket(agent_aws, tmp_path / "archive")
+    world = FreshBucket(embedded_aws, tmp_path / "archive")
     backed_up(world, "archivist", ARCHIVED)
     return world
 

@@ -1,14 +1,12 @@
 """Manifests beyond one part of a multipart upload: written in one request, and under a condition when it matters."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.faults.plan import Fault, Operation, Rule
 from lab.faults.proxy import FaultProxy
-from lab.moto.server import EmbeddedAws
 from openclaw_agent.errors import PreconditionFailed
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.bulk import PART_BYTES
@@ -59,12 +57,6 @@ def test_a_large_file_that_had_to_be_there_and_is_gone_is_not_written(
     with pytest.raises(PreconditionFailed, match="deleted"):
         store.put_file("large", large, if_match='"0123456789abcdef0123456789abcdef"')
     assert world.keys() == []
-
-
-@pytest.fixture
-def proxy(agent_aws: EmbeddedAws) -> Iterator[FaultProxy]:
-    with FaultProxy(agent_aws.endpoint_url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,22 +1,12 @@
 """docs/format.md's table of what a backup asks of S3 and in which order, held against a real backup's requests."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from lab.faults.proxy import FaultProxy
-from lab.moto.server import EmbeddedAws
 from tests.support.simulated_instance import FreshBucket, let_clock_tick
 
 FORMAT = Path(__file__).resolve().parents[3] / "docs" / "format.md"
-
-
-@pytest.fixture(scope="module")
-def counting_proxy(agent_aws: EmbeddedAws) -> Iterator[FaultProxy]:
-    with FaultProxy(agent_aws.endpoint_url) as proxy:
-        yield proxy
 
 
 def table_of_the_docs() -> list[tuple[str, str]]:
@@ -31,8 +21,8 @@ def place_of(key: str) -> str:
     return re.sub(r"\.openclaw/.*", ".openclaw/…", key)
 
 
-def test_a_backup_asks_s3_in_the_order_that_the_docs_tell(world: FreshBucket, counting_proxy: FaultProxy) -> None:
-    world.environment["AWS_ENDPOINT_URL"] = counting_proxy.endpoint_url
+def test_a_backup_asks_s3_in_the_order_that_the_docs_tell(world: FreshBucket, proxy: FaultProxy) -> None:
+    world.environment["AWS_ENDPOINT_URL"] = proxy.endpoint_url
     machine = world.booted()
     for number in range(5):
         machine.write(f"workspace/{number}.md", f"note {number}")
@@ -40,14 +30,14 @@ def test_a_backup_asks_s3_in_the_order_that_the_docs_tell(world: FreshBucket, co
     let_clock_tick()
     machine.write("workspace/0.md", "changed")
     (machine.state / "workspace" / "1.md").unlink()
-    counting_proxy.begin()
+    proxy.begin()
 
     run = machine.backup()
 
     assert run.code == 0, run.err
-    assert counting_proxy.wait_until_idle()
+    assert proxy.wait_until_idle()
     seen: list[tuple[str, str]] = []
-    for exchange in counting_proxy.log:
+    for exchange in proxy.log:
         # S3's bulk deletion names its keys in its body.
         key = "latest/.openclaw/…" if exchange.seen.operation == "DELETE" else place_of(exchange.seen.key)
         row = (str(exchange.seen.operation), key)

@@ -206,9 +206,9 @@ def test_a_state_lost_before_a_reboot_comes_back(writer: SimulatedInstance) -> N
 
 
 def test_an_archive_synced_into_the_active_bucket_is_restored_by_a_reboot(
-    world: FreshBucket, writer: SimulatedInstance, agent_aws: Any, tmp_path: Path
+    world: FreshBucket, writer: SimulatedInstance, embedded_aws: Any, tmp_path: Path
 ) -> None:
-    archive = FreshBucket(agent_aws, tmp_path / "archive")
+    archive = FreshBucket(embedded_aws, tmp_path / "archive")
     (tmp_path / "archive").mkdir()
     old = archive.booted("archived")
     old.write("notes.md", "from the archive")

@@ -21,10 +21,10 @@ def writer(machine: SimulatedInstance) -> SimulatedInstance:
 
 
 @pytest.fixture
-def archive(agent_aws: Any, tmp_path: Path) -> FreshBucket:
+def archive(embedded_aws: Any, tmp_path: Path) -> FreshBucket:
     """Another bucket; its clock runs a day ahead, so that no name is that of a snapshot of ours."""
     (tmp_path / "archive").mkdir()
-    return FreshBucket(agent_aws, tmp_path / "archive")
+    return FreshBucket(embedded_aws, tmp_path / "archive")
 
 
 def put_over(world: FreshBucket, archive: FreshBucket, *, skip_equal_sizes: bool = False) -> None:

@@ -7,29 +7,10 @@ from pathlib import Path
 import pytest
 
 from lab.faults.proxy import FaultProxy
-from lab.moto.server import EmbeddedAws
-from tests.support.agent_process import BUCKET, AgentLauncher, AgentProcess
+from tests.support.agent_process import AgentLauncher, AgentProcess
 from tests.support.bucket_image import BucketKeeper
 from tests.support.fault_scenario import FaultScenario
 from tests.support.gateways import GatewayProcess
-
-
-@pytest.fixture(scope="session")
-def faulty_aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws:
-        yield aws
-
-
-@pytest.fixture(scope="session")
-def session_proxy(faulty_aws: EmbeddedAws) -> Iterator[FaultProxy]:
-    with FaultProxy(faulty_aws.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(session_proxy: FaultProxy) -> FaultProxy:
-    session_proxy.begin()
-    return session_proxy
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +18,6 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentLauncher
     started = AgentLauncher(tmp_path_factory.mktemp("launcher"))
     yield started
     started.stop()
-
-
-@pytest.fixture
-def keeper(faulty_aws: EmbeddedAws) -> BucketKeeper:
-    faulty_aws.reset()
-    made = BucketKeeper(faulty_aws.endpoint_url, BUCKET)
-    made.create()
-    return made
 
 
 @pytest.fixture

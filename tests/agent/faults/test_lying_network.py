@@ -103,16 +103,15 @@ class Ready:
 
 @pytest.fixture(scope="module")
 def prepared(
-    faulty_aws: EmbeddedAws,
+    embedded_aws: EmbeddedAws,
     session_proxy: FaultProxy,
     launcher: AgentLauncher,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Ready:
     scratch = tmp_path_factory.mktemp("network")
-    keeper = BucketKeeper(faulty_aws.endpoint_url, BUCKET)
+    keeper = BucketKeeper(embedded_aws.endpoint_url, BUCKET)
     session_proxy.begin()
-    faulty_aws.reset()
-    keeper.create()
+    keeper.start_empty()
     stage = FaultScenario(
         launcher, session_proxy, keeper, AgentProcess(scratch / "machine", "lab-a"), scratch / "scratch"
     )

@@ -66,9 +66,9 @@ def old_bucket(world: FreshBucket) -> FreshBucket:
 
 
 @pytest.fixture(scope="module")
-def reader(agent_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> SimulatedInstance:
+def reader(embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> SimulatedInstance:
     """Someone at a laptop who only looks at the bucket."""
-    return load(FreshBucket(agent_aws, tmp_path_factory.mktemp("reader"))).machine("laptop")
+    return load(FreshBucket(embedded_aws, tmp_path_factory.mktemp("reader"))).machine("laptop")
 
 
 def expected_tree(name: str) -> Tree:

@@ -261,9 +261,11 @@ class Ownership(RuleBasedStateMachine):
         assert self.token(looker) in self.restorable
 
 
-def test_no_interleaving_breaks_the_protocol(agent_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_interleaving_breaks_the_protocol(
+    embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     class OnThisServer(Ownership):
-        new_world = staticmethod(lambda: FreshBucket(agent_aws, tmp_path_factory.mktemp("model")))
+        new_world = staticmethod(lambda: FreshBucket(embedded_aws, tmp_path_factory.mktemp("model")))
 
     run_state_machine_as_test(
         OnThisServer,

@@ -50,13 +50,13 @@ def brought_back(world: FreshBucket, machine: SimulatedInstance, on_new_machine:
 )
 @given(tree=trees, changes=edits, on_new_machine=st.booleans())
 def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
-    agent_aws: EmbeddedAws,
+    embedded_aws: EmbeddedAws,
     tmp_path_factory: pytest.TempPathFactory,
     tree: list[Node],
     changes: list[Edit],
     on_new_machine: bool,
 ) -> None:
-    world = FreshBucket(agent_aws, tmp_path_factory.mktemp("trees"))
+    world = FreshBucket(embedded_aws, tmp_path_factory.mktemp("trees"))
     machine = world.booted()
     for node in tree:
         plant(machine.state, node)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -11,24 +10,11 @@ import pytest
 
 from lab.faults.plan import Fault, Operation, Rule
 from lab.faults.proxy import FaultProxy
-from lab.moto.server import EmbeddedAws
 from openclaw_agent.store import bucket as object_store
 from openclaw_agent.store import bulk as bulk_transfer
 from tests.support.simulated_instance import FreshBucket, Run, SimulatedInstance, contents, let_clock_tick, picture
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def counting_proxy(agent_aws: EmbeddedAws) -> Iterator[FaultProxy]:
-    with FaultProxy(agent_aws.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(counting_proxy: FaultProxy) -> FaultProxy:
-    counting_proxy.begin()
-    return counting_proxy
 
 
 @pytest.fixture

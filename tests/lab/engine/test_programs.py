@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,8 +154,12 @@ def test_stack_reference(engine: Engine, program: Write) -> None:
         "upper",
     )
     lower = program(BUCKET + 'pulumi.export("token", pulumi.Output.secret("t0p"))', "lower")
-    with pytest.raises(MissingStack, match="organization/lower/dev' has not been deployed"):
-        engine.up(upper, "dev")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(MissingStack, match="organization/lower/dev' has not been deployed"):
+            engine.up(upper, "dev")
+        gc.collect()
+    assert [str(row.message) for row in warned] == []
     assert engine.up(lower, "dev")["token"] == "t0p"
     assert engine.up(upper, "dev") == {"seen": "vault-dev", "token": "t0p"}
 
