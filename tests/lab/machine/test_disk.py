@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.machine.disk import Disk, put_root_files, put_seed
+from lab.host.gateway_engine import GatewayEngine
+from lab.image.root_image import BuiltLayer, Gateway, RootImage
+from lab.machine.disk import DOCKER_STORE, Disk, create_disk, put_root_files, put_seed
 
 
 @pytest.fixture
@@ -54,3 +56,18 @@ def test_the_seed_holds_the_user_data_as_it_was_and_readable_by_root_alone(tmp_p
     assert (seed / "user-data").read_text() == "#cloud-config\n{}\n"
     assert (seed / "user-data").stat().st_mode & 0o777 == 0o600
     assert '"instance-id": "i-0123"' in (seed / "meta-data").read_text()
+
+
+@pytest.mark.subprocess
+def test_a_machines_store_shares_the_images_files_and_owns_its_records(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for file in ("overlay2/abc/diff/app", "image/overlay2/repositories.json"):
+        (store / file).parent.mkdir(parents=True)
+        (store / file).write_text("as imported")
+    (tmp_path / "layer").mkdir()
+    layer = BuiltLayer(tmp_path / "layer", 0, 0.0, was_cached=True)
+    create_disk(tmp_path / "disk", RootImage((layer,), Gateway.OPENCLAW, GatewayEngine.DOCKER, store))
+    mine = tmp_path / "disk" / DOCKER_STORE
+    assert (mine / "overlay2/abc/diff/app").samefile(store / "overlay2/abc/diff/app")
+    (mine / "image/overlay2/repositories.json").write_text("changed")
+    assert (store / "image/overlay2/repositories.json").read_text() == "as imported"
