@@ -112,8 +112,11 @@ class SimulatedInstance:
 
     def restore(self, *flags: str) -> Run:
         """Restore in place where nothing else is asked for."""
-        timed = partial(restore.main, clock=self.world.clock)
-        return self._run(timed, "restore", *self._state_flags(), *(flags or ("run",)))
+        return self.run_restore(*self._state_flags(), *(flags or ("run",)))
+
+    def run_restore(self, *arguments: str) -> Run:
+        """Run the command with nothing but these arguments."""
+        return self._run(partial(restore.main, clock=self.world.clock), "restore", *arguments)
 
     def boot(self, *flags: str) -> Run:
         """Take ownership and restore, waiting for nobody."""

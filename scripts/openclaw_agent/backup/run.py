@@ -1,7 +1,7 @@
 """Back up: capture, plan, put the snapshot, commit it, then bring `latest/` up to date.
 
-The order is the promise: until the snapshot's manifest is there, the old restore points stand untouched; once it is
-there, the new one stands, however torn `latest/` may be.
+The order is the promise: until the snapshot's manifest is there, the old restore points stand as they were; once it is
+there, the new one stands, even where `latest/` is partially written.
 """
 
 import itertools

@@ -83,7 +83,7 @@ def is_restore_point(manifest: Manifest) -> bool:
 
 
 def is_partially_written(latest: RestorePoint, newest: RestorePoint) -> bool:
-    """Whether `latest/` was left behind while a backup updated it.
+    """Whether `latest/` is partially written: a backup was cut short while it updated it.
 
     A backup commits its snapshot first and `latest/` last, so a newer snapshot that S3 took after the manifest of
     `latest/` means a crash in between. A newer snapshot that S3 took before it means that somebody put an older state

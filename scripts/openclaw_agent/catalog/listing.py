@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from openclaw_agent.catalog.snapshots import folder_names
 from openclaw_agent.catalog.unmanaged import ROOT, arrange, place_of
 from openclaw_agent.catalog.uploads import list_outside_snapshots
 from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
@@ -53,7 +54,7 @@ def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
     if latest.complete != NO_MANIFEST:
         taken_at = parse_snapshot_name(latest.manifest.snapshot) if latest.manifest else None
         rows.append(_row("latest", latest, taken_at, now, LATEST_PREFIX))
-    names = sorted(store.list_folders(SNAPSHOTS_PREFIX), reverse=True)
+    names = folder_names(store)
     looks = {name: _look(store, snapshot_manifest_key(name)) for name in names if parse_snapshot_name(name)}
     tiers = _tiers(looks, now, latest_complete=latest.manifest is not None)
     for name, look in looks.items():

@@ -12,12 +12,12 @@ from openclaw_agent.catalog.choice import (
     is_uploaded_externally,
     order_candidates,
 )
+from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.catalog.unmanaged import UnmanagedObjects, named
 from openclaw_agent.catalog.uploads import external_uploads, found_later_than
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, SNAPSHOTS_PREFIX, snapshot_manifest_key
+from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import StoredManifest, load_header, read_manifest
 
@@ -95,12 +95,6 @@ class RestorePoints:
 
 def _point(stored: StoredManifest | None) -> RestorePoint | None:
     return RestorePoint(stored.manifest, stored.modified) if stored else None
-
-
-def snapshot_names(store: Bucket) -> tuple[str, ...]:
-    """The names of all snapshots, complete or not, from new to old."""
-    names = [name for name in store.list_folders(SNAPSHOTS_PREFIX) if parse_snapshot_name(name)]
-    return tuple(sorted(names, reverse=True))
 
 
 def find_restore_points(store: Bucket) -> RestorePoints:

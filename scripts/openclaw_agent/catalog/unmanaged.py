@@ -28,14 +28,14 @@ MOST_NAMED = 5
 class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
-    `marks` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a folder
-    `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside what was taken.
+    `confidence` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a
+    folder `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside what was taken.
     """
 
     prefix: str
     entries: tuple[Entry, ...]
     keys: dict[str, str]
-    marks: int
+    confidence: int
     oldest_ns: int
     unrestorable: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ def choose_unmanaged(listed: Iterable[ListedObject]) -> UnmanagedObjects | None:
     """The state to restore from a listing without usable manifests: the surest, then the newest by its place.
 
     A stray file in `latest/` must not hide a state elsewhere, so what has the gateway's configuration comes first.
-    What lies under `latest/` and was not taken is left behind, for the next backup would delete it.
+    What lies under `latest/` and was not taken is not restorable, and preserved: the next backup does not delete it.
     """
     places: dict[str, list[ListedObject]] = {}
     for row in listed:
@@ -90,7 +90,7 @@ def choose_unmanaged(listed: Iterable[ListedObject]) -> UnmanagedObjects | None:
     found = [arranged for place in sorted(places, key=_place_order) if (arranged := arrange(place, places[place]))]
     if not found:
         return None
-    best = max(found, key=lambda candidate: candidate.marks)
+    best = max(found, key=lambda candidate: candidate.confidence)
     if best.prefix.startswith(LATEST_PREFIX):
         return best
     others = [row.key for row in places.get(LATEST_PREFIX, ()) if not _is_marker(row)]
@@ -128,7 +128,7 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
         place + (STATE_PREFIX if nested else ""),
         tuple(_made_up_entries(usable)),
         {path: row.key for path, row in usable.items()},
-        marks=2 if CONFIG_FILE in usable else int(nested),
+        confidence=2 if CONFIG_FILE in usable else int(nested),
         oldest_ns=min(_nanoseconds(row) for row in usable.values()),
         unrestorable=tuple(sorted([*refused, *(place + path for path in aside)])),
     )

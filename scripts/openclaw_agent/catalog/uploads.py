@@ -1,4 +1,4 @@
-"""Objects that another hand put over a bucket of ours, without a manifest, since the last backup.
+"""Objects that somebody uploaded to a bucket of ours, without a manifest, since the last backup.
 
 A backup writes a manifest last, so an object outside `snapshots/` that is younger than it came from elsewhere, or from
 a backup that was cut short after its snapshot: the newest snapshots tell which.
@@ -35,24 +35,24 @@ def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[s
     """
     young = [row for row in list_outside_snapshots(store) if row.modified > reference.modified]
     promised = _promised_sizes(reference)
-    strange = _not_ours(store, young, promised, names)
-    altered = {row.key for row in strange if row.key in promised}
+    unexpected = _not_ours(store, young, promised, names)
+    altered = {row.key for row in unexpected if row.key in promised}
     if LATEST_CONFIG_KEY not in altered or len(altered) < 2:
-        strange = [row for row in strange if row.key not in altered]
-    at_root = arrange(ROOT, (row for row in strange if place_of(row.key) == ROOT))
-    in_latest = [row.key for row in strange if place_of(row.key) == LATEST_PREFIX]
-    return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.marks else [])
+        unexpected = [row for row in unexpected if row.key not in altered]
+    at_root = arrange(ROOT, (row for row in unexpected if place_of(row.key) == ROOT))
+    in_latest = [row.key for row in unexpected if place_of(row.key) == LATEST_PREFIX]
+    return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.confidence else [])
 
 
 def found_later_than(store: Bucket, newest: StoredManifest, names: Sequence[str]) -> UnmanagedObjects | None:
     """A whole state without a manifest that was put into the bucket after its newest snapshot, or None."""
     listed = list(list_outside_snapshots(store))
     found = choose_unmanaged(listed)
-    if found is None or not found.marks or found.oldest_ns <= int(newest.modified.timestamp()) * 1_000_000_000:
+    if found is None or not found.confidence or found.oldest_ns <= int(newest.modified.timestamp()) * 1_000_000_000:
         return None
     taken = set(found.keys.values())
-    strange = _not_ours(store, [row for row in listed if row.key in taken], _promised_sizes(newest), names)
-    return found if strange else None
+    unexpected = _not_ours(store, [row for row in listed if row.key in taken], _promised_sizes(newest), names)
+    return found if unexpected else None
 
 
 def list_outside_snapshots(store: Bucket) -> Iterator[ListedObject]:
@@ -74,18 +74,18 @@ def _promised_sizes(reference: StoredManifest) -> Mapping[str, int]:
 def _not_ours(
     store: Bucket, listed: Iterable[ListedObject], promised: Mapping[str, int], names: Sequence[str]
 ) -> list[ListedObject]:
-    strange = [
+    unexpected = [
         row
         for row in listed
         if row.key not in (LATEST_MANIFEST_KEY, LEASE_KEY)
         and not row.key.endswith("/")
         and promised.get(row.key) != row.size
     ]
-    if not strange:
+    if not unexpected:
         return []
     copied = {
         (LATEST_PREFIX + row.key.removeprefix(prefix), row.size)
         for prefix in map(snapshot_prefix, names[:NEWEST_SNAPSHOTS])
         for row in store.list(prefix)
     }
-    return [row for row in strange if (row.key, row.size) not in copied]
+    return [row for row in unexpected if (row.key, row.size) not in copied]

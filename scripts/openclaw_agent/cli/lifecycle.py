@@ -3,6 +3,7 @@
 import argparse
 from datetime import UTC, datetime
 
+from openclaw_agent.catalog.snapshots import list_snapshots
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.errors import UsageError
 from openclaw_agent.retention.prune import plan_prune, prune, require_ownership_here
@@ -38,7 +39,7 @@ def _prune(options: argparse.Namespace, session: Session, now: datetime) -> Resu
     store, log = session.bucket, session.record
     if not options.dry_run:
         require_ownership_here(session)
-    plan = plan_prune(store, now, strict_midnight=options.strict_midnight)
+    plan = plan_prune(store, list_snapshots(store), now, strict_midnight=options.strict_midnight)
     log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
     log.say(retention_sentence(plan, dry_run=options.dry_run))
     if not options.dry_run:

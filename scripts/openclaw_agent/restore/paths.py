@@ -119,7 +119,7 @@ def _build(session: Session, source: PathSource, point: OpenPoint, chosen: list[
 
 
 def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
-    """Put one path in place of what is there, which is put there again if that fails."""
+    """Swap one path in for what is there; roll back if that fails."""
     folder, _, name = entry.path.rpartition("/")
     # A log that stays beside a restored database would corrupt it.
     names = [name, *(name + suffix for suffix in COMPANION_SUFFIXES if entry.database)]
@@ -140,7 +140,7 @@ def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
     except OSError as problem:
         others = f" What other paths have replaced is kept in {kept}." if kept.exists() else ""
         raise LocalStorageError(
-            f"{entry.path!r} cannot be put in place ({problem.strerror}); what was there is untouched.{others}"
+            f"{entry.path!r} cannot be restored ({problem.strerror}); what was there was not changed.{others}"
         ) from problem
 
 

@@ -1,8 +1,8 @@
-"""Prune: list snapshots cheaply, plan by the retention rules, delete manifest first."""
+"""Prune: plan by the retention rules, delete manifest first."""
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
@@ -13,9 +13,6 @@ from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
     MANIFEST_FILE,
-    QUARANTINED_FILE,
-    SNAPSHOTS_PREFIX,
-    STATE_PREFIX,
     latest_key,
     snapshot_name_in_key,
     snapshot_prefix,
@@ -25,8 +22,6 @@ from openclaw_agent.store.manifests import read_manifest
 
 DELETE_ATTEMPTS = 3
 RETRY_SECONDS = 1.0
-# Sorts after every key of UTF-8 text below the prefix it follows.
-_PAST_EVERYTHING = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +32,8 @@ class Pruned:
     objects: int
 
 
-def list_snapshots(store: Bucket) -> list[Snapshot]:
-    """Every name below `snapshots/`, with whether it is complete or quarantined.
-
-    Small snapshots are listed whole, a thousand keys a request; of one with more files than a page only the page that
-    holds its manifest is listed, so the cost does not grow with the files kept.
-    """
-    found: dict[str, Snapshot] = {}
-    cursor = ""
-    while True:
-        page = list(store.list(SNAPSHOTS_PREFIX, start_after=cursor, most=1000))
-        for row in page:
-            name = snapshot_name_in_key(row.key)
-            if name is None:
-                continue
-            snapshot = found.setdefault(name, Snapshot(name, complete=False))
-            rest = row.key.removeprefix(f"{SNAPSHOTS_PREFIX}{name}/")
-            if rest == MANIFEST_FILE:
-                found[name] = replace(snapshot, complete=True)
-            elif rest == QUARANTINED_FILE:
-                found[name] = replace(snapshot, quarantined=True)
-        if len(page) < 1000:
-            return list(found.values())
-        cursor = _next_cursor(page[-1].key)
-
-
-def _next_cursor(last_key: str) -> str:
-    name = snapshot_name_in_key(last_key)
-    if name is not None and last_key.startswith(f"{SNAPSHOTS_PREFIX}{name}/{STATE_PREFIX}"):
-        return f"{SNAPSHOTS_PREFIX}{name}/{STATE_PREFIX}{_PAST_EVERYTHING}"
-    return last_key
-
-
-def plan_prune(store: Bucket, now: datetime, *, strict_midnight: bool) -> RetentionPlan:
-    """Apply the retention rules to what the bucket holds."""
-    snapshots = list_snapshots(store)
+def plan_prune(store: Bucket, snapshots: Sequence[Snapshot], now: datetime, *, strict_midnight: bool) -> RetentionPlan:
+    """Apply the retention rules to the bucket's snapshots."""
     complete = latest_is_complete(_snapshot_of_whole_latest(store), snapshots)
     return plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
 

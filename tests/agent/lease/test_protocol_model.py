@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
-from unittest import mock
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,14 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.store.bucket import Bucket
+from tests.support.breaking import at_request
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, Run, SimulatedInstance, contents
 
 # The whole claim at full size: OPENCLAW_MODEL_EXAMPLES=200.
 EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "5"))
 STEPS = int(os.environ.get("OPENCLAW_MODEL_STEPS", "14"))
 SLOTS = 3
-STORE_METHODS = ("get", "get_first_line", "etag", "put", "put_file", "upload", "copy", "delete")
 NOTHING = "nothing"
 
 
@@ -27,32 +25,9 @@ class Killed(BaseException):
     """The process ended here."""
 
 
-@contextlib.contextmanager
-def at_call(number: int, *, after: bool, happens: Callable[[], None]) -> Iterator[None]:
+def at_call(number: int, *, after: bool, happens: Callable[[], None]) -> AbstractContextManager[None]:
     """Let something happen once, before or after the how-manieth request to S3 of what runs in the block."""
-    calls = 0
-    armed = True
-
-    def watched(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls, armed
-            calls += 1
-            now = armed and calls >= number
-            if now:
-                armed = False
-            if now and not after:
-                happens()
-            result = method(*arguments, **options)
-            if now and after:
-                happens()
-            return result
-
-        return call
-
-    with contextlib.ExitStack() as patches:
-        for name in STORE_METHODS:
-            patches.enter_context(mock.patch.object(Bucket, name, watched(getattr(Bucket, name))))
-        yield
+    return at_request("ANY", happens, nth=number, after=after, must_happen=False)
 
 
 def kill() -> None:

@@ -150,7 +150,7 @@ def test_a_path_that_cannot_be_put_in_place_leaves_what_was_there(writer: Simula
     with mock.patch("openclaw_agent.restore.paths.os.rename", side_effect=refuse_what_was_built()):
         run = writer.restore("--path", "db.sqlite")
     assert run.code == 1
-    assert "'db.sqlite' cannot be put in place (No space left on device); what was there is untouched." in run.err
+    assert "'db.sqlite' cannot be restored (No space left on device); what was there was not changed." in run.err
     assert contents(writer.state) == before
     assert kept(writer) == {}
 
