@@ -29,7 +29,7 @@ class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
     `confidence` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a
-    folder `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside what was taken.
+    folder `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside the state.
     """
 
     prefix: str

@@ -121,7 +121,7 @@ def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: FaultScen
     [
         pytest.param("size=4m", r"The restore needs [\d,]+ bytes, \S+ has [\d,]+ free; free some space", id="bytes"),
         pytest.param(
-            "size=64m,nr_inodes=15", r"could not write '\S+' \(No space left on device\); the state", id="names"
+            "size=64m,nr_inodes=15", r"could not write '\S+' \(No space left on device\)\. The current state", id="names"
         ),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_missing_state_folder_is_not_backed_up_and_comes_back_by_a_restore(sta
     shutil.rmtree(stage.machine.state_dir)
     require_one_sentence(stage.run(Run((BACKUP,), clock=SECOND)), r"The state folder \S+ does not exist; restore it")
     require_restorable(stage, 1)
-    stage.must(Run((command("restore"),)))
+    stage.must(Run((command("restore", "run"),)))
     assert image_of(stage.machine.state_dir) == stage.images[1]
 
 
@@ -241,7 +241,7 @@ def test_a_file_in_the_place_of_the_state_folder_is_not_backed_up_and_is_kept_by
     stage.machine.state_dir.write_text("somebody's notes")
     require_one_sentence(stage.run(Run((BACKUP,), clock=SECOND)), r"The state folder \S+ is a file; move it away")
     require_restorable(stage, 1)
-    stage.must(Run((command("restore"),)))
+    stage.must(Run((command("restore", "run"),)))
     assert image_of(stage.machine.state_dir) == stage.images[1]
     kept = [path for path in stage.machine.state_dir.parent.iterdir() if path.is_file()]
     assert [path.read_text() for path in kept] == ["somebody's notes"]
