@@ -121,7 +121,9 @@ def test_a_file_that_may_not_be_written_whole_fails_the_restore(stage: FaultScen
     [
         pytest.param("size=4m", r"The restore needs [\d,]+ bytes, \S+ has [\d,]+ free; free some space", id="bytes"),
         pytest.param(
-            "size=64m,nr_inodes=15", r"could not write '\S+' \(No space left on device\)\. The current state", id="names"
+            "size=64m,nr_inodes=15",
+            r"could not write '\S+' \(No space left on device\)\. The current state",
+            id="names",
         ),
     ],
 )
