@@ -1,14 +1,13 @@
 """What surrounds a backup: the lock, the release of the lease after a last one, the stop of a fenced gateway."""
 
 import signal
-import subprocess
 
 from openclaw_agent.agent_dir.records import AgentDir
 from openclaw_agent.backup.outcome import BackupResult, is_kept
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.errors import AgentError, LocalStorageError, NotOwner, Refused
 from openclaw_agent.host.freezer import Freezer, GatewayUnknown, UnitFreezer, thaw
-from openclaw_agent.host.spot_watch import GATEWAY_UNIT
+from openclaw_agent.host.units import GATEWAY_UNIT, request_stop
 from openclaw_agent.lease.claim import release
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.session import Session
@@ -40,7 +39,7 @@ def stop_fenced_gateway(settings: Settings, record: RunLog, error: AgentError | 
         # The backup's unit is part of the gateway's, so the stop asks this process to end too: it does, by itself, and
         # with the exit code that says why.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.run(("systemctl", "stop", "--no-block", GATEWAY_UNIT), check=False)  # noqa: S603, S607
+        request_stop(GATEWAY_UNIT)
 
 
 def thaw_after_crash(agent_dir: AgentDir, freezer: Freezer) -> bool:

@@ -1,13 +1,11 @@
 """A restore that a person asks for: the same as a boot's, but nothing is taken or replaced without being told to."""
 
-import subprocess
-
 from openclaw_agent.boot.boot import Boot, BootOutcome
 from openclaw_agent.boot.local_changes import local_changes
 from openclaw_agent.catalog.choice import Wanted
 from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.errors import Refused
-from openclaw_agent.host.spot_watch import GATEWAY_UNIT
+from openclaw_agent.host.units import GATEWAY_UNIT, is_active
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.session import Session
@@ -49,8 +47,7 @@ def require_stopped_gateway(settings: Settings) -> None:
     """
     if not settings.on_instance:
         return
-    active = subprocess.run(("systemctl", "is-active", "--quiet", GATEWAY_UNIT), check=False)  # noqa: S603, S607
-    if active.returncode == 0:
+    if is_active(GATEWAY_UNIT):
         raise Refused(f"The gateway is running on this state; stop it first: systemctl stop {GATEWAY_UNIT}")
 
 

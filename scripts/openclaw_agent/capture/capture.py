@@ -13,7 +13,8 @@ from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
-from openclaw_agent.host.freezer import Freeze, Freezer, FreezeUnavailable, GatewayUnknown, NothingToFreeze, frozen
+from openclaw_agent.host.freeze_watchdog import Freeze, FreezeUnavailable, frozen
+from openclaw_agent.host.freezer import Freezer, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
     Entry,

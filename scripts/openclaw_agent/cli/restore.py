@@ -14,8 +14,10 @@ from openclaw_agent.cli.frame import Result, run_command
 from openclaw_agent.cli.progress import Progress
 from openclaw_agent.cli.restore_arguments import parse, parser
 from openclaw_agent.cli.restore_output import differences_text, list_table
+from openclaw_agent.cli.restore_target import resolve_target
 from openclaw_agent.errors import AgentError, UsageError
-from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, ec2_liveness
+from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS
+from openclaw_agent.lease.liveness import ec2_liveness
 from openclaw_agent.restore.diff import differences
 from openclaw_agent.restore.paths import PathSource, restore_paths, restore_paths_to
 from openclaw_agent.restore.restorer import Finished, Restorer
@@ -23,7 +25,6 @@ from openclaw_agent.restore.verify import verify
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
-from openclaw_agent.state_dir.target import resolve_target
 
 __all__ = ["main", "parser"]
 

@@ -17,13 +17,11 @@ from openclaw_agent.host.metadata import (
     InstanceMetadata,
     MetadataUnavailable,
 )
+from openclaw_agent.host.units import BACKUP_UNIT, FINAL_UNIT, GATEWAY_UNIT, start_command, stop_command
 from openclaw_agent.run_log import RunLog
 
 POLL_SECONDS = 5.0  # what AWS advises for the interruption notice
 QUIET_FAILURES = 12
-GATEWAY_UNIT = "openclaw.service"
-FINAL_UNIT = "openclaw-s3-final.service"
-BACKUP_UNIT = "openclaw-s3-backup.service"
 
 
 class EventKind(StrEnum):
@@ -45,14 +43,14 @@ class Event:
 # Stopping the final unit's start action means running its backup; the units' own order stops the gateway first.
 RESPONSES: dict[EventKind, Sequence[Sequence[str]]] = {
     EventKind.INTERRUPTION: (
-        ("systemctl", "stop", GATEWAY_UNIT),
-        ("systemctl", "stop", FINAL_UNIT),
+        stop_command(GATEWAY_UNIT),
+        stop_command(FINAL_UNIT),
     ),
     EventKind.TERMINATION: (
-        ("systemctl", "stop", GATEWAY_UNIT),
-        ("systemctl", "stop", FINAL_UNIT),
+        stop_command(GATEWAY_UNIT),
+        stop_command(FINAL_UNIT),
     ),
-    EventKind.REBALANCE: (("systemctl", "start", "--no-block", BACKUP_UNIT),),
+    EventKind.REBALANCE: (start_command(BACKUP_UNIT, wait=False),),
 }
 
 

@@ -18,8 +18,7 @@ from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
 from openclaw_agent.sqlite.files import COMPANION_SUFFIXES, LOG_SUFFIXES
 from openclaw_agent.state_dir.parents import opened_parent, require_real_parents
-from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, staging_beside
-from openclaw_agent.state_dir.target import staging_at
+from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, staging_at, staging_beside
 from openclaw_agent.state_dir.walk import require_state_folder
 
 

@@ -13,8 +13,7 @@ from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.sqlite.files import fold, is_database
-from openclaw_agent.state_dir.staging import staging_beside, swap_in
-from openclaw_agent.state_dir.target import staging_at
+from openclaw_agent.state_dir.staging import staging_at, staging_beside, swap_in
 
 Finished = Callable[[int], None]
 

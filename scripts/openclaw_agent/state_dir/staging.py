@@ -1,8 +1,9 @@
-"""The folders beside the state folder in which a restore is built, and the swap that puts it in place."""
+"""The staging directories in which a restore is built, and how what was built gets to its place."""
 
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,27 @@ def staging_beside(state_dir: Path) -> Iterator[Path]:
         yield building
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def staging_at(target: Path) -> Iterator[Path]:
+    """A folder to build in, which is at `target` when the block ends well; else nothing of it is left.
+
+    An existing folder may be a mount point, which cannot be renamed over, or lie on another disk than its parent: it is
+    built in itself.
+
+    Raises:
+        LocalStorageError: when it cannot be created or moved.
+    """
+    is_there = target.is_dir()
+    building = target if is_there else _new_sibling(target)
+    try:
+        yield building
+        if not is_there:
+            _move(building, target)
+    except BaseException:
+        _remove(building, but_the_folder=is_there)
         raise
 
 
@@ -95,3 +117,33 @@ def remove_previous_states(state_dir: Path) -> None:
 
 def _glob_escape(name: str) -> str:
     return "".join(f"[{character}]" if character in "*?[" else character for character in name)
+
+
+def _new_sibling(target: Path) -> Path:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{target.name}{STAGING_SUFFIX}-", dir=target.parent))
+    except OSError as problem:
+        raise LocalStorageError(f"No folder can be created beside {target} ({problem.strerror}).") from problem
+
+
+def _move(building: Path, target: Path) -> None:
+    try:
+        building.rename(target)
+        sync_folder(target.parent)
+    except OSError as problem:
+        raise LocalStorageError(
+            f"What was restored cannot be moved to {target} ({problem.strerror}); nothing was changed."
+        ) from problem
+
+
+def _remove(building: Path, *, but_the_folder: bool) -> None:
+    if not but_the_folder:
+        shutil.rmtree(building, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        for row in list(building.iterdir()):
+            if row.is_dir() and not row.is_symlink():
+                shutil.rmtree(row, ignore_errors=True)
+            else:
+                row.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from openclaw_agent.lease.record import Liveness
 from tests.support.breaking import at_request, raising
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
-RUNNING = "openclaw_agent.boot.manual_restore.subprocess.run"
+RUNNING = "openclaw_agent.host.units.subprocess.run"
 
 
 @pytest.fixture

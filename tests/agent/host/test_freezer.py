@@ -13,14 +13,13 @@ import pytest
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.host import freezer as freezer_module
+from openclaw_agent.host.freeze_watchdog import FreezeUnavailable, frozen
 from openclaw_agent.host.freezer import (
     ComposeFreezer,
-    FreezeUnavailable,
     GatewayUnknown,
     NothingToFreeze,
     UnitFreezer,
     freezer_for,
-    frozen,
     thaw,
 )
 

@@ -11,7 +11,7 @@ import pytest
 from openclaw_agent.cli import fetch_secrets
 from openclaw_agent.host.gateway_secrets import TOKEN_NAME, Secret, write_secrets
 from openclaw_agent.host.metrics import count_metrics
-from openclaw_agent.lease.claim import ec2_liveness
+from openclaw_agent.lease.liveness import ec2_liveness
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
