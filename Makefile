@@ -26,7 +26,11 @@ drill: $(READY) ## Rehearse one: NAME=spot-notice (without NAME: the list)
 ##@ Check it
 .PHONY: test
 test: $(READY) ## Run the fast tests: no root, no network but package installs
-	$(PY) -m pytest -q -n 2 --dist loadgroup -m "not booted" $(TESTS)
+	$(PY) -m pytest -q -n 2 --dist loadgroup --durations=10 -m "not booted" $(TESTS)
+
+.PHONY: test-unit
+test-unit: $(READY) ## Run those of the fast tests that need no embedded AWS
+	$(PY) -m pytest -q -n 2 --dist loadgroup --durations=10 -m "not moto and not booted" $(TESTS)
 
 .PHONY: test-lab
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn

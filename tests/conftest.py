@@ -16,6 +16,7 @@ from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
 from tests.support.agent_process import BUCKET
 from tests.support.bucket_image import BucketKeeper
+from tests.tiers import mark_by_fixtures
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not chosen and _has_room_for_programs(_MEMORY):
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark before `-m` chooses."""
+    mark_by_fixtures(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
