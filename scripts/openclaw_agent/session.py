@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings

@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.loaders import create_loader
 
 from lab.moto.server import EmbeddedAws
-from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.cli import backup, lifecycle, restore
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket

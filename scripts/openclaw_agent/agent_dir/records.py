@@ -4,18 +4,21 @@ Every file is replaced whole (write, sync, rename), so that a crash leaves the o
 """
 
 import contextlib
-import fcntl
 import json
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
-from openclaw_agent.errors import LocalStorageError, ManifestInvalid, Refused
+from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.snapshot.manifest import Manifest
+
+LATEST_PARTIAL = "latest-partial"
+UNRESTORABLE = "unrestorable.json"
+# Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
+NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,54 +60,11 @@ class CopySource:
         return cls(bucket, manifest.snapshot, manifest.created, manifest.epoch, manifest.instance_id)
 
 
-class AgentDir:
-    """The agent's own folder."""
+class Records:
+    """What the agent remembers in its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    @property
-    def clone_dir(self) -> Path:
-        """Where captured files wait for their upload."""
-        return self.folder / "clone"
-
-    def prepare(self) -> None:
-        """Create the folder.
-
-        Raises:
-            LocalStorageError: when it cannot be created or written.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as problem:
-            raise LocalStorageError(
-                f"The agent's folder {self.folder} cannot be created ({problem.strerror}); "
-                "run as root, or set OPENCLAW_AGENT_DIR to a folder of yours."
-            ) from problem
-
-    @contextlib.contextmanager
-    def locked(self, *, wait: bool) -> Iterator[None]:
-        """Hold the one lock under which backups and restores run; the kernel frees it when the process dies.
-
-        Raises:
-            Refused: when another run holds it and `wait` is false.
-        """
-        self.prepare()
-        with self._opened_lock() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError as held:
-                raise Refused("Another backup or restore is running on this machine; this one did nothing.") from held
-            yield
-
-    def _opened_lock(self) -> IO[str]:
-        try:
-            return (self.folder / "lock").open("w")
-        except OSError as problem:
-            raise LocalStorageError(
-                f"The agent's folder {self.folder} cannot be written ({problem.strerror}); "
-                "run as root, or set OPENCLAW_AGENT_DIR to a folder of yours."
-            ) from problem
 
     def boot(self) -> BootRecord | None:
         """This machine's last boot record, if it is readable."""
@@ -174,16 +134,16 @@ class AgentDir:
 
     def mark_latest_partial(self, snapshot: str = "") -> None:
         """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
-        self._write("latest-torn", [snapshot.encode()])
+        self._write(LATEST_PARTIAL, [snapshot.encode()])
 
     def mark_latest_intact(self) -> None:
         """Take the note back."""
-        (self.folder / "latest-torn").unlink(missing_ok=True)
+        (self.folder / LATEST_PARTIAL).unlink(missing_ok=True)
 
     def latest_under_way(self) -> str | None:
         """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""
         try:
-            return (self.folder / "latest-torn").read_text(errors="replace").strip()
+            return (self.folder / LATEST_PARTIAL).read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
         except OSError:
@@ -196,29 +156,19 @@ class AgentDir:
 
     def remember_unrestorable(self, keys: Sequence[str]) -> None:
         """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""
-        self._write("left-behind.json", [json.dumps({"keys": list(keys)}).encode()])
+        self._write(UNRESTORABLE, [json.dumps({"keys": list(keys)}).encode()])
 
     def unrestorable(self) -> frozenset[str]:
         """The keys that `remember_unrestorable` noted."""
-        keys = self._read_json("left-behind.json").get("keys", [])
+        keys = self._read_json(UNRESTORABLE).get("keys", [])
         return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 
-    def fresh_clone_dir(self) -> Path:
-        """An empty folder for captured files; what an earlier run left there is removed.
-
-        Raises:
-            LocalStorageError: when it cannot be created.
-        """
-        self.drop_clone()
-        try:
-            self.clone_dir.mkdir(mode=0o700)
-        except OSError as problem:
-            raise LocalStorageError(f"The folder {self.clone_dir} cannot be created ({problem.strerror}).") from problem
-        return self.clone_dir
-
-    def drop_clone(self) -> None:
-        """Remove captured files."""
-        shutil.rmtree(self.clone_dir, ignore_errors=True)
+    def take_over_records_of_0_1_0(self) -> None:
+        """Give what an agent of version 0.1.0 left here the names of now."""
+        for old, now in NAMES_IN_0_1_0:
+            if not (self.folder / now).exists():
+                with contextlib.suppress(FileNotFoundError):
+                    (self.folder / old).rename(self.folder / now)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:

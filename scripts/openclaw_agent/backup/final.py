@@ -2,7 +2,7 @@
 
 import signal
 
-from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.backup.outcome import BackupResult, is_kept
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.errors import AgentError, LocalStorageError, NotOwner, Refused

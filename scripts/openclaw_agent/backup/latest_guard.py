@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord
+from openclaw_agent.agent_dir.folder import AgentDir
+from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import AgentError, NotOwner, PreconditionFailed, Refused
 from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, read_lease
 from openclaw_agent.lease.record import Lease

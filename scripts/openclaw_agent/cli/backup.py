@@ -2,7 +2,7 @@
 
 import argparse
 
-from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.backup.final import back_up, stop_fenced_gateway, thaw_after_crash
 from openclaw_agent.backup.outcome import metrics_of
 from openclaw_agent.backup.run import BackupOptions

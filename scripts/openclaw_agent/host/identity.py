@@ -5,7 +5,7 @@ import socket
 import time
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import AgentDir
+from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.host.metadata import INSTANCE_ID_PATH, InstanceMetadata, MetadataUnavailable
 from openclaw_agent.settings import Settings
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord, LatestRecord
+from openclaw_agent.agent_dir.folder import AgentDir
+from openclaw_agent.agent_dir.records import BootRecord, LatestRecord
 from openclaw_agent.errors import LocalStorageError
 
 BOOT = BootRecord("boot", "i-1", "bucket", 3, restored=True, claimed_in="boot")
@@ -34,9 +35,22 @@ def test_a_record_with_other_fields_is_as_good_as_none(memory: AgentDir, name: s
 
 
 def test_a_note_of_a_partial_latest_that_cannot_be_read_still_counts(memory: AgentDir) -> None:
-    (memory.folder / "latest-torn").mkdir()
+    (memory.folder / "latest-partial").mkdir()
     assert memory.latest_may_be_partial
     assert memory.latest_under_way() == ""
+
+
+def test_what_0_1_0_noted_is_taken_over_under_the_lock(memory: AgentDir) -> None:
+    (memory.folder / "latest-torn").write_text("2026-03-13-08-00")
+    (memory.folder / "left-behind.json").write_text('{"keys": ["latest/x"]}')
+    for _turn in range(2):
+        with memory.locked(wait=False):
+            assert memory.latest_under_way() == "2026-03-13-08-00"
+            assert memory.unrestorable() == {"latest/x"}
+    with memory.locked(wait=False):
+        memory.mark_latest_intact()
+        assert not memory.latest_may_be_partial
+    assert not {"latest-torn", "left-behind.json"} & {row.name for row in memory.folder.iterdir()}
 
 
 def test_a_file_in_the_way_of_the_agents_folder_is_named_with_the_way_around_it(tmp_path: Path) -> None:

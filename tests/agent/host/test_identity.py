@@ -5,7 +5,8 @@ import pytest
 
 from lab.machine.imds import ImdsServer, listen_on_loopback
 from lab.machine.imds_answers import InstanceIdentity
-from openclaw_agent.agent_dir.records import AgentDir, BootRecord
+from openclaw_agent.agent_dir.folder import AgentDir
+from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import AgentError
 from openclaw_agent.host import identity
 from openclaw_agent.host.identity import UNKNOWN_BOOT, boot_id, instance_id
