@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from enum import Flag, auto
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +61,15 @@ class CopySource:
         return cls(bucket, manifest.snapshot, manifest.created, manifest.epoch, manifest.instance_id)
 
 
+class BaseHeld(Flag):
+    """Which folders of the bucket are known to hold what the base says."""
+
+    KNOWN_NOWHERE = 0
+    IN_SNAPSHOT = auto()
+    IN_LATEST = auto()
+    IN_BOTH = IN_SNAPSHOT | IN_LATEST
+
+
 class Records:
     """What the agent remembers in its folder."""
 
@@ -94,21 +104,19 @@ class Records:
         except (OSError, ManifestInvalid):
             return None
 
-    def remember(
-        self, base: Manifest, latest: LatestRecord, *, latest_holds_base: bool, snapshot_holds_base: bool
-    ) -> None:
+    def remember(self, base: Manifest, latest: LatestRecord, held: BaseHeld) -> None:
         """Take `base` as what is in place, and note which folders of the bucket are known to hold it.
 
         The note that `latest/` must be written anew comes first, and that the snapshot may be copied from comes last: a
         crash in between must never leave a base that the next backup takes for what these folders hold.
         """
-        if not latest_holds_base:
+        if BaseHeld.IN_LATEST not in held:
             self.mark_latest_partial()
         self.remember_base(base)
         self.remember_latest(latest)
-        if latest_holds_base:
+        if BaseHeld.IN_LATEST in held:
             self.mark_latest_intact()
-        if snapshot_holds_base:
+        if BaseHeld.IN_SNAPSHOT in held:
             self._write("copy-source.json", [json.dumps(asdict(CopySource.of(latest.bucket, base))).encode()])
 
     def may_copy_from(self, base: Manifest, bucket: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
-from openclaw_agent.agent_dir.records import BootRecord, LatestRecord
+from openclaw_agent.agent_dir.records import BaseHeld, BootRecord, LatestRecord
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.backup.damage import damage_error, describe_damage, uploads_as_found
 from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
@@ -265,7 +265,7 @@ class Backup:
             manifest, verdict, lambda seen_etag: self._bucket.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
         )
         record = LatestRecord(self._settings.bucket, etag)
-        self._agent_dir.remember(manifest, record, latest_holds_base=True, snapshot_holds_base=True)
+        self._agent_dir.remember(manifest, record, BaseHeld.IN_BOTH)
 
 
 def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from openclaw_agent.capture.changes import Pending, entry_of, split_tree
+from openclaw_agent.capture.changes import Pending, consume_tree, entry_of
 from openclaw_agent.capture.clones import CloneDir
 from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, settle_database
 from openclaw_agent.errors import LocalStorageError
@@ -116,7 +116,7 @@ class _Capturing:
         """Walk the tree; return what must be read of it."""
         self._began_ns = time.time_ns()
         self._tree = walk(self._top.path, self._exclusions, self._known)
-        pending, self._entries, self._companions = split_tree(self._top, self._tree, self._known)
+        pending, self._entries, self._companions = consume_tree(self._top, self._tree, self._known)
         return pending
 
     def clone_still(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:

@@ -20,7 +20,9 @@ class Pending:
     companions: tuple[WalkEntry, ...] = NO_COMPANIONS
 
 
-def split_tree(top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]) -> tuple[list[Pending], list[Entry], set[str]]:
+def consume_tree(
+    top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]
+) -> tuple[list[Pending], list[Entry], set[str]]:
     """Split the tree into files to read, entries that are known, and companions of a database.
 
     A companion goes where its database goes, whatever the rules say of its name: `tree.excluded` is put right.

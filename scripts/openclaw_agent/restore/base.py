@@ -1,6 +1,6 @@
 """What a restore leaves behind in the agent's folder: the base of the next backup."""
 
-from openclaw_agent.agent_dir.records import LatestRecord
+from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.catalog.choice import Source
 from openclaw_agent.catalog.reader import OpenPoint
 from openclaw_agent.catalog.restore_points import RestorePoints
@@ -29,11 +29,13 @@ def remember_restored(
         agent_dir.remember_unrestorable(sorted(unrestorable))
     # Of a snapshot latest/ holds something else than the state folder now: the next backup rewrites it in full. So it
     # does with a latest/ of which not every object could be used.
+    in_latest = source is Source.LATEST and latest_is_intact
+    in_snapshot = source is Source.SNAPSHOT or _snapshot_is_of_latest(session, points, built)
     agent_dir.remember(
         built,
         record,
-        latest_holds_base=source is Source.LATEST and latest_is_intact,
-        snapshot_holds_base=source is Source.SNAPSHOT or _snapshot_is_of_latest(session, points, built),
+        (BaseHeld.IN_LATEST if in_latest else BaseHeld.KNOWN_NOWHERE)
+        | (BaseHeld.IN_SNAPSHOT if in_snapshot else BaseHeld.KNOWN_NOWHERE),
     )
 
 

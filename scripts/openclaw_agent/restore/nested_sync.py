@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from openclaw_agent.agent_dir.records import LatestRecord
+from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.content import FolderContent
 from openclaw_agent.restore.tree import rebuild, require_room
@@ -54,7 +54,7 @@ def repair_nested_sync(session: Session) -> None:
         agent_dir.forget_base()
         agent_dir.remember_latest(known)
     else:
-        agent_dir.remember(replace(manifest, entries=built), known, latest_holds_base=False, snapshot_holds_base=False)
+        agent_dir.remember(replace(manifest, entries=built), known, BaseHeld.KNOWN_NOWHERE)
     name = manifest.snapshot if manifest else "a state without a manifest"
     record.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
     record.add(repaired_nested_restore=name)

@@ -148,7 +148,7 @@ def preempted(world: FreshBucket, first: SimulatedInstance) -> SimulatedInstance
     return second
 
 
-def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(world: FreshBucket) -> None:
+def test_a_late_commit_of_a_preempted_holder_does_not_lock_the_new_one_out(world: FreshBucket) -> None:
     """The old owner stalls between its last look and its commit; the new one has restored, but not backed up yet."""
     first = backed_up(world, "first", PRESENT)
     first.write("notes.md", "late")
@@ -166,7 +166,7 @@ def test_a_late_commit_of_a_displaced_owner_does_not_lock_the_new_one_out(world:
     assert second.backup().line["result"] == "unchanged"
 
 
-def test_what_a_displaced_owner_wrote_late_without_its_manifest_is_overwritten(world: FreshBucket) -> None:
+def test_what_a_preempted_holder_wrote_late_without_its_manifest_is_overwritten(world: FreshBucket) -> None:
     first = backed_up(world, "first", PRESENT)
     second = preempted(world, first)
     world.put("latest/.openclaw/notes.md", "late")

@@ -1,4 +1,4 @@
-"""A displaced owner whose clock runs ahead commits one more snapshot, by its name newer than the new owner's."""
+"""A preempted holder whose clock runs ahead commits one more snapshot, by its name newer than the new owner's."""
 
 from dataclasses import replace
 
