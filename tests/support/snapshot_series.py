@@ -20,7 +20,7 @@ def complete(*names: str) -> list[Snapshot]:
 def every_20_minutes(newest: datetime, span: timedelta) -> list[Snapshot]:
     count = span // timedelta(minutes=20)
     times = (newest - timedelta(minutes=20 * step) for step in range(count))
-    return [Snapshot(format_snapshot_name(time), complete=True, objects=12, size_bytes=2_000_000) for time in times]
+    return [Snapshot(format_snapshot_name(time), complete=True) for time in times]
 
 
 def kept_names(plan: RetentionPlan) -> set[str]:

@@ -44,7 +44,7 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot as a listing shows it: complete where its manifest exists; objects and bytes where counted.
+    """A snapshot as a listing shows it: complete where its manifest exists.
 
     A quarantined one is no restore point of the main line (a fenced instance's late writes, a shrunken state). Such
     snapshots are a series of their own: the same tiers, their own representatives, and never the last restore point.
@@ -52,8 +52,6 @@ class Snapshot:
 
     name: str
     complete: bool
-    objects: int | None = None
-    size_bytes: int | None = None
     quarantined: bool = False
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 
 from openclaw_agent.retention.policy import Decision, RetentionPlan, Rule
 from openclaw_agent.retention.tiers import TIERS
@@ -24,16 +23,9 @@ class _Row:
         return (self.snapshot, self.age, self.tier, self.action, self.reason)
 
 
-def retention_table(plan: RetentionPlan, *, fold: bool = False) -> str:
-    """Return the plan as a table in plain text: snapshot, age, tier, keep or delete, why; newest first.
-
-    `fold` writes neighbours with the same tier, action and reason as one line, so that a month fits on a screen.
-    """
-    if fold:
-        rows = [_folded_row(list(run)) for _, run in groupby(plan.decisions, key=_fold_key)]
-    else:
-        rows = [_row(decision) for decision in plan.decisions]
-    return _columns(rows)
+def retention_table(plan: RetentionPlan) -> str:
+    """Return the plan as a table in plain text: snapshot, age, tier, keep or delete, why; newest first."""
+    return _columns([_row(decision) for decision in plan.decisions])
 
 
 def retention_sentence(plan: RetentionPlan, *, dry_run: bool) -> str:
@@ -47,9 +39,7 @@ def retention_sentence(plan: RetentionPlan, *, dry_run: bool) -> str:
     if not removed:
         text = f"Nothing to delete: {total} {'stays' if len(kept) == 1 else 'stay'}{_by_tier(kept)}."
     else:
-        freed = _total_bytes(removed)
-        frees = "" if freed is None else f" ({_byte_words(freed)})"
-        text = f"{delete} {len(removed)} of {total}{frees} and {keep} {len(kept)}{_by_tier(kept)}."
+        text = f"{delete} {len(removed)} of {total} and {keep} {len(kept)}{_by_tier(kept)}."
     guarded = [decision.snapshot.name for decision in kept if decision.rule is Rule.NEWEST_COMPLETE]
     if guarded:
         text += f" {guarded[0]} stays only because latest/ is not complete."
@@ -92,19 +82,6 @@ def _row(decision: Decision) -> _Row:
     return _Row(name, age, _tier_word(decision), decision.action.value, decision.reason)
 
 
-def _folded_row(run: Sequence[Decision]) -> _Row:
-    newest, oldest = _row(run[0]), _row(run[-1])
-    if len(run) == 1:
-        return newest
-    names = f"{newest.snapshot} to {oldest.snapshot} ({len(run)})"
-    age = newest.age if newest.age == oldest.age else f"{newest.age} to {oldest.age}"
-    return _Row(names, age, newest.tier, newest.action, newest.reason)
-
-
-def _fold_key(decision: Decision) -> tuple[str, str, str]:
-    return (_tier_word(decision), decision.action.value, decision.reason)
-
-
 def _tier_word(decision: Decision) -> str:
     return "-" if decision.tier is None else decision.tier.value
 
@@ -130,20 +107,6 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _total_bytes(decisions: Iterable[Decision]) -> int | None:
-    sizes = [decision.snapshot.size_bytes for decision in decisions]
-    return None if None in sizes else sum(size for size in sizes if size is not None)
-
-
-def _byte_words(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
 def _decision_document(decision: Decision) -> dict[str, object]:
     return {
         "name": decision.snapshot.name,
@@ -152,8 +115,6 @@ def _decision_document(decision: Decision) -> dict[str, object]:
         "tier": None if decision.tier is None else decision.tier.value,
         "complete": decision.snapshot.complete,
         "quarantined": decision.snapshot.quarantined,
-        "objects": decision.snapshot.objects,
-        "bytes": decision.snapshot.size_bytes,
         "action": decision.action.value,
         "rule": decision.rule.value,
         "reason": decision.reason,

@@ -28,13 +28,6 @@ def golden(name: str) -> str:
     return (GOLDEN / name).read_text(encoding="utf-8")
 
 
-def test_a_month_of_20_minute_snapshots_fits_on_a_screen() -> None:
-    month = every_20_minutes(NOW - timedelta(minutes=10), timedelta(days=33))
-    plan = plan_retention(month, NOW, latest_complete=True)
-    text = f"{retention_table(plan, fold=True)}\n\n{retention_sentence(plan, dry_run=True)}\n"
-    assert text == golden("a-month-of-20-minute-snapshots-folded.txt")
-
-
 def test_the_table_has_a_line_for_every_snapshot() -> None:
     plan = plan_retention(MIXED, NOW, latest_complete=True)
     text = f"{retention_table(plan)}\n\n{retention_sentence(plan, dry_run=True)}\n"
@@ -84,15 +77,6 @@ def test_a_month_s_table_has_a_line_for_each_of_its_snapshots() -> None:
 def test_the_sentence_says(names: list[str], latest_complete: bool, dry_run: bool, sentence: str) -> None:
     plan = plan_retention(complete(*names), FRIDAY, latest_complete=latest_complete)
     assert retention_sentence(plan, dry_run=dry_run) == sentence
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "words"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 * 2**30, "5.0 GiB"), (2**51, "2048.0 TiB")],
-)
-def test_the_sentence_counts_the_bytes_where_they_are_known(size_bytes: int, words: str) -> None:
-    snapshots = [Snapshot("2026-01-01-00-00", complete=True, objects=3, size_bytes=size_bytes)]
-    assert f"({words})" in retention_sentence(plan_retention(snapshots, FRIDAY, latest_complete=True), dry_run=True)
 
 
 @pytest.mark.parametrize(
