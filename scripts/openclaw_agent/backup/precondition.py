@@ -1,4 +1,4 @@
-"""No backup before a restore: the boot in whose name a backup is made, or an unused bucket that is taken first."""
+"""What a backup requires: the boot whose restore has finished, or an unused bucket whose lease is acquired first."""
 
 from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import Refused

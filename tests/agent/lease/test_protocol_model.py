@@ -117,7 +117,7 @@ class Ownership(RuleBasedStateMachine):
             self.restorable = {token}
         else:
             assert run.code in (3, 75), run.err
-            assert owned or unused or run.code == 75 or "No backup before a restore" in run.err, run.err
+            assert owned or unused or run.code == 75 or "this boot has not completed a restore" in run.err, run.err
         return run
 
     @rule(slot=st.integers(0, SLOTS - 1))
