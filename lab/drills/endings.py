@@ -152,7 +152,7 @@ def check_stop_order(scenario: Scenario, lines: list[JournalLine]) -> None:
     steps = {
         "gateway stopped": moment(at_the_end, GATEWAY_UNIT, "Stopped "),
         "final backup complete": moment(at_the_end, FINAL_UNIT, "Backed up as snapshot"),
-        "ownership released": moment(at_the_end, FINAL_UNIT, "Released the lease."),
+        "lease released": moment(at_the_end, FINAL_UNIT, "Released the lease."),
         "network down": moment(at_the_end, "network-online.target", "Stopped target"),
     }
     told = ", ".join(f"{name} at {(at - last_stop) / MICROSECONDS:.1f} s" for name, at in steps.items())

@@ -95,7 +95,7 @@ def one_is_fenced(scenario: Scenario, old: Machine) -> None:
     until("the stop of the old gateway", lambda: not is_active(old), 90)
     scenario.note(Track.INSTANCE, "the old instance is fenced and has stopped its gateway", Severity.GOOD)
     scenario.check(
-        "latest/ and the ownership are untouched by it: no write, no deletion",
+        "latest/ and the lease are untouched by it: no write, no deletion",
         (scenario.world.history("latest/"), scenario.world.owner()) == (latest, owner),
     )
     kept = f"snapshots/{line.get('snapshot')}/.openclaw/{LATE}"

@@ -59,7 +59,7 @@ def _power_cut(number: int, name: str, title: str) -> DrillRecord:
             Event(cut + 0.02, Track.GATEWAY, "no answer any more", bad),
             Event(cut + 0.3, Track.DRILL, "the group notices"),
             Event(cut + 0.5, Track.DRILL, "a replacement is launched"),
-            Event(cut + 9.0, Track.RESTORE, "ownership taken, epoch 2"),
+            Event(cut + 9.0, Track.RESTORE, "lease taken, epoch 2"),
             Event(cut + 9.1, Track.S3, "manifest of latest/ read"),
             Event(cut + 9.2, Track.S3, "1,212 objects asked for"),
             Event(cut + 9.3, Track.S3, "all read", good),

@@ -72,7 +72,7 @@ def one(**fields: object) -> DrillRecord:
     return replace(DrillRecord(1, "power-cut", "The power goes"), **fields)  # type: ignore[arg-type]
 
 
-def test_every_drill_and_every_event_span_and_proof_is_in_it(tmp_path: Path) -> None:
+def test_every_drill_and_every_event_span_and_check_is_in_it(tmp_path: Path) -> None:
     records = sample_drills()
     page = Page(written(tmp_path, records))
 
