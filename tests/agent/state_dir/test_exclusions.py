@@ -1,4 +1,9 @@
+import re
+from collections.abc import Callable
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from openclaw_agent.errors import UsageError
 from openclaw_agent.state_dir.exclusions import DEFAULT_RULES, Exclusions
@@ -47,6 +52,23 @@ def test_what_openclaw_rebuilds_is_left_out_and_nothing_else(path: str, is_folde
         ("a.c", "abc", False, False),
         ("[ab]", "a", False, False),
         ("[ab]", "[ab]", False, True),
+        ("[ab", "[ab", False, True),
+        ("a\\", "a\\", False, True),
+        ("!keep", "!keep", False, True),
+        ("!keep", "keep", False, False),
+        ("#one", "#one", False, True),
+        ("media/**", "media", True, False),
+        ("media/**/", "media/a", True, True),
+        ("media/**/", "media", True, False),
+        ("media/**/", "media/a", False, False),
+        ("**", "a", False, True),
+        ("workspace/**/node_modules/", "workspace/node_modules", True, True),
+        ("workspace/**/node_modules/", "workspace/a/b/node_modules", True, True),
+        ("workspace/**/node_modules/", "workspace/a/node_modules", False, False),
+        ("workspace/**/node_modules/", "node_modules", True, False),
+        ("a.tmp", "a.tmp\n", False, False),
+        ("a/**/b", "a/line\nend/b", False, True),
+        ("line\nend", "line\nend", False, True),
     ],
 )
 def test_configured_patterns(pattern: str, path: str, is_folder: bool, left_out: bool) -> None:
@@ -54,7 +76,7 @@ def test_configured_patterns(pattern: str, path: str, is_folder: bool, left_out:
     assert reason == ("excluded by the configuration" if left_out else None)
 
 
-@pytest.mark.parametrize("pattern", ["", "/", "/etc", "../x", "a/../b", "a/.."])
+@pytest.mark.parametrize("pattern", ["", "/", "/etc", "../x", "a/../b", "a/..", " ", "/ "])
 def test_a_pattern_that_is_not_relative_to_the_state_folder_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match="must be a path relative to the state folder"):
         Exclusions([pattern])
@@ -62,3 +84,104 @@ def test_a_pattern_that_is_not_relative_to_the_state_folder_is_refused(pattern: 
 
 def test_every_default_rule_says_why() -> None:
     assert all(rule.reason for rule in DEFAULT_RULES)
+
+
+DOCUMENTED = ("logs/", "media/**/*.tmp", "workspace/**/node_modules/", "workspace/**/.venv/")
+NAMES = st.one_of(
+    st.sampled_from(["cache", "logs", "media", "state", "browser", "extensions", "workspace", "node_modules", "x.tmp"]),
+    st.sampled_from(["SingletonLock", "gateway.pid", "a.lock", ".venv", "line\nend", "a.pid\n"]),
+    st.text("ab.[]\\!#- \n", min_size=1, max_size=3).filter(lambda name: name not in {".", ".."}),
+)
+PATHS = st.tuples(st.lists(NAMES, min_size=1, max_size=5).map("/".join), st.booleans())
+PATTERN_NAMES = st.one_of(NAMES, st.just("**"), st.text("ab.*?[]\\!#\n", min_size=1, max_size=4)).filter(
+    lambda name: name not in {".", ".."} and ("**" not in name or name == "**")
+)
+PATTERNS = st.builds(
+    lambda names, slash: "/".join(names) + slash,
+    st.lists(PATTERN_NAMES, min_size=1, max_size=4),
+    st.sampled_from(["", "/"]),
+).filter(lambda pattern: pattern == pattern.rstrip())
+
+
+def expression_of_0_1_0(pattern: str) -> re.Pattern[str]:
+    """A pattern as release 0.1.0 compiled it, by hand."""
+    body = pattern.rstrip("/")
+    expression = ""
+    position = 0
+    while position < len(body):
+        if body.startswith("**/", position):
+            expression += "(?:.*/)?"
+            position += 3
+        elif body.startswith("**", position):
+            expression += ".*"
+            position += 2
+        elif body[position] == "*":
+            expression += "[^/]*"
+            position += 1
+        elif body[position] == "?":
+            expression += "[^/]"
+            position += 1
+        else:
+            expression += re.escape(body[position])
+            position += 1
+    return re.compile(expression, re.DOTALL)
+
+
+Reason = Callable[[str, bool], str | None]
+
+
+def in_0_1_0(*extra: str) -> Reason:
+    rules = [(rule.pattern, rule.reason) for rule in DEFAULT_RULES]
+    rules += [(pattern, "excluded by the configuration") for pattern in extra]
+    compiled = [(expression_of_0_1_0(pattern), pattern.endswith("/"), reason) for pattern, reason in rules]
+
+    def reason_for(path: str, is_folder: bool) -> str | None:
+        for expression, folders_only, reason in compiled:
+            if (is_folder or not folders_only) and expression.fullmatch(path):
+                return reason
+        return None
+
+    return reason_for
+
+
+def today(*extra: str) -> Reason:
+    exclusions = Exclusions(extra)
+    return lambda path, is_folder: exclusions.reason_for(path, is_folder=is_folder)
+
+
+def reason_of_a_walk(reason_for: Reason, path: str, is_folder: bool) -> str | None:
+    """Why a walk does not come to the path or leaves it out: it never enters a folder that is left out."""
+    names = path.split("/")
+    for depth in range(1, len(names) + 1):
+        reason = reason_for("/".join(names[:depth]), is_folder or depth < len(names))
+        if reason:
+            return reason
+    return None
+
+
+@given(PATHS)
+@example(("cache/a\nb/c", False))
+@example(("browser/a\nb/SingletonLock", False))
+@example(("media/a/x.tmp\n", False))
+def test_the_built_in_and_the_documented_patterns_mean_what_they_meant_in_0_1_0(path: tuple[str, bool]) -> None:
+    assert reason_of_a_walk(today(*DOCUMENTED), *path) == reason_of_a_walk(in_0_1_0(*DOCUMENTED), *path)
+
+
+@given(PATTERNS, PATHS)
+def test_a_pattern_means_what_it_meant_in_0_1_0(pattern: str, path: tuple[str, bool]) -> None:
+    assert reason_of_a_walk(today(pattern), *path) == reason_of_a_walk(in_0_1_0(pattern), *path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "before", "now"),
+    [
+        pytest.param("a**c", "a/b/c", True, False, id="two stars inside a name stay within it, as in git"),
+        pytest.param("a**/c", "ac", True, False, id="two stars at a name's end do not join it to the next"),
+        pytest.param("a**/c", "ab/d/c", True, False, id="two stars at a name's end are one"),
+        pytest.param("a ", "a ", True, False, id="white space at the end counts for nothing, as in git"),
+        pytest.param("a ", "a", False, True, id="what is before white space at the end counts"),
+    ],
+)
+def test_where_a_pattern_means_something_else_than_in_0_1_0(pattern: str, path: str, before: bool, now: bool) -> None:
+    assert (reason_of_a_walk(in_0_1_0(pattern), path, False) is not None) is before
+    assert (reason_of_a_walk(today(pattern), path, False) is not None) is now

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings, InstanceSettings
 from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.config_table import ConfigKey, config_table_markdown, pulumi_config_schema
@@ -180,3 +183,13 @@ def test_pulumi_yaml_declares_the_keys_of_the_code(program: str, keys: tuple[Con
 
 def _key(name: str, keys: tuple[ConfigKey[Any], ...]) -> ConfigKey[Any]:
     return next(key for key in keys if key.name == name)
+
+
+@given(st.text("ab.*?[]\\!# ,/é", min_size=1, max_size=12))
+def test_the_agent_takes_every_pattern_that_extra_excludes_takes(text: str) -> None:
+    try:
+        settings = InstanceSettings({"availability_zone": "me-central-1a", "extra_excludes": text}.get)
+        patterns = settings.extra_excludes
+    except ConfigRefused:
+        return
+    assert Exclusions(patterns).reason_for("workspace", is_folder=True) in {None, "excluded by the configuration"}
