@@ -3,16 +3,17 @@
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.host.metadata import INSTANCE_ID_PATH, InstanceMetadata, MetadataUnavailable
 from openclaw_agent.settings import Settings
+from openclaw_agent.store.retries import RetryPolicy
 
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "unknown"
-ATTEMPTS = 5
-PAUSE_SECONDS = 1.0
+LOOK_UP = RetryPolicy(attempts=5, first_pause=1.0, passing=lambda problem: isinstance(problem, MetadataUnavailable))
 
 
 def boot_id() -> str:
@@ -26,7 +27,7 @@ def boot_id() -> str:
         return UNKNOWN_BOOT
 
 
-def instance_id(settings: Settings) -> str:
+def instance_id(settings: Settings, sleep: Callable[[float], object] = time.sleep) -> str:
     """This machine's EC2 instance id, or elsewhere than on an instance its host name.
 
     `OPENCLAW_INSTANCE_ID` overrides both. On an instance the host name never stands in: a metadata service that is slow
@@ -42,23 +43,18 @@ def instance_id(settings: Settings) -> str:
     if known is not None and known.boot_id == boot_id() != UNKNOWN_BOOT:
         return known.instance_id
     if settings.on_instance:
-        return _ask_with_retries(InstanceMetadata())
+        return _ask_with_retries(InstanceMetadata(), sleep)
     try:
         return InstanceMetadata(timeout=0.5).get(INSTANCE_ID_PATH) or socket.gethostname()
     except MetadataUnavailable:
         return socket.gethostname()
 
 
-def _ask_with_retries(metadata: InstanceMetadata) -> str:
-    problem = MetadataUnavailable("The metadata service does not know this instance's id.")
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(PAUSE_SECONDS)
-        try:
-            found = metadata.get(INSTANCE_ID_PATH)
-        except MetadataUnavailable as unavailable:
-            problem = unavailable
-            continue
-        if found:
-            return found
-    raise problem
+def _ask_with_retries(metadata: InstanceMetadata, sleep: Callable[[float], object]) -> str:
+    def ask() -> str:
+        found = metadata.get(INSTANCE_ID_PATH)
+        if not found:
+            raise MetadataUnavailable("The metadata service does not know this instance's id.")
+        return found
+
+    return LOOK_UP.call(ask, sleep)

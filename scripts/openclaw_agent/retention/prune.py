@@ -1,7 +1,7 @@
 """Prune: plan by the retention rules, delete manifest first."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +19,9 @@ from openclaw_agent.snapshot.keys import (
 )
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
+from openclaw_agent.store.retries import RetryPolicy
 
-DELETE_ATTEMPTS = 3
-RETRY_SECONDS = 1.0
+DELETIONS = RetryPolicy(attempts=3, first_pause=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def require_ownership_here(session: Session) -> None:
         )
 
 
-def prune(store: Bucket, plan: RetentionPlan) -> Pruned:
+def prune(store: Bucket, plan: RetentionPlan, sleep: Callable[[float], object] = time.sleep) -> Pruned:
     """Delete what the plan removes: all manifests first, then the rest of each snapshot.
 
     A run that breaks leaves incomplete snapshots, which the next run clears, never one that claims to be whole.
@@ -82,10 +82,10 @@ def prune(store: Bucket, plan: RetentionPlan) -> Pruned:
         for decision in plan.removed
         if decision.snapshot.complete
     ]
-    refused = _delete_with_retries(store, manifests)
+    refused = _delete_with_retries(store, manifests, sleep)
     kept_manifests = {snapshot_name_in_key(key) for key in refused}
     with_totals = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
-    refused |= _delete_with_retries(store, with_totals)
+    refused |= _delete_with_retries(store, with_totals, sleep)
     if refused:
         key, reason = next(iter(refused.items()))
         raise AgentError(
@@ -114,11 +114,11 @@ def _keys_of(store: Bucket, names: Iterable[str]) -> Iterator[str]:
             yield row.key
 
 
-def _delete_with_retries(store: Bucket, keys: Iterable[str]) -> dict[str, str]:
+def _delete_with_retries(store: Bucket, keys: Iterable[str], sleep: Callable[[float], object]) -> dict[str, str]:
     refused = store.delete(keys)
-    for _attempt in range(DELETE_ATTEMPTS - 1):
+    for pause in DELETIONS.pauses():
         if not refused:
             break
-        time.sleep(RETRY_SECONDS)
+        sleep(pause)
         refused = store.delete(list(refused))
     return refused

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
 from openclaw_agent.store.bulk import MIB, BulkTransfer
 from openclaw_agent.store.errors import error_code, store_error
+from openclaw_agent.store.retries import request_policy
 from openclaw_agent.store.transfers import Copy, Download, Fetched, ListedObject, Traffic, Upload
 
 if TYPE_CHECKING:
@@ -31,12 +33,23 @@ _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentS
 class Bucket:
     """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user.
 
-    A request is made at most `attempts` times, and given up after `stall_seconds` without a byte.
+    A request is made at most `attempts` times, and given up after `stall_seconds` without a byte. `sleep` passes the
+    time between two tries of a write.
     """
 
-    def __init__(self, name: str, region: str, *, attempts: int, stall_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        *,
+        attempts: int,
+        stall_seconds: float,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.bucket = name
         self._attempts = attempts
+        self._writes = request_policy(attempts, _may_pass)
+        self._sleep = sleep
         self.traffic = Traffic()
         session = boto3.Session(region_name=region)
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -114,20 +127,20 @@ class Bucket:
             conditions["IfMatch"] = if_match
         if if_absent:
             conditions["IfNoneMatch"] = "*"
-        for attempt in range(self._attempts):
-            try:
-                etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
-                break
-            except (ClientError, BotoCoreError) as problem:
-                if error_code(problem) in _TRY_AGAIN and attempt + 1 < self._attempts:
-                    continue
-                if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
-                    # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
-                    mine = self.get(key)
-                    if mine is not None and mine.body == body:
-                        return mine.etag
-                    raise PreconditionFailed(f"Somebody else wrote {key!r} first.") from problem
-                raise self._error(problem, key) from problem
+
+        def write() -> str:
+            return self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
+
+        try:
+            etag = self._writes.call(write, self._sleep)
+        except (ClientError, BotoCoreError) as problem:
+            if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
+                # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
+                mine = self.get(key)
+                if mine is not None and mine.body == body:
+                    return mine.etag
+                raise PreconditionFailed(f"Somebody else wrote {key!r} first.") from problem
+            raise self._error(problem, key) from problem
         self.traffic.uploaded_bytes += len(body)
         return etag
 
@@ -143,18 +156,18 @@ class Bucket:
         conditions: dict[str, str] = {}
         if if_match is not None:
             conditions = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        for attempt in range(self._attempts):
-            try:
-                with source.open("rb") as body:
-                    etag = self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
-                break
-            except (ClientError, BotoCoreError) as problem:
-                if error_code(problem) in _TRY_AGAIN and attempt + 1 < self._attempts:
-                    continue
-                failure = self._error(problem, key)
-                if conditions and isinstance(failure, ObjectMissing):
-                    raise PreconditionFailed(f"Somebody else deleted {key!r}.") from problem
-                raise failure from problem
+
+        def write() -> str:
+            with source.open("rb") as body:
+                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, **conditions)["ETag"]  # type: ignore[arg-type]
+
+        try:
+            etag = self._writes.call(write, self._sleep)
+        except (ClientError, BotoCoreError) as problem:
+            failure = self._error(problem, key)
+            if conditions and isinstance(failure, ObjectMissing):
+                raise PreconditionFailed(f"Somebody else deleted {key!r}.") from problem
+            raise failure from problem
         self.traffic.uploaded_bytes += source.stat().st_size
         return etag
 
@@ -266,6 +279,10 @@ class Bucket:
 
     def _error(self, problem: BaseException, key: str) -> StoreError:
         return store_error(problem, self.bucket, key)
+
+
+def _may_pass(problem: Exception) -> bool:
+    return isinstance(problem, ClientError | BotoCoreError) and error_code(problem) in _TRY_AGAIN
 
 
 def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -19,6 +20,7 @@ from obstore.store import S3Store
 
 from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
 from openclaw_agent.store.errors import is_worth_another_try, store_error
+from openclaw_agent.store.retries import request_policy
 from openclaw_agent.store.transfers import Copy, Download, Traffic, Upload
 
 MIB = 1024 * 1024
@@ -32,7 +34,6 @@ PARALLEL_PARTS = 2
 UPLOADING_BYTES = PARALLEL_PARTS * PART_BYTES
 # A body may take its time as long as it moves: what stands still is the stall limit's to notice.
 LONGEST_BODY = timedelta(hours=12)
-FIRST_PAUSE_SECONDS = 0.1
 
 _Work = TypeVar("_Work")
 
@@ -52,12 +53,15 @@ class BulkTransfer:
         endpoint: str | None,
         attempts: int,
         stall_seconds: float,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._session = session
         self._bucket = bucket
         self._traffic = traffic
         self._endpoint = endpoint
         self._attempts = attempts
+        self._retries = request_policy(attempts, _may_pass)
+        self._sleep = sleep
         self._stall_seconds = stall_seconds
         self._opened: S3Store | None = None
 
@@ -207,7 +211,7 @@ class BulkTransfer:
                     async with room.for_bytes(getattr(work, "size", 0)) if room else contextlib.nullcontext():
                         if failed:
                             return
-                        await self._persist(one, work)
+                        await self._retries.call_async(functools.partial(one, work), self._sleep)
                 except (BaseError, OSError, ValueError) as problem:
                     failed = True
                     # obstore raises FileNotFoundError for a missing object too; only the kernel's errors have a number.
@@ -226,16 +230,6 @@ class BulkTransfer:
         for failure in asyncio.run(all_lanes()):
             if failure is not None:
                 raise failure
-
-    async def _persist(self, one: Callable[[_Work], Awaitable[None]], work: _Work) -> None:
-        for attempt in range(1, self._attempts):
-            try:
-                return await one(work)
-            except BaseError as problem:
-                if not is_worth_another_try(problem):
-                    raise
-            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-        return await one(work)
 
     def _error(self, problem: BaseException, key: str) -> StoreError:
         return store_error(problem, self._bucket, key)
@@ -262,6 +256,10 @@ class _ByteBudget:
             async with self._left:
                 self._taken -= held
                 self._left.notify_all()
+
+
+def _may_pass(problem: Exception) -> bool:
+    return isinstance(problem, BaseError) and is_worth_another_try(problem)
 
 
 def _key_of(work: object) -> str:

@@ -29,7 +29,6 @@ def without_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENCLAW_INSTANCE_ID", raising=False)
     monkeypatch.delenv("OPENCLAW_BOOT_ID", raising=False)
     monkeypatch.setattr("socket.gethostname", lambda: "laptop")
-    monkeypatch.setattr(identity, "PAUSE_SECONDS", 0.0)
 
 
 def settings(folder: Path, *, on_instance: bool) -> Settings:
@@ -48,8 +47,10 @@ def test_elsewhere_the_host_name_stands_in(tmp_path: Path) -> None:
 
 def test_on_an_instance_the_host_name_never_stands_in(tmp_path: Path) -> None:
     """A slow metadata service would make the owner a stranger to its own bucket."""
+    pauses: list[float] = []
     with pytest.raises(AgentError, match="The metadata service does not answer"):
-        instance_id(settings(tmp_path, on_instance=True))
+        instance_id(settings(tmp_path, on_instance=True), pauses.append)
+    assert pauses == [1.0] * 4
 
 
 def test_a_metadata_service_that_is_away_for_a_moment_is_asked_again(
@@ -64,7 +65,9 @@ def test_a_metadata_service_that_is_away_for_a_moment_is_asked_again(
         return answer
 
     monkeypatch.setattr(InstanceMetadata, "get", get)
-    assert instance_id(settings(tmp_path, on_instance=True)) == EC2_ID
+    pauses: list[float] = []
+    assert instance_id(settings(tmp_path, on_instance=True), pauses.append) == EC2_ID
+    assert pauses == [1.0] * 2
 
 
 def test_what_this_boot_knows_is_not_asked_again(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.demo.month import month_of_snapshot_names, put_month
+from openclaw_agent.catalog.snapshots import list_snapshots
+from openclaw_agent.errors import AgentError
+from openclaw_agent.exit_codes import ExitCode
 from openclaw_agent.retention import prune
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.store.bucket import Bucket
@@ -111,7 +114,7 @@ def test_a_run_that_breaks_leaves_no_snapshot_that_claims_to_be_whole(
 
 
 def test_refused_deletions_are_tried_again_and_then_reported(
-    world: FreshBucket, operator: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+    world: FreshBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete(world, "2026-02-27-14-00", "2026-01-01-00-00")
     attempts: list[list[str]] = []
@@ -121,12 +124,14 @@ def test_refused_deletions_are_tried_again_and_then_reported(
         return dict.fromkeys(attempts[-1], "AccessDenied")
 
     monkeypatch.setattr(Bucket, "delete", refused)
-    monkeypatch.setattr(prune, "RETRY_SECONDS", 0)
-    run = operator.lifecycle(*AT_NOW)
-    assert run.code == 1
-    assert "S3 refused to delete 1 objects" in run.err
-    assert "AccessDenied" in run.err
-    assert sum(1 for keys in attempts if keys) == prune.DELETE_ATTEMPTS
+    store = world.store()
+    plan = prune.plan_prune(store, list_snapshots(store), NOW, strict_midnight=False)
+    pauses: list[float] = []
+    with pytest.raises(AgentError, match=r"S3 refused to delete 1 objects .*AccessDenied") as caught:
+        prune.prune(store, plan, pauses.append)
+    assert caught.value.exit_code is ExitCode.FAILED
+    assert sum(1 for keys in attempts if keys) == 3
+    assert pauses == [1.0, 1.0]
 
 
 def test_a_fenced_instance_deletes_nothing(world: FreshBucket) -> None:

@@ -8,14 +8,25 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from openclaw_agent.errors import StoreError
-from openclaw_agent.store import bulk as bulk_transfer
 from openclaw_agent.store.bulk import MIB, PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
 from openclaw_agent.store.transfers import Traffic, Upload
 
 
+async def without_a_pause(_seconds: float) -> None:
+    pass
+
+
 def transfer() -> BulkTransfer:
     session = boto3.Session("testing", "testing", region_name="me-central-1")
-    return BulkTransfer(session, "bucket", Traffic(), endpoint="http://127.0.0.1:1", attempts=2, stall_seconds=1.0)
+    return BulkTransfer(
+        session,
+        "bucket",
+        Traffic(),
+        endpoint="http://127.0.0.1:1",
+        attempts=2,
+        stall_seconds=1.0,
+        sleep=without_a_pause,
+    )
 
 
 def test_a_failure_begins_nothing_new_and_lets_what_is_under_way_end(tmp_path: Path) -> None:
@@ -107,9 +118,8 @@ BROKE_OFF = GenericError("error sending request")
     ids=["it passes", "it does not", "something else"],
 )
 def test_of_several_tries_the_last_one_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[Exception | None], sentence: str | None
+    tmp_path: Path, answers: list[Exception | None], sentence: str | None
 ) -> None:
-    monkeypatch.setattr(bulk_transfer, "FIRST_PAUSE_SECONDS", 0)
     tries = mock.AsyncMock(side_effect=answers)
     told = contextlib.nullcontext() if sentence is None else pytest.raises(StoreError, match=sentence)
     with mock.patch("openclaw_agent.store.bulk.obstore.put_async", tries), told:
