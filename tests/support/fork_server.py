@@ -42,7 +42,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (os, "symlink"),
     (os, "fsync"),
     (restore_workspace, "exchange"),
-    (freezer, "_run"),
+    (freezer, "run_program"),
     (capture, "clone_file"),
     (clone, "_copy_bytes"),
 )
