@@ -5,6 +5,7 @@ Standard input and output carry JSON lines. A run may be told to kill itself bef
 
 import contextlib
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -18,7 +19,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
+import boto3.session
 import botocore.endpoint
 import botocore.loaders
 from botocore.exceptions import BotoCoreError
@@ -29,7 +30,6 @@ from openclaw_agent.fs import clone
 from openclaw_agent.host import freezer
 from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import staging as restore_workspace
-from openclaw_agent.store import bucket as object_store
 
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
 # Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
@@ -107,14 +107,16 @@ def share_botocore_models() -> None:
         self._cache = cache
 
     botocore.loaders.Loader.__init__ = prepared  # type: ignore[method-assign]
-    session = boto3.Session(region_name="us-east-1")
+    session = boto3.session.Session(region_name="us-east-1")
     warm = session.client("s3", endpoint_url="http://127.0.0.1:1", aws_access_key_id="-", aws_secret_access_key="-")
     with contextlib.suppress(BotoCoreError):
         # What is imported on a first request may lie where an ordinary user cannot read it.
         warm.list_objects_v2(Bucket="nobody-listens")
+    for used_late in ("boto3.s3.transfer", "openclaw_agent.store.bulk", "pathspec.patterns.gitignore.spec"):
+        importlib.import_module(used_late)
     "localhost".encode("idna")
     # Credentials, endpoint and region are the same in every run of a test session.
-    object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[attr-defined, assignment]
+    boto3.session.Session = lambda **_options: session  # type: ignore[misc, assignment]
 
 
 def hurry_botocore() -> None:

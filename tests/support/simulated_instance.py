@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -142,7 +141,7 @@ class SimulatedInstance:
             mock.patch.dict(os.environ, self.variables()),
             # Half of a small run's time would go into reading botocore's service descriptions again.
             mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
-            mock.patch("openclaw_agent.store.bucket.boto3", SimpleNamespace(Session=shared_session)),
+            mock.patch("boto3.session.Session", shared_session),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

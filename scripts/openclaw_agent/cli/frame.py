@@ -4,12 +4,11 @@ import argparse
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
-
-from botocore.exceptions import BotoCoreError
 
 from openclaw_agent import AGENT_VERSION
 from openclaw_agent.cli.termination import Termination
@@ -124,18 +123,20 @@ def _run(
         if termination.received:
             return None, Terminated("Asked to end (SIGTERM); nothing that was complete before is lost.")
         return None, AgentError("Interrupted; nothing that was complete before is lost.")
-    except BotoCoreError as problem:
-        error = AgentError(
-            f"AWS cannot be asked: {' '.join(str(problem).split()).rstrip('.')}. Check the AWS_… variables."
-        )
-        error.__cause__ = problem
-        return None, error
     except Exception as problem:  # noqa: BLE001 - the edge: no traceback reaches a user
-        error = AgentError(f"An unexpected error: {type(problem).__name__}: {problem}. --verbose shows where.")
+        error = AgentError(_sentence(problem))
         error.__cause__ = problem
         return None, error
     finally:
         termination.hold()
+
+
+def _sentence(problem: Exception) -> str:
+    # Looked up, not imported: what did not load botocore has no error of it, and SIGTERM must not fall into an import.
+    botocore = sys.modules.get("botocore.exceptions")
+    if botocore is not None and isinstance(problem, botocore.BotoCoreError):
+        return f"AWS cannot be asked: {' '.join(str(problem).split()).rstrip('.')}. Check the AWS_… variables."
+    return f"An unexpected error: {type(problem).__name__}: {problem}. --verbose shows where."
 
 
 def exit_now(code: int) -> NoReturn:

@@ -6,10 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from openclaw_agent.errors import AgentError, LocalStorageError, UsageError
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.settings import Settings
@@ -37,6 +33,10 @@ def fetch_secrets(settings: Settings) -> list[Secret]:
     path = settings.secrets_path
     if not path:
         raise UsageError("No secrets path: the settings file has no secrets_path.")
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         ssm = boto3.client(
             "ssm",

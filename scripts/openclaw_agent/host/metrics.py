@@ -1,9 +1,5 @@
 """Counters in CloudWatch, which the alarms are set on."""
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from openclaw_agent.settings import Settings
 
 
@@ -11,6 +7,10 @@ def count_metrics(settings: Settings, names: list[str]) -> str | None:
     """Add one to each named metric in CloudWatch; return why it could not be done, or None."""
     if not settings.metric_namespace or not names:
         return None
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         boto3.client(
             "cloudwatch",

@@ -2,10 +2,6 @@
 
 from collections.abc import Callable
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from openclaw_agent.lease.record import Liveness
 
 _GONE_STATES = frozenset({"terminated", "stopped"})
@@ -17,6 +13,10 @@ def ec2_liveness(region: str) -> Callable[[str], Liveness]:
     def look_up(instance_id: str) -> Liveness:
         if not instance_id.startswith("i-"):
             return Liveness.UNKNOWN
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
             ec2 = boto3.client(
                 "ec2",

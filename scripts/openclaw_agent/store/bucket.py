@@ -1,25 +1,22 @@
 """The bucket: small conditional requests through boto3, bulk transfers through obstore, every request counted."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
-from openclaw_agent.store.bulk import MIB, BulkTransfer
 from openclaw_agent.store.errors import error_code, store_error
 from openclaw_agent.store.retries import request_policy
-from openclaw_agent.store.transfers import Copy, Download, Fetched, ListedObject, Traffic, Upload
+from openclaw_agent.store.transfers import MIB, Copy, Download, Fetched, ListedObject, Traffic, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from openclaw_agent.store.bulk import BulkTransfer
 
 # The most that one CopyObject takes (S3 user guide).
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
@@ -46,24 +43,43 @@ class Bucket:
         stall_seconds: float,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        # Here: a command that asks S3 nothing, or only prints its help, does not load it.
+        from boto3.session import Session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
         self.bucket = name
         self._attempts = attempts
+        self._stall_seconds = stall_seconds
         self._writes = request_policy(attempts, _may_pass)
         self._sleep = sleep
         self.traffic = Traffic()
-        session = boto3.Session(region_name=region)
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        self._s3: S3Client = session.client(
+        self._refusals: tuple[type[Exception], ...] = (ClientError, BotoCoreError)
+        self._failures: tuple[type[Exception], ...] = (*self._refusals, OSError)
+        self._session = Session(region_name=region)
+        self._endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        self._s3: S3Client = self._session.client(
             "s3",
             config=Config(
                 connect_timeout=5,
                 read_timeout=stall_seconds,
                 retries={"mode": "standard", "total_max_attempts": attempts},
-                s3={"addressing_style": "path"} if endpoint else {},
+                s3={"addressing_style": "path"} if self._endpoint else {},
             ),
         )
-        self._bulk = BulkTransfer(
-            session, name, self.traffic, endpoint=endpoint, attempts=attempts, stall_seconds=stall_seconds
+
+    @functools.cached_property
+    def _bulk(self) -> "BulkTransfer":
+        # obstore too is loaded by what transfers in bulk, and by nothing else.
+        from openclaw_agent.store.bulk import BulkTransfer
+
+        return BulkTransfer(
+            self._session,
+            self.bucket,
+            self.traffic,
+            endpoint=self._endpoint,
+            attempts=self._attempts,
+            stall_seconds=self._stall_seconds,
         )
 
     def get(self, key: str) -> Fetched | None:
@@ -71,7 +87,7 @@ class Bucket:
         self.traffic.requests["GET"] += 1
         try:
             response, body = self._read_whole(Bucket=self.bucket, Key=key)
-        except (ClientError, BotoCoreError, OSError) as problem:
+        except self._failures as problem:
             self._raise_unless_missing(problem, key)
             return None
         self.traffic.downloaded_bytes += len(body)
@@ -82,7 +98,7 @@ class Bucket:
         self.traffic.requests["GET"] += 1
         try:
             response, body = self._read_whole(Bucket=self.bucket, Key=key, Range=f"bytes=0-{most_bytes - 1}")
-        except (ClientError, BotoCoreError, OSError) as problem:
+        except self._failures as problem:
             if error_code(problem) == "InvalidRange":
                 return None
             self._raise_unless_missing(problem, key)
@@ -90,6 +106,8 @@ class Bucket:
         return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"])
 
     def _read_whole(self, **arguments: Any) -> tuple[Any, bytes]:
+        from botocore.exceptions import BotoCoreError
+
         for _attempt in range(1, self._attempts):
             response = self._s3.get_object(**arguments)
             # botocore tries requests again, not bodies that break off on their way.
@@ -103,7 +121,7 @@ class Bucket:
         self.traffic.requests["HEAD"] += 1
         try:
             return self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"]
-        except (ClientError, BotoCoreError) as problem:
+        except self._refusals as problem:
             if error_code(problem) in ("400", "403", "404"):
                 # HEAD has no body: a missing bucket looks like a missing key (the difference is a lost backup), and an
                 # expired token or a wrong clock like any refusal. A listing says which.
@@ -133,7 +151,7 @@ class Bucket:
 
         try:
             etag = self._writes.call(write, self._sleep)
-        except (ClientError, BotoCoreError) as problem:
+        except self._refusals as problem:
             if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
                 # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
                 mine = self.get(key)
@@ -163,7 +181,7 @@ class Bucket:
 
         try:
             etag = self._writes.call(write, self._sleep)
-        except (ClientError, BotoCoreError) as problem:
+        except self._refusals as problem:
             failure = self._error(problem, key)
             if conditions and isinstance(failure, ObjectMissing):
                 raise PreconditionFailed(f"Somebody else deleted {key!r}.") from problem
@@ -205,6 +223,8 @@ class Bucket:
         self._bulk.download(downloads, finished, skipped_copies, broken)
 
     def _copy_in_parts(self, work: Copy) -> None:
+        from boto3.s3.transfer import TransferConfig
+
         parts = TransferConfig(multipart_threshold=HUGE_COPY_PART_BYTES, multipart_chunksize=HUGE_COPY_PART_BYTES)
         # A HEAD for the size, the parts, their begin and their end.
         self.traffic.requests["HEAD"] += 1
@@ -212,7 +232,7 @@ class Bucket:
         self.traffic.copied_bytes += work.size
         try:
             self._s3.copy({"Bucket": self.bucket, "Key": work.source_key}, self.bucket, work.key, Config=parts)
-        except (ClientError, BotoCoreError) as problem:
+        except self._refusals as problem:
             raise self._error(problem, work.source_key) from problem
 
     def delete(self, keys: Iterable[str]) -> dict[str, str]:
@@ -224,7 +244,7 @@ class Bucket:
                 answer = self._s3.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
                 )
-            except (ClientError, BotoCoreError) as problem:
+            except self._refusals as problem:
                 raise self._error(problem, batch[0]) from problem
             for row in answer.get("Errors", []):
                 refused[row["Key"]] = row.get("Code", "unknown error")
@@ -268,7 +288,7 @@ class Bucket:
         self.traffic.requests["LIST"] += 1
         try:
             return self._s3.list_objects_v2(**arguments)
-        except (ClientError, BotoCoreError) as problem:
+        except self._refusals as problem:
             raise self._error(problem, arguments["Prefix"]) from problem
 
     def _raise_unless_missing(self, problem: Exception, key: str) -> None:
@@ -282,6 +302,8 @@ class Bucket:
 
 
 def _may_pass(problem: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     return isinstance(problem, ClientError | BotoCoreError) and error_code(problem) in _TRY_AGAIN
 
 

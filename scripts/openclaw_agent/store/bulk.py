@@ -21,9 +21,8 @@ from obstore.store import S3Store
 from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
 from openclaw_agent.store.errors import is_worth_another_try, store_error
 from openclaw_agent.store.retries import request_policy
-from openclaw_agent.store.transfers import Copy, Download, Traffic, Upload
+from openclaw_agent.store.transfers import MIB, Copy, Download, Traffic, Upload
 
-MIB = 1024 * 1024
 # One PUT up to this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
 PART_BYTES = 8 * MIB
 MAX_PARTS = 10_000

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from openclaw_agent.store.cost import request_cost
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:

@@ -8,8 +8,8 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from openclaw_agent.errors import StoreError
-from openclaw_agent.store.bulk import MIB, PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
-from openclaw_agent.store.transfers import Traffic, Upload
+from openclaw_agent.store.bulk import PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
+from openclaw_agent.store.transfers import MIB, Traffic, Upload
 
 
 async def without_a_pause(_seconds: float) -> None:
