@@ -85,9 +85,11 @@ class Steps:
             self.count += 1
             number = self.count
             self._perhaps_stop(number, "before", name)
-            result = original(*arguments, **options)
-            self._perhaps_stop(number, "after", name)
-            return result
+            try:
+                return original(*arguments, **options)
+            finally:
+                # A step that failed is a point as well, and the points behind it are reached past it.
+                self._perhaps_stop(number, "after", name)
 
         setattr(owner, name, with_totals)
 
