@@ -5,21 +5,22 @@ Standard input and output carry JSON lines. A run may be told to kill itself bef
 
 import contextlib
 import gc
-import importlib
 import itertools
 import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3.session
+import boto3
 import botocore.endpoint
 import botocore.loaders
 from botocore.exceptions import BotoCoreError
@@ -27,9 +28,9 @@ from botocore.exceptions import BotoCoreError
 from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
-from openclaw_agent.host import freezer
 from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import staging as restore_workspace
+from openclaw_agent.store import bucket as object_store
 
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
 # Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
@@ -42,7 +43,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (os, "symlink"),
     (os, "fsync"),
     (restore_workspace, "exchange"),
-    (freezer, "run_program"),
+    (subprocess, "run"),
     (capture, "clone_file"),
     (clone, "_copy_bytes"),
 )
@@ -109,16 +110,14 @@ def share_botocore_models() -> None:
         self._cache = cache
 
     botocore.loaders.Loader.__init__ = prepared  # type: ignore[method-assign]
-    session = boto3.session.Session(region_name="us-east-1")
+    session = boto3.Session(region_name="us-east-1")
     warm = session.client("s3", endpoint_url="http://127.0.0.1:1", aws_access_key_id="-", aws_secret_access_key="-")
     with contextlib.suppress(BotoCoreError):
         # What is imported on a first request may lie where an ordinary user cannot read it.
         warm.list_objects_v2(Bucket="nobody-listens")
-    for used_late in ("boto3.s3.transfer", "openclaw_agent.store.bulk", "pathspec.patterns.gitignore.spec"):
-        importlib.import_module(used_late)
     "localhost".encode("idna")
     # Credentials, endpoint and region are the same in every run of a test session.
-    boto3.session.Session = lambda **_options: session  # type: ignore[misc, assignment]
+    object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[attr-defined, assignment]
 
 
 def hurry_botocore() -> None:
@@ -165,7 +164,7 @@ def become(order: dict[str, Any]) -> Steps:
 def run(order: dict[str, Any], go: int) -> None:
     """Run the commands one after the other until one fails; this is the whole life of the forked process."""
     code = 70
-    with contextlib.suppress(BaseException):
+    try:
         steps = become(order)
         if os.read(go, 1) != b"g":
             os._exit(71)
@@ -178,9 +177,12 @@ def run(order: dict[str, Any], go: int) -> None:
             if code:
                 break
         print(f"local steps: {steps.count}")
+    except BaseException:  # noqa: BLE001 - said where the test shows what the run printed
+        traceback.print_exc()
+    finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)
+        os._exit(code)
 
 
 def serve() -> None:

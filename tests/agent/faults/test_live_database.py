@@ -66,10 +66,13 @@ def writing(folder: Path) -> Iterator[GatewayProcess]:
     program = Path(live_writer.__file__)
     with subprocess.Popen([sys.executable, str(program), str(folder)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == b"writing\n"
-        yield GatewayProcess(writer.pid)
-        assert writer.poll() is None, "the writer has failed"
-        writer.kill()
+        try:
+            assert writer.stdout.readline() == b"writing\n"
+            yield GatewayProcess(writer.pid)
+            assert writer.poll() is None, "the writer has failed"
+        finally:
+            # A test that fails must not wait for a writer that never ends.
+            writer.kill()
 
 
 def back_up_while_written(stage: FaultScenario, times: int, *, freeze: bool) -> list[dict[str, object]]:
