@@ -5,6 +5,7 @@ Standard input and output carry JSON lines. A run may be told to kill itself bef
 
 import contextlib
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -30,7 +31,6 @@ from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
 from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import staging as restore_workspace
-from openclaw_agent.store import bucket as object_store
 
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
 # Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
@@ -116,8 +116,9 @@ def share_botocore_models() -> None:
         # What is imported on a first request may lie where an ordinary user cannot read it.
         warm.list_objects_v2(Bucket="nobody-listens")
     "localhost".encode("idna")
+    importlib.import_module("openclaw_agent.store.bulk")
     # Credentials, endpoint and region are the same in every run of a test session.
-    object_store.boto3 = SimpleNamespace(Session=lambda **_options: session)  # type: ignore[attr-defined, assignment]
+    boto3.session.Session = lambda **_options: session  # type: ignore[assignment, misc]
 
 
 def hurry_botocore() -> None:
