@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openclaw_agent.capture.changes import Pending, consume_tree, entry_of
 from openclaw_agent.capture.clones import CloneDir
-from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, settle_database
+from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, resolve_database
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
@@ -95,11 +95,10 @@ class _Capturing:
         self._base = {} if base is None else base.by_path()
         self._known = {} if reread_all else self._base
         self._cloned: list[_ClonedFile | ClonedDatabase] = []
-        self._number = 0
         self._began_ns = 0
         self._tree = Tree()
         self._entries: list[Entry] = []
-        self._companions: set[str] = set()
+        self._sidecars: set[str] = set()
 
     def warm(self) -> None:
         """Walk once for the kernel's cache, so that the walk under the freeze is short."""
@@ -116,7 +115,7 @@ class _Capturing:
         """Walk the tree; return what must be read of it."""
         self._began_ns = time.time_ns()
         self._tree = walk(self._top.path, self._exclusions, self._known)
-        pending, self._entries, self._companions = consume_tree(self._top, self._tree, self._known)
+        pending, self._entries, self._sidecars = consume_tree(self._top, self._tree, self._known)
         return pending
 
     def clone_still(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
@@ -128,7 +127,8 @@ class _Capturing:
             if freeze is not None and freeze.spent():
                 deferred.append(row)
                 continue
-            target = self._next_target()
+            number = self._clones.next_number()
+            target = self._clones.place(number)
             source = ConfinedPath(self._top, row.found.path)
             try:
                 status = (clone_database if row.database else clone_file)(source, target)
@@ -139,7 +139,7 @@ class _Capturing:
                 discard_clone(target)
                 deferred.append(row)
                 continue
-            self._note(row, status, live=False)
+            self._remember_clone(number, row, status, live=False)
         return deferred
 
     def clone_live(self, pending: Iterable[Pending]) -> None:
@@ -148,28 +148,33 @@ class _Capturing:
             source = ConfinedPath(self._top, row.found.path)
             try:
                 if row.database:
-                    copy = capture_live(source, self._next_target())
-                    self._note(row, copy.status, live=True, torn=copy.torn)
+                    number = self._clones.next_number()
+                    copy = capture_live(source, self._clones.place(number))
+                    self._remember_clone(number, row, copy.status, live=True, torn=copy.torn)
                 else:
-                    self._note(row, self._file_live(source), live=True)
+                    number, status = self._file_live(source)
+                    self._remember_clone(number, row, status, live=True)
             except FileNotFoundError:
                 continue
 
-    def _file_live(self, source: ConfinedPath) -> os.stat_result:
+    def _file_live(self, source: ConfinedPath) -> tuple[int, os.stat_result]:
         for _attempt in range(LIVE_ATTEMPTS):
-            status = clone_file(source, self._next_target())
+            number = self._clones.next_number()
+            status = clone_file(source, self._clones.place(number))
             if Fingerprint.of(source.lstat()) == Fingerprint.of(status):
                 break
-        return status
+        return number, status
 
-    def _note(self, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False) -> None:
-        """Note the clone made last, of a file that had this status then."""
+    def _remember_clone(
+        self, number: int, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False
+    ) -> None:
+        """Keep what `finish` needs of the clone of this number, of a file that had this status then."""
         seen = Fingerprint.of(status)
         found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
         if row.database:
-            self._cloned.append(ClonedDatabase(found, row.companions, self._number, live, torn))
+            self._cloned.append(ClonedDatabase(found, row.sidecars, number, live, torn))
         else:
-            self._cloned.append(_ClonedFile(found, self._number, live))
+            self._cloned.append(_ClonedFile(found, number, live))
 
     def finish(self, capture: Capture) -> None:
         """Fold and check the databases, hash every clone, and put the entries in order."""
@@ -185,23 +190,23 @@ class _Capturing:
                 self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
         capture.excluded = self._tree.excluded
-        capture.skipped = self._tree.skipped + [Omission(path, FOLDED_REASON) for path in sorted(self._companions)]
+        capture.skipped = self._tree.skipped + [Omission(path, FOLDED_REASON) for path in sorted(self._sidecars)]
 
     def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
         path = cloned.found.path
-        settled = settle_database(cloned, self._base.get(path), self._clones)
-        wal = next((row.fingerprint for row in cloned.companions if row.path == path + WAL_SUFFIX), None)
-        for stored in settled.files:
+        resolved = resolve_database(cloned, self._base.get(path), self._clones)
+        wal = next((row.fingerprint for row in cloned.sidecars if row.path == path + WAL_SUFFIX), None)
+        for stored in resolved.files:
             self._add(stored, wal, cloned.live, capture)
-            self._companions.discard(stored.found.path)
-        if settled.last_good is not None:
+            self._sidecars.discard(stored.found.path)
+        if resolved.last_good is not None:
             # Without a fingerprint the next run reads the database again.
-            capture.entries.append(replace(settled.last_good, fingerprint=None))
-        if settled.damage:
-            digest = digest_as_found(settled.as_found)
-            capture.damaged.append(Damage(path, settled.damage, settled.as_found, digest))
-        if settled.unverified:
-            capture.unverified.append(Omission(path, settled.unverified))
+            capture.entries.append(replace(resolved.last_good, fingerprint=None))
+        if resolved.damage:
+            digest = digest_as_found(resolved.as_found)
+            capture.damaged.append(Damage(path, resolved.damage, resolved.as_found, digest))
+        if resolved.unverified:
+            capture.unverified.append(Omission(path, resolved.unverified))
 
     def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
         found = stored.found
@@ -229,10 +234,6 @@ class _Capturing:
             )
         )
         self._clones.add(found.path, stored.number)
-
-    def _next_target(self) -> Path:
-        self._number = self._clones.next_number()
-        return self._clones.place(self._number)
 
 
 def capture_state(

@@ -5,43 +5,43 @@ from dataclasses import dataclass, replace
 
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission
-from openclaw_agent.sqlite.files import WAL_SUFFIX, companion_base, is_companion, is_database
+from openclaw_agent.sqlite.files import WAL_SUFFIX, is_database, is_sidecar, sidecar_base
 from openclaw_agent.state_dir.walk import Tree, WalkEntry
 
-NO_COMPANIONS: tuple[WalkEntry, ...] = ()
+NO_SIDECARS: tuple[WalkEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A file to read; a database comes with its companions as they stand."""
+    """A file to read; a database comes with its sidecars as they stand."""
 
     found: WalkEntry
     database: bool
-    companions: tuple[WalkEntry, ...] = NO_COMPANIONS
+    sidecars: tuple[WalkEntry, ...] = NO_SIDECARS
 
 
 def consume_tree(
     top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]
 ) -> tuple[list[Pending], list[Entry], set[str]]:
-    """Split the tree into files to read, entries that are known, and companions of a database.
+    """Split the tree into files to read, entries that are known, and sidecars of a database.
 
-    A companion goes where its database goes, whatever the rules say of its name: `tree.excluded` is put right.
+    A sidecar goes where its database goes, whatever the rules say of its name: `tree.excluded` is put right.
     `tree.found` is emptied: for 100,000 files it and the entries together would take a third of the agent's memory.
     """
     by_base = _by_base(tree)
     databases = _databases(top, tree, known, by_base)
-    companions = {row.path for rows in databases.values() for row in rows}
-    _keep_with_their_databases(top, tree, by_base, companions)
+    sidecars = {row.path for rows in databases.values() for row in rows}
+    _keep_with_their_databases(top, tree, by_base, sidecars)
     excluded = {row.path for row in tree.excluded} if by_base else set()
     pending: list[Pending] = []
     entries: list[Entry] = []
     for row in tree.found:
-        if row.path in companions or row.path in excluded:
+        if row.path in sidecars or row.path in excluded:
             continue
         if row.kind is not EntryKind.FILE:
             entries.append(entry_of(row))
             continue
-        beside = databases.get(row.path, NO_COMPANIONS)
+        beside = databases.get(row.path, NO_SIDECARS)
         before = known.get(row.path)
         if (
             before is not None
@@ -53,7 +53,7 @@ def consume_tree(
             database = row.path in databases or _is_database(top, row, known)
             pending.append(Pending(row, database, beside))
     tree.found.clear()
-    return pending, entries, companions
+    return pending, entries, sidecars
 
 
 def entry_of(found: WalkEntry) -> Entry:
@@ -70,11 +70,11 @@ def entry_of(found: WalkEntry) -> Entry:
 
 
 def _by_base(tree: Tree) -> Mapping[str, list[WalkEntry]]:
-    """The files that have the name of a companion, kept and excluded ones, by the path of the database."""
+    """The files that have the name of a sidecar, kept and excluded ones, by the path of the database."""
     by_base: dict[str, list[WalkEntry]] = {}
     for rows in (tree.found, tree.withheld):
         for row in rows:
-            base = companion_base(row.path)
+            base = sidecar_base(row.path)
             if base is not None and row.kind is EntryKind.FILE:
                 by_base.setdefault(base, []).append(row)
     return by_base
@@ -83,34 +83,34 @@ def _by_base(tree: Tree) -> Mapping[str, list[WalkEntry]]:
 def _databases(
     top: ConfinedDir, tree: Tree, known: Mapping[str, Entry], by_base: Mapping[str, list[WalkEntry]]
 ) -> Mapping[str, tuple[WalkEntry, ...]]:
-    """The companions of each database that has any; few files are read, for this goes on under the freeze."""
+    """The sidecars of each database that has any; few files are read, for this goes on under the freeze."""
     databases = {}
     for row in tree.found:
         if row.path in by_base and row.kind is EntryKind.FILE and _is_database(top, row, known):
-            databases[row.path] = tuple(_companions(top, row.path, by_base))
+            databases[row.path] = tuple(_sidecars(top, row.path, by_base))
     return databases
 
 
 def _keep_with_their_databases(
-    top: ConfinedDir, tree: Tree, by_base: Mapping[str, list[WalkEntry]], companions: set[str]
+    top: ConfinedDir, tree: Tree, by_base: Mapping[str, list[WalkEntry]], sidecars: set[str]
 ) -> None:
     left_out: list[Omission] = []
     for base in tree.excluded:
-        if base.path not in companions:
+        if base.path not in sidecars:
             left_out.append(base)
         if base.path in by_base and is_database(ConfinedPath(top, base.path)):
-            left_out += [Omission(row.path, base.reason) for row in _companions(top, base.path, by_base)]
+            left_out += [Omission(row.path, base.reason) for row in _sidecars(top, base.path, by_base)]
     tree.excluded = list({row.path: row for row in left_out}.values())
 
 
-def _companions(top: ConfinedDir, base: str, by_base: Mapping[str, list[WalkEntry]]) -> Iterator[WalkEntry]:
+def _sidecars(top: ConfinedDir, base: str, by_base: Mapping[str, list[WalkEntry]]) -> Iterator[WalkEntry]:
     for row in by_base[base]:
-        if is_companion(ConfinedPath(top, base), row.path.removeprefix(base)):
+        if is_sidecar(ConfinedPath(top, base), row.path.removeprefix(base)):
             yield row
 
 
-def _log(path: str, companions: tuple[WalkEntry, ...]) -> Fingerprint | None:
-    return next((row.fingerprint for row in companions if row.path == path + WAL_SUFFIX), None)
+def _log(path: str, sidecars: tuple[WalkEntry, ...]) -> Fingerprint | None:
+    return next((row.fingerprint for row in sidecars if row.path == path + WAL_SUFFIX), None)
 
 
 def _is_database(top: ConfinedDir, row: WalkEntry, known: Mapping[str, Entry]) -> bool:

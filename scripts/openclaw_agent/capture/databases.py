@@ -19,7 +19,7 @@ class ClonedDatabase:
     """A database whose clone has this number; `torn` when its files may be of several moments."""
 
     found: WalkEntry
-    companions: tuple[WalkEntry, ...]
+    sidecars: tuple[WalkEntry, ...]
     number: int
     live: bool
     torn: bool = False
@@ -51,7 +51,7 @@ class DatabaseResult:
     unverified: str = ""
 
 
-def settle_database(cloned: ClonedDatabase, before: Entry | None, clones: CloneDir) -> DatabaseResult:
+def resolve_database(cloned: ClonedDatabase, before: Entry | None, clones: CloneDir) -> DatabaseResult:
     """Fold a database and check it; `before` is the entry that the last snapshot has under its path.
 
     Raises:
@@ -103,7 +103,7 @@ def digest_as_found(as_found: Path) -> bytes:
 
 def _stored_as_found(cloned: ClonedDatabase, main: int, clones: CloneDir, *, database: bool) -> tuple[StoredFile, ...]:
     """The files of the clone `main`, each with a number of its own; the log is an ordinary file then."""
-    known = {row.path: row for row in cloned.companions}
+    known = {row.path: row for row in cloned.sidecars}
     clone = clones.place(main)
     logs = []
     for suffix in LOG_SUFFIXES:

@@ -16,7 +16,7 @@ from openclaw_agent.restore.restorer import Finished, report_skipped_copies
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
-from openclaw_agent.sqlite.files import COMPANION_SUFFIXES, LOG_SUFFIXES
+from openclaw_agent.sqlite.files import LOG_SUFFIXES, SIDECAR_SUFFIXES
 from openclaw_agent.state_dir.parents import opened_parent, require_real_parents
 from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, staging_at, staging_beside
 from openclaw_agent.state_dir.walk import require_state_folder
@@ -121,7 +121,7 @@ def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
     """Swap one path in for what is there; roll back if that fails."""
     folder, _, name = entry.path.rpartition("/")
     # A log that stays beside a restored database would corrupt it.
-    names = [name, *(name + suffix for suffix in COMPANION_SUFFIXES if entry.database)]
+    names = [name, *(name + suffix for suffix in SIDECAR_SUFFIXES if entry.database)]
     moved: list[str] = []
     try:
         with opened_parent(state_dir, entry.path, building) as parent:

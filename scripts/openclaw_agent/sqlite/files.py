@@ -1,4 +1,4 @@
-"""SQLite databases: known by their header, one thing with their companions, folded into one clean file."""
+"""SQLite databases: known by their header, one thing with their sidecars, folded into one clean file."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ WAL_SUFFIX = "-wal"
 JOURNAL_SUFFIX = "-journal"
 SHM_SUFFIX = "-shm"
 LOG_SUFFIXES = (WAL_SUFFIX, JOURNAL_SUFFIX)
-COMPANION_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, JOURNAL_SUFFIX)
+SIDECAR_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, JOURNAL_SUFFIX)
 # https://sqlite.org/fileformat.html, "WAL File Format" and "The Rollback Journal"; https://sqlite.org/walformat.html
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
@@ -34,15 +34,15 @@ def is_in_wal_mode(source: Source) -> bool:
     return _begin(source, 20)[18:] == WAL_MODE
 
 
-def companion_base(path: str) -> str | None:
+def sidecar_base(path: str) -> str | None:
     """The path of the database that `path` would belong to, judged by its name alone."""
-    for suffix in COMPANION_SUFFIXES:
+    for suffix in SIDECAR_SUFFIXES:
         if path.endswith(suffix):
             return path.removesuffix(suffix)
     return None
 
 
-def is_companion(database: Source, suffix: str) -> bool:
+def is_sidecar(database: Source, suffix: str) -> bool:
     """Whether what lies beside a database under this suffix is really its log, journal or shared-memory file.
 
     A user may call any file or folder so; that one is state like any other.
@@ -65,7 +65,7 @@ def clone_database(source: Source, target: Path) -> os.stat_result:
     """Clone a database with its log; the caller must know that nobody writes between the two."""
     status = clone_file(source, target)
     for suffix in LOG_SUFFIXES:
-        if is_companion(source, suffix):
+        if is_sidecar(source, suffix):
             with contextlib.suppress(FileNotFoundError):
                 clone_file(sidecar_path(source, suffix), sidecar_path(target, suffix))
     return status
@@ -79,13 +79,13 @@ def fold_and_check(clone: Path) -> Verdict:
     """
     verdict = check(clone)
     if verdict.outcome is Outcome.WHOLE or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
-        for suffix in COMPANION_SUFFIXES:
+        for suffix in SIDECAR_SUFFIXES:
             sidecar_path(clone, suffix).unlink(missing_ok=True)
     return verdict
 
 
 def fold(clone: Path) -> str | None:
-    """Settle a clone; return what is wrong with it, or None when nothing is known to be.
+    """Fold a clone's log into it; return what is wrong with it, or None when nothing is known to be.
 
     Raises:
         LocalStorageError: when the disk is full or fails.
@@ -98,7 +98,7 @@ def fold(clone: Path) -> str | None:
 
 def discard_clone(clone: Path) -> None:
     """Remove a clone and whatever lies beside it."""
-    for suffix in ("", *COMPANION_SUFFIXES):
+    for suffix in ("", *SIDECAR_SUFFIXES):
         sidecar_path(clone, suffix).unlink(missing_ok=True)
 
 
@@ -109,7 +109,7 @@ def sidecar_path(place: ConfinedPath, suffix: str) -> ConfinedPath: ...
 @overload
 def sidecar_path(place: Source, suffix: str) -> Source: ...
 def sidecar_path(place: Source, suffix: str) -> Source:
-    """The path of a companion."""
+    """The path of a sidecar."""
     return place.beside(suffix) if isinstance(place, ConfinedPath) else place.with_name(place.name + suffix)
 
 

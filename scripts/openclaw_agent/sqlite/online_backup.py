@@ -14,9 +14,9 @@ from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.fs.descriptors import close_inherited, open_descriptors
 from openclaw_agent.snapshot.manifest import Fingerprint
 from openclaw_agent.sqlite.files import (
-    COMPANION_SUFFIXES,
     LOG_SUFFIXES,
     SHM_SUFFIX,
+    SIDECAR_SUFFIXES,
     WAL_SUFFIX,
     clone_database,
     discard_clone,
@@ -136,9 +136,9 @@ def _online_backup(source: Source, writing: sqlite3.Connection, expected: set[tu
 
 
 def _identities(source: Source) -> set[tuple[int, int]]:
-    """The device and inode of a database and its companions."""
+    """The device and inode of a database and its sidecars."""
     found = set()
-    for suffix in ("", *COMPANION_SUFFIXES):
+    for suffix in ("", *SIDECAR_SUFFIXES):
         with contextlib.suppress(OSError):
             found.add(_identity(sidecar_path(source, suffix).lstat()))
     return found

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
-from openclaw_agent.sqlite.files import companion_base
+from openclaw_agent.sqlite.files import sidecar_base
 from openclaw_agent.state_dir.exclusions import Exclusions
 
 # A restore builds the tree in a folder of its own, by names: PATH_MAX (4,096) less room for that folder's path.
@@ -44,7 +44,7 @@ class WalkEntry:
 class Tree:
     """One walk's result; `found` is sorted by path, parents first.
 
-    `withheld` are excluded files that have the name of a database's companion: those follow their database, whatever
+    `withheld` are excluded files that have the name of a database's sidecar: those follow their database, whatever
     the rules say of them. They are listed in `excluded` too.
     """
 
@@ -143,7 +143,7 @@ def _add(
     reason = exclusions.reason_for(path, is_folder=is_folder)
     if reason is not None:
         tree.excluded.append(Omission(path, reason))
-        if kind == stat.S_IFREG and companion_base(path) is not None:
+        if kind == stat.S_IFREG and sidecar_base(path) is not None:
             tree.withheld.append(_found(path, EntryKind.FILE, status))
     elif _is_too_long(path):
         tree.skipped.append(Omission(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))

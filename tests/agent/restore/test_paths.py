@@ -65,15 +65,15 @@ def test_paths_that_are_repeated_or_lie_in_one_another_come_back_once(
 
 
 def test_a_file_that_is_called_like_the_log_of_another_is_no_log(writer: SimulatedInstance) -> None:
-    writer.write("a.txt-wal", "old companion")
+    writer.write("a.txt-wal", "old sidecar")
     assert writer.backup().code == 0
-    writer.write("a.txt-wal", "present companion")
+    writer.write("a.txt-wal", "present sidecar")
     assert writer.restore("--path", "a.txt").code == 0
-    assert contents(writer.state)["a.txt-wal"] == "present companion"
+    assert contents(writer.state)["a.txt-wal"] == "present sidecar"
     for order in permutations(("a.txt", "a.txt-wal")):
         run = writer.restore(*(flag for path in order for flag in ("--path", path)))
         assert run.code == 0, run.err
-        assert contents(writer.state)["a.txt-wal"] == "old companion"
+        assert contents(writer.state)["a.txt-wal"] == "old sidecar"
 
 
 def test_a_database_that_could_not_be_folded_comes_back_with_its_log(writer: SimulatedInstance) -> None:

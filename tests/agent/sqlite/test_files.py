@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_agent.sqlite.check import Outcome
-from openclaw_agent.sqlite.files import HEADER, clone_database, companion_base, fold, fold_and_check, is_database
+from openclaw_agent.sqlite.files import HEADER, clone_database, fold, fold_and_check, is_database, sidecar_base
 from openclaw_agent.sqlite.online_backup import capture_live
 
 GATEWAY = 1000
@@ -95,8 +95,8 @@ def test_what_can_be_opened_but_not_read_is_no_database() -> None:
     ("path", "base"),
     [("a-wal", "a"), ("d/a-shm", "d/a"), ("a-journal", "a"), ("a", None), ("a-walnut", None), ("-wal", "")],
 )
-def test_companions_by_name(path: str, base: str | None) -> None:
-    assert companion_base(path) == base
+def test_sidecars_by_name(path: str, base: str | None) -> None:
+    assert sidecar_base(path) == base
 
 
 def test_a_clone_is_folded_into_one_file_that_holds_what_the_log_held(folder: Path, tmp_path: Path) -> None:

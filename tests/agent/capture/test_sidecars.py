@@ -17,7 +17,7 @@ from openclaw_agent.sqlite.files import (
     WAL_INDEX_VERSION,
     WAL_MAGICS,
     WAL_MODE,
-    is_companion,
+    is_sidecar,
 )
 from openclaw_agent.state_dir.exclusions import Exclusions
 from tests.support.entries import manifest
@@ -27,7 +27,7 @@ PLAIN_DATABASE = HEADER + b"\x10\x00\x01\x01"
 
 
 @pytest.mark.parametrize(
-    ("database", "suffix", "body", "companion"),
+    ("database", "suffix", "body", "sidecar"),
     [
         (WAL_DATABASE, "-wal", WAL_MAGICS[0] + b"rest", True),
         (WAL_DATABASE, "-wal", WAL_MAGICS[1] + b"rest", True),
@@ -47,25 +47,25 @@ PLAIN_DATABASE = HEADER + b"\x10\x00\x01\x01"
         (PLAIN_DATABASE, "-shm", WAL_INDEX_VERSION, False),
     ],
 )
-def test_a_companion_is_known_by_its_content(
-    tmp_path: Path, database: bytes, suffix: str, body: bytes, companion: bool
+def test_a_sidecar_is_known_by_its_content(
+    tmp_path: Path, database: bytes, suffix: str, body: bytes, sidecar: bool
 ) -> None:
     (tmp_path / "db").write_bytes(database)
     (tmp_path / f"db{suffix}").write_bytes(body)
-    assert is_companion(tmp_path / "db", suffix) is companion
+    assert is_sidecar(tmp_path / "db", suffix) is sidecar
     with ConfinedDir(tmp_path) as top:
-        assert is_companion(ConfinedPath(top, "db"), suffix) is companion
+        assert is_sidecar(ConfinedPath(top, "db"), suffix) is sidecar
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "missing"])
-def test_what_is_no_regular_file_is_no_companion(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_regular_file_is_no_sidecar(tmp_path: Path, kind: str) -> None:
     (tmp_path / "db").write_bytes(WAL_DATABASE)
     if kind == "folder":
         (tmp_path / "db-wal").mkdir()
     elif kind == "symlink":
         (tmp_path / "log").write_bytes(WAL_MAGICS[0])
         (tmp_path / "db-wal").symlink_to("log")
-    assert not is_companion(tmp_path / "db", "-wal")
+    assert not is_sidecar(tmp_path / "db", "-wal")
 
 
 @contextlib.contextmanager
@@ -117,7 +117,7 @@ def row_of(clone: Path) -> str:
         return str(reader.execute("SELECT a FROM t").fetchone()[0])
 
 
-def test_a_folder_with_a_companions_name_is_state_and_the_manifest_can_be_read_again(
+def test_a_folder_with_a_sidecars_name_is_state_and_the_manifest_can_be_read_again(
     root: Path, gateway: Stopped | NothingToFreeze
 ) -> None:
     with open_database(root / "travel"):
@@ -130,7 +130,7 @@ def test_a_folder_with_a_companions_name_is_state_and_the_manifest_can_be_read_a
     assert list(again.entries) == captured.entries
 
 
-def test_files_links_and_databases_with_a_companions_name_are_state(
+def test_files_links_and_databases_with_a_sidecars_name_are_state(
     root: Path, gateway: Stopped | NothingToFreeze
 ) -> None:
     with open_database(root / "a"):
