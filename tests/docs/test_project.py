@@ -2,8 +2,12 @@
 
 import importlib
 import re
+import subprocess
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -30,3 +34,14 @@ def test_each_local_hook_runs_a_tool_of_ours() -> None:
     assert "repo: local" in hooks
     assert "http" not in hooks
     assert set(re.findall(r"entry: make ([a-z-]+)", hooks)) <= targets
+
+
+@pytest.mark.subprocess
+def test_ruff_reads_each_python_file_that_has_no_suffix() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    files = [REPOSITORY / name for name in listed.stdout.split("\0") if name and "." not in Path(name).name]
+    python = [file.name for file in files if file.is_file() and re.match(rb"#!.*python", file.read_bytes()[:100])]
+
+    patterns = PYPROJECT["tool"]["ruff"]["extend-include"]
+    assert [name for name in python if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+    assert python
