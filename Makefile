@@ -10,31 +10,36 @@ READY := $(VENV)/.ready
 WITH_PACKAGES := PYTHONPATH=scripts:platform:ec2_spot
 TESTS ?= tests
 # Also there: test_docker_engine.py, which needs a mirror of Debian sid for the compose plugin (docs/lab-docker.md).
-LAB_TESTS ?= $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
+ifeq ($(origin LAB_TESTS),undefined)
+LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
+endif
 AGENT_TESTS := tests/agent tests/docs
+# What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
+GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS
+$(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
 .PHONY: lab
 lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
-	@$(if $(ENGINE),OPENCLAW_LAB_ENGINE=$(ENGINE)) $(PY) -m lab.demo $(if $(KEEP),--keep)
+	@$${ENGINE:+env OPENCLAW_LAB_ENGINE="$$ENGINE"} $(PY) -m lab.demo $${KEEP:+--keep}
 .PHONY: drill drills
 drills: $(READY) ## Rehearse every way in which an instance ends, and report it in one HTML file (root, Linux)
 	@$(PY) -m lab.drills
 drill: $(READY) ## Rehearse one: NAME=spot-notice (without NAME: the list)
-	@$(PY) -m lab.drills $(if $(NAME),$(NAME),--list)
+	@$(PY) -m lab.drills "$${NAME:---list}"
 
 ##@ Check it
 .PHONY: test
 test: $(READY) ## Run the fast tests: no root, no network but package installs
-	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted" $(TESTS)
+	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted" $$TESTS
 
 .PHONY: test-unit
 test-unit: $(READY) ## Run those of the fast tests that need no embedded AWS
-	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not moto and not booted" $(TESTS)
+	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not moto and not booted" $$TESTS
 
 .PHONY: test-lab
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
-	$(PY) -m pytest -q -m booted $(LAB_TESTS)
+	$(PY) -m pytest -q -m booted $$LAB_TESTS
 
 # More workers than cores: some tests wait for a time-out, and cost no processor meanwhile.
 WORKERS := -n 4 --dist worksteal
@@ -84,22 +89,22 @@ generate-check: $(READY)
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
 .PHONY: preview up destroy outputs
 preview: $(READY) ## Show what `make up` would change
-	@scripts/make/stacks.sh preview $(STACK)
+	@scripts/make/stacks.sh preview "$$STACK"
 up: $(READY) ## Deploy platform, then ec2_spot
-	@scripts/make/stacks.sh up $(STACK)
+	@scripts/make/stacks.sh up "$$STACK"
 destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data)
-	@scripts/make/stacks.sh destroy $(STACK)
+	@scripts/make/stacks.sh destroy "$$STACK"
 outputs: $(READY) ## Show both stacks' outputs
-	@scripts/make/stacks.sh outputs $(STACK)
+	@scripts/make/stacks.sh outputs "$$STACK"
 
 ##@ Operate it
 .PHONY: ec2-spot-prices pause resume
 pause: $(READY) ## End the instance after a final backup, and keep it so: STACK=dev (REGION=… without the Pulumi CLI)
-	@$(PY) scripts/ec2-spot-power.py pause $(if $(REGION),--region $(REGION)) -- $(STACK)
+	@$(PY) scripts/ec2-spot-power.py pause $${REGION:+--region "$$REGION"} -- "$$STACK"
 resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
-	@$(PY) scripts/ec2-spot-power.py resume $(if $(REGION),--region $(REGION)) -- $(STACK)
+	@$(PY) scripts/ec2-spot-power.py resume $${REGION:+--region "$$REGION"} -- "$$STACK"
 ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
-	@$(PY) scripts/ec2-spot-prices.py $(if $(REGION),--region $(REGION)) $(INSTANCE_TYPES)
+	@$(PY) scripts/ec2-spot-prices.py $${REGION:+--region "$$REGION"} $$INSTANCE_TYPES
 
 ##@ Maintenance
 .PHONY: setup clean help
@@ -112,5 +117,5 @@ help: ## This index
 	@printf '           ENGINE=docker  NAME=spot-notice  INSTANCE_TYPES="t4g.small"   Times: on 2 quiet cores, .venv made.\n'
 
 $(READY): requirements.txt requirements-dev.txt
-	@PYTHON=$(PYTHON) scripts/make/venv.sh $(VENV)
+	@scripts/make/venv.sh $(VENV)
 	@touch $@
