@@ -16,7 +16,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +30,7 @@ from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
 from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import staging as restore_workspace
+from tests.support.gateways import SignalFreezer
 
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
 # Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
@@ -47,24 +47,6 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (capture, "clone_file"),
     (clone, "_copy_bytes"),
 )
-
-
-@dataclass
-class SignalFreezer:
-    """Freezes one process by SIGSTOP, and returns once it stands still."""
-
-    pid: int
-
-    def is_running(self) -> bool:
-        return True
-
-    def freeze_command(self) -> tuple[str, ...]:
-        # The third word of a process's status line is its state; T is stopped (proc(5)).
-        standing = f'read -r _ _ state _ </proc/{self.pid}/stat && [ "$state" = T ]'
-        return ("/bin/sh", "-c", f"kill -STOP {self.pid}; until {standing}; do :; done")
-
-    def thaw_command(self) -> tuple[str, ...]:
-        return ("/bin/sh", "-c", f"kill -CONT {self.pid}")
 
 
 class Steps:

@@ -6,7 +6,7 @@ from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.backup.outcome import BackupResult, is_kept
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.errors import AgentError, LocalStorageError, NotOwner, Refused
-from openclaw_agent.host.freezer import Freezer, GatewayUnknown, UnitFreezer, thaw
+from openclaw_agent.host.freezer import Freezer, UnitFreezer, thaw
 from openclaw_agent.host.units import GATEWAY_UNIT, request_stop
 from openclaw_agent.lease.claim import release
 from openclaw_agent.run_log import RunLog
@@ -47,24 +47,20 @@ def thaw_after_crash(agent_dir: AgentDir, freezer: Freezer) -> bool:
     try:
         # A thaw in the midst of another run would tear what it captures.
         with agent_dir.locked(wait=False):
-            _ask_and_thaw(freezer)
+            _find_and_thaw(freezer)
     except Refused:
         return False
     except LocalStorageError:
         # Without a lock nothing captures either.
-        _ask_and_thaw(freezer)
+        _find_and_thaw(freezer)
     return True
 
 
-def _ask_and_thaw(freezer: Freezer) -> None:
-    try:
-        # Asked first, because a freezer of containers learns by it which they are.
-        freezer.is_running()
-    except GatewayUnknown:
-        # A unit is thawed by its name, whatever is known of it.
-        if not isinstance(freezer, UnitFreezer):
-            raise
-    thaw(freezer)
+def _find_and_thaw(freezer: Freezer) -> None:
+    # A unit is thawed by its name, whatever is known of it; which containers there are must be asked.
+    gateway = freezer.gateway if isinstance(freezer, UnitFreezer) else freezer.running_gateway()
+    if gateway is not None:
+        thaw(gateway)
 
 
 def _release(session: Session) -> None:

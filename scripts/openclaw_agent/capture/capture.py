@@ -14,7 +14,7 @@ from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.host.freeze_watchdog import Freeze, FreezeUnavailable, frozen
-from openclaw_agent.host.freezer import Freezer, GatewayUnknown, NothingToFreeze
+from openclaw_agent.host.freezer import Freezer, Gateway, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
     Entry,
@@ -274,12 +274,14 @@ def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
     live = Capture(CaptureMethod.LIVE, live_reason="no gateway is configured to be frozen")
     if not isinstance(freezer, NothingToFreeze):
         try:
-            if not freezer.is_running():
+            gateway = freezer.running_gateway()
+            if gateway is None:
                 capturing.clone_still(capturing.look(), None)
                 # It may have been started meanwhile.
-                if not freezer.is_running():
+                gateway = freezer.running_gateway()
+                if gateway is None:
                     return Capture(CaptureMethod.STOPPED)
-            return _take_frozen(freezer, budget, capturing)
+            return _take_frozen(gateway, budget, capturing)
         except FreezeUnavailable as problem:
             live = replace(live, live_reason=str(problem), thaw_problem=problem.thaw_problem)
         except GatewayUnknown as problem:
@@ -289,9 +291,9 @@ def _take(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
     return live
 
 
-def _take_frozen(freezer: Freezer, budget: float, capturing: _Capturing) -> Capture:
+def _take_frozen(gateway: Gateway, budget: float, capturing: _Capturing) -> Capture:
     capturing.warm()
-    with frozen(freezer, budget) as freeze:
+    with frozen(gateway, budget) as freeze:
         deferred = capturing.clone_still(capturing.look(), freeze)
     capturing.clone_live(deferred)
     return Capture(

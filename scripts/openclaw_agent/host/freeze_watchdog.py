@@ -13,18 +13,18 @@ from dataclasses import dataclass
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.descriptors import close_inherited
-from openclaw_agent.host.freezer import Freezer, run_program, thaw
+from openclaw_agent.host.freezer import Gateway, run_program, thaw
 
 FREEZE_TIMEOUT_SECONDS = 20.0
 LATE_FREEZE_SECONDS = 2
-STANDS_STILL = "since "
+FROZEN_SINCE = "since "
 LONGEST_REPORT = 4096
 
 
 class FreezeUnavailable(AgentError):
     """The gateway runs but cannot be frozen; the capture is then made live.
 
-    `thaw_problem` says why it may stand still all the same, "" when it runs.
+    `thaw_problem` says why it may be frozen all the same, "" when it runs.
     """
 
     thaw_problem = ""
@@ -34,7 +34,7 @@ class FreezeUnavailable(AgentError):
 class Freeze:
     """A freeze under way: its budget in seconds, and how long it took once it is over.
 
-    `thaw_problem` says why the gateway may still stand still then, "" when it runs.
+    `thaw_problem` says why the gateway may still be frozen then, "" when it runs.
     """
 
     budget: float
@@ -48,27 +48,27 @@ class Freeze:
 
 
 @contextlib.contextmanager
-def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
+def frozen(gateway: Gateway, budget: float) -> Iterator[Freeze]:
     """Freeze the gateway for the length of the block, and thaw it whatever happens.
 
     Raises:
         FreezeUnavailable: when the gateway cannot be frozen; it is running then.
     """
     began = time.monotonic()
-    with _watcher(freezer, budget) as stands_still:
+    with _watcher(gateway, budget) as wait_until_frozen:
         freeze = Freeze(budget, began)
         unavailable: FreezeUnavailable | None = None
         try:
-            # The budget is for what is done while the gateway stands still, not for the request to stop it; and it runs
+            # The budget is for what is done while the gateway is frozen, not for the request to stop it; and it runs
             # from when that began, not from when a hanging agent got to hear of it.
-            freeze.budget += stands_still() - began
+            freeze.budget += wait_until_frozen() - began
             yield freeze
         except FreezeUnavailable as problem:
             unavailable = problem
             raise
         finally:
             try:
-                thaw(freezer)
+                thaw(gateway)
             except AgentError as problem:
                 # The backup is made all the same; the run says so at its end.
                 freeze.thaw_problem = str(problem)
@@ -78,7 +78,7 @@ def frozen(freezer: Freezer, budget: float) -> Iterator[Freeze]:
 
 
 @contextlib.contextmanager
-def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
+def _watcher(gateway: Gateway, budget: float) -> Iterator[Callable[[], float]]:
     # The watcher is the one that freezes, so that its clock runs from that very moment, however the agent fares. It
     # notices the agent's death by the end of the pipe, whatever killed it, and thaws in its place.
     alive, end_of_agent = os.pipe()
@@ -88,27 +88,27 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
         with contextlib.suppress(BaseException):
             os.setsid()
             close_inherited({alive, telling})
-            _freeze_and_watch(freezer, alive, telling, budget)
+            _freeze_and_watch(gateway, alive, telling, budget)
         os._exit(0)
     os.close(alive)
     os.close(telling)
 
-    def stands_still() -> float:
-        """Wait until the gateway stands still; return since when, on the monotonic clock."""
+    def wait_until_frozen() -> float:
+        """Wait until the gateway is frozen; return since when, on the monotonic clock."""
         ready, _, _ = select.select([report], [], [], FREEZE_TIMEOUT_SECONDS + LATE_FREEZE_SECONDS)
         told = os.read(report, LONGEST_REPORT).decode(errors="replace") if ready else ""
-        if told.startswith(STANDS_STILL):
-            return float(told.removeprefix(STANDS_STILL))
+        if told.startswith(FROZEN_SINCE):
+            return float(told.removeprefix(FROZEN_SINCE))
         if told:
             raise FreezeUnavailable(told)
         # The watcher died with the freeze on its way: it may take effect after a first thaw.
         with contextlib.suppress(AgentError):
-            thaw(freezer)
+            thaw(gateway)
         time.sleep(LATE_FREEZE_SECONDS)
         raise FreezeUnavailable("The process that freezes the gateway has died.")
 
     try:
-        yield stands_still
+        yield wait_until_frozen
     finally:
         # After an overrun the watcher has thawed, and is gone.
         with contextlib.suppress(BrokenPipeError):
@@ -118,16 +118,16 @@ def _watcher(freezer: Freezer, budget: float) -> Iterator[Callable[[], float]]:
         os.waitpid(child, 0)
 
 
-def _freeze_and_watch(freezer: Freezer, alive: int, telling: int, budget: float) -> None:
+def _freeze_and_watch(gateway: Gateway, alive: int, telling: int, budget: float) -> None:
     try:
-        run_program(freezer.freeze_command(), FREEZE_TIMEOUT_SECONDS)
+        run_program(gateway.freeze_command, FREEZE_TIMEOUT_SECONDS)
     except AgentError as problem:
         os.write(telling, str(problem).encode()[:LONGEST_REPORT])
         return
     with contextlib.suppress(BrokenPipeError):
-        os.write(telling, f"{STANDS_STILL}{time.monotonic()}".encode())
+        os.write(telling, f"{FROZEN_SINCE}{time.monotonic()}".encode())
     if not _told(alive, budget + 1):
-        thaw(freezer)
+        thaw(gateway)
 
 
 def _told(reading: int, seconds: float) -> bool:

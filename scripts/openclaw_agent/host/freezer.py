@@ -35,37 +35,33 @@ class CommandFailed(AgentError):
         self.complaint = complaint
 
 
-class Freezer(Protocol):
-    """Freezes and thaws the gateway."""
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway as it was found: the command that returns once it is frozen, and the one that thaws it.
 
-    def is_running(self) -> bool:
-        """Whether there is anything to freeze.
+    The latter does no harm to one that is not frozen.
+    """
+
+    freeze_command: Sequence[str]
+    thaw_command: Sequence[str]
+
+
+class Freezer(Protocol):
+    """Finds the gateway that can be frozen."""
+
+    def running_gateway(self) -> Gateway | None:
+        """The gateway, if it runs.
 
         Raises:
             GatewayUnknown: when it cannot be told.
         """
 
-    def freeze_command(self) -> Sequence[str]:
-        """The command that returns once the gateway stands still."""
-
-    def thaw_command(self) -> Sequence[str]:
-        """The command that lets it go on; harmless when it is not frozen."""
-
 
 class NothingToFreeze:
     """No gateway on this machine: the state folder is taken as it is."""
 
-    def is_running(self) -> bool:
+    def running_gateway(self) -> None:
         """Nothing runs."""
-        return False
-
-    def freeze_command(self) -> Sequence[str]:
-        """Do nothing."""
-        return ("true",)
-
-    def thaw_command(self) -> Sequence[str]:
-        """Do nothing."""
-        return ("true",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +70,26 @@ class UnitFreezer:
 
     unit: str
 
-    def is_running(self) -> bool:
-        """Whether the unit is active, or on its way there or back."""
+    @property
+    def gateway(self) -> Gateway:
+        """The unit's cgroup, whether it runs or not."""
+        return Gateway(units.freeze_command(self.unit), units.thaw_command(self.unit))
+
+    def running_gateway(self) -> Gateway | None:
+        """The unit's cgroup, where it is active or on its way there or back."""
         # It exits with 3 or 4 for a unit that is not active; the word on its output tells more.
-        return _ask(units.state_command(self.unit), (0, 3, 4)).strip() in _STATES_OF_A_RUNNING_UNIT
-
-    def freeze_command(self) -> Sequence[str]:
-        """Freeze the unit's cgroup."""
-        return units.freeze_command(self.unit)
-
-    def thaw_command(self) -> Sequence[str]:
-        """Thaw the unit's cgroup."""
-        return units.thaw_command(self.unit)
+        state = _ask(units.state_command(self.unit), (0, 3, 4)).strip()
+        return self.gateway if state in _STATES_OF_A_RUNNING_UNIT else None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ComposeFreezer:
     """The running containers of a compose project."""
 
     project: str
-    containers: tuple[str, ...] = ()
 
-    def is_running(self) -> bool:
-        """Whether the project has running or paused containers; remembers which."""
+    def running_gateway(self) -> Gateway | None:
+        """The project's running or paused containers, where it has any."""
         listed = _ask(
             (
                 "docker",
@@ -111,16 +104,8 @@ class ComposeFreezer:
                 "status=paused",
             )
         )
-        self.containers = tuple(listed.split())
-        return bool(self.containers)
-
-    def freeze_command(self) -> Sequence[str]:
-        """Pause the containers."""
-        return ("docker", "pause", *self.containers)
-
-    def thaw_command(self) -> Sequence[str]:
-        """Unpause the containers."""
-        return ("docker", "unpause", *self.containers) if self.containers else ("true",)
+        containers = listed.split()
+        return Gateway(("docker", "pause", *containers), ("docker", "unpause", *containers)) if containers else None
 
 
 def freezer_for(specification: str) -> Freezer:
@@ -133,22 +118,22 @@ def freezer_for(specification: str) -> Freezer:
     return NothingToFreeze()
 
 
-def thaw(freezer: Freezer) -> None:
-    """Let the gateway go on; a gateway that was not frozen, or is gone, is no error.
+def thaw(gateway: Gateway) -> None:
+    """Thaw the gateway; one that was not frozen, or is gone, is no error.
 
     Raises:
-        AgentError: when it may still stand still, after several attempts.
+        AgentError: when it may still be frozen, after several attempts.
     """
     deadline = time.monotonic() + THAW_TIMEOUT_SECONDS
     while True:
         try:
-            run_program(freezer.thaw_command(), min(THAW_ATTEMPT_SECONDS, max(deadline - time.monotonic(), 0.1)))
+            run_program(gateway.thaw_command, min(THAW_ATTEMPT_SECONDS, max(deadline - time.monotonic(), 0.1)))
         except CommandFailed as problem:
             complaints = [line for line in problem.complaint.splitlines() if line.strip()]
             if complaints and all(_NEEDS_NO_THAW.search(line) for line in complaints):
                 return
             if time.monotonic() + THAW_PAUSE_SECONDS >= deadline:
-                command = " ".join(freezer.thaw_command())
+                command = " ".join(gateway.thaw_command)
                 raise AgentError(f"The gateway may still be frozen ({problem}); thaw it with: {command}") from problem
             time.sleep(THAW_PAUSE_SECONDS)
         else:

@@ -13,7 +13,7 @@ import pytest
 from openclaw_agent.backup import run as backup_module
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.fs import atomic
-from openclaw_agent.host.freezer import ComposeFreezer, Freezer, GatewayUnknown, UnitFreezer
+from openclaw_agent.host.freezer import ComposeFreezer, Gateway, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.state_dir.staging import previous_states
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
@@ -34,19 +34,20 @@ def damage(place: Path) -> None:
 
 
 @pytest.fixture
-def thawed(monkeypatch: pytest.MonkeyPatch) -> list[Freezer]:
-    """Every freezer that was asked to thaw."""
-    asked: list[Freezer] = []
+def thawed(machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch) -> list[Gateway]:
+    """Every gateway that was thawed; the machine's is a unit."""
+    machine.environment["OPENCLAW_FREEZER"] = "systemd:gateway.service"
+    asked: list[Gateway] = []
     monkeypatch.setattr("openclaw_agent.backup.final.thaw", asked.append)
     return asked
 
 
-def test_a_thaw_by_hand_thaws(machine: SimulatedInstance, thawed: list[Freezer]) -> None:
+def test_a_thaw_by_hand_thaws(machine: SimulatedInstance, thawed: list[Gateway]) -> None:
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
 
 
-def test_a_thaw_needs_no_folder_of_the_agent(machine: SimulatedInstance, thawed: list[Freezer]) -> None:
+def test_a_thaw_needs_no_folder_of_the_agent(machine: SimulatedInstance, thawed: list[Gateway]) -> None:
     machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.write("a-file-is-in-the-way"))
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
@@ -54,20 +55,20 @@ def test_a_thaw_needs_no_folder_of_the_agent(machine: SimulatedInstance, thawed:
 
 @pytest.mark.parametrize(("kind", "code"), [("systemd:gateway.service", 0), ("compose:gateway", 1)])
 def test_a_thaw_needs_to_know_the_containers_but_of_a_unit_no_more_than_its_name(
-    machine: SimulatedInstance, thawed: list[Freezer], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+    machine: SimulatedInstance, thawed: list[Gateway], monkeypatch: pytest.MonkeyPatch, kind: str, code: int
 ) -> None:
     def unknown(_self: object) -> bool:
         raise GatewayUnknown("nobody answers.")
 
-    monkeypatch.setattr(UnitFreezer, "is_running", unknown)
-    monkeypatch.setattr(ComposeFreezer, "is_running", unknown)
+    monkeypatch.setattr(UnitFreezer, "running_gateway", unknown)
+    monkeypatch.setattr(ComposeFreezer, "running_gateway", unknown)
     machine.environment["OPENCLAW_FREEZER"] = kind
     assert machine.backup("--thaw").code == code
     assert len(thawed) == 1 - code
 
 
 def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
-    machine: SimulatedInstance, thawed: list[Freezer]
+    machine: SimulatedInstance, thawed: list[Gateway]
 ) -> None:
     """ExecStopPost= runs however the run ended; a thaw in the midst of another capture would tear it."""
     with machine.memory.locked(wait=False):

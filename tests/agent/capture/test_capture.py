@@ -16,52 +16,12 @@ from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.host import freezer
-from openclaw_agent.host.freezer import Freezer, GatewayUnknown, NothingToFreeze
+from openclaw_agent.host.freezer import Freezer, Gateway, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, Manifest
 from openclaw_agent.sqlite import online_backup as live_databases
 from openclaw_agent.state_dir.exclusions import Exclusions
 from tests.support.entries import manifest
-
-
-class Stopped:
-    """A gateway that does not run."""
-
-    def is_running(self) -> bool:
-        return False
-
-    def freeze_command(self) -> Sequence[str]:
-        raise AssertionError("nothing to freeze")
-
-    def thaw_command(self) -> Sequence[str]:
-        raise AssertionError("nothing to thaw")
-
-
-@dataclass(slots=True)
-class Running:
-    """A gateway of two files: `calls` lists what was asked of it; `frozen` exists while it stands still."""
-
-    folder: Path
-
-    @property
-    def stands_still(self) -> bool:
-        return (self.folder / "frozen").exists()
-
-    def is_running(self) -> bool:
-        return True
-
-    def freeze_command(self) -> Sequence[str]:
-        return ("sh", "-c", f"cd '{self.folder}'; : > frozen; echo freeze >> calls")
-
-    def thaw_command(self) -> Sequence[str]:
-        return ("sh", "-c", f"cd '{self.folder}'; echo thaw >> calls; rm -f frozen")
-
-
-@dataclass(slots=True)
-class Unfreezable(Running):
-    """A gateway that cannot be frozen."""
-
-    def freeze_command(self) -> Sequence[str]:
-        return ("sh", "-c", "echo 'no such cgroup' >&2; exit 1")
+from tests.support.gateways import GatewayOfFiles, Stopped
 
 
 @dataclass(slots=True)
@@ -236,7 +196,7 @@ def test_what_the_walk_says_of_the_gateway(state: Captures, tmp_path: Path) -> N
     assert (stopped.method, stopped.live_reason) == (CaptureMethod.STOPPED, "")
     live = state.take(by=NothingToFreeze())
     assert (live.method, live.live_reason) == (CaptureMethod.LIVE, "no gateway is configured to be frozen")
-    gateway = Running(tmp_path)
+    gateway = GatewayOfFiles(tmp_path)
     still = state.take(by=gateway)
     assert (still.method, still.live_reason) == (CaptureMethod.FROZEN, "")
     assert still.freeze_ms > 0
@@ -251,12 +211,12 @@ def test_what_does_not_fit_into_the_freeze_is_captured_live_and_said(
     wal_database(state.root / "db").close()
     for name in ("a", "b"):
         (state.root / name).write_text("x" * 100)
-    gateway = Running(tmp_path)
+    gateway = GatewayOfFiles(tmp_path)
     still: list[bool] = []
     clone = clone_file
 
     def noting(source: ConfinedPath, target: Path) -> os.stat_result:
-        still.append(gateway.stands_still)
+        still.append(gateway.stands_still())
         return clone(source, target)
 
     monkeypatch.setattr(capture_module, "clone_file", noting)
@@ -273,11 +233,11 @@ def test_a_clone_that_overran_the_freeze_is_made_again(
     state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (state.root / "a").write_text("hello")
-    gateway = Running(tmp_path)
+    gateway = GatewayOfFiles(tmp_path)
     clone = clone_file
 
     def slow(source: ConfinedPath, target: Path) -> os.stat_result:
-        if gateway.stands_still:
+        if gateway.stands_still():
             time.sleep(0.3)
         return clone(source, target)
 
@@ -290,82 +250,65 @@ def test_a_clone_that_overran_the_freeze_is_made_again(
 @pytest.mark.subprocess
 def test_a_gateway_that_cannot_be_frozen_is_captured_live(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
-    captured = state.take(by=Unfreezable(tmp_path))
+    captured = state.take(by=GatewayOfFiles(tmp_path, freeze_ends="echo 'no such cgroup' >&2; exit 1"))
     assert (captured.method, captured.live_reason) == (CaptureMethod.LIVE, "sh -c failed: no such cgroup")
     assert set(captured.clones) == {"a"}
 
 
 @dataclass(slots=True)
-class Starting(Running):
+class Starting:
     """A gateway that is started, and writes, while what stood still is cloned."""
 
-    root: Path = Path()
+    started: GatewayOfFiles
+    root: Path
     asked: int = 0
 
-    def is_running(self) -> bool:
+    def running_gateway(self) -> Gateway | None:
         self.asked += 1
         if self.asked == 2:
             (self.root / "b").write_text("written at the start")
-        return self.asked > 1
+        return self.started.gateway if self.asked > 1 else None
 
 
 @pytest.mark.subprocess
 def test_a_gateway_that_was_started_meanwhile_is_captured_again(state: Captures, tmp_path: Path) -> None:
     (state.root / "a").write_text("hello")
-    captured = state.take(by=Starting(tmp_path, root=state.root))
+    captured = state.take(by=Starting(GatewayOfFiles(tmp_path), state.root))
     assert captured.method is CaptureMethod.FROZEN
     assert set(captured.clones) == {"a", "b"}
     assert len(list((state.clones / "1").iterdir())) == 2
 
 
 @dataclass(slots=True)
-class Silent(Running):
+class Silent:
     """A gateway of which nobody can say whether it runs, after so many questions."""
 
-    answers: int = 0
+    answers: int
 
-    def is_running(self) -> bool:
+    def running_gateway(self) -> None:
         self.answers -= 1
         if self.answers < 0:
             raise GatewayUnknown("it cannot be told whether the gateway runs (docker ps failed)")
-        return False
 
 
 @pytest.mark.parametrize("answers", [0, 1])
-def test_a_gateway_that_cannot_be_asked_for_is_captured_live_and_that_is_said(
-    state: Captures, tmp_path: Path, answers: int
-) -> None:
+def test_a_gateway_that_cannot_be_asked_for_is_captured_live_and_that_is_said(state: Captures, answers: int) -> None:
     (state.root / "a").write_text("hello")
-    captured = state.take(by=Silent(tmp_path, answers=answers))
+    captured = state.take(by=Silent(answers))
     assert captured.method is CaptureMethod.LIVE
     assert captured.live_reason == "it cannot be told whether the gateway runs (docker ps failed)"
     assert set(captured.clones) == {"a"}
 
 
-@dataclass(slots=True)
-class Unthawable(Running):
-    """A gateway that stands still for good."""
-
-    def thaw_command(self) -> Sequence[str]:
-        return ("sh", "-c", "echo 'daemon: cannot thaw' >&2; exit 1")
-
-
-@dataclass(slots=True)
-class NeitherNor(Unthawable):
-    """A gateway whose freeze fails half-way, and whose thaw fails too."""
-
-    def freeze_command(self) -> Sequence[str]:
-        return ("sh", "-c", "exit 1")
-
-
 @pytest.mark.subprocess
-@pytest.mark.parametrize(("gateway", "method"), [(Unthawable, CaptureMethod.FROZEN), (NeitherNor, CaptureMethod.LIVE)])
+@pytest.mark.parametrize(("freeze_ends", "method"), [("exit 0", CaptureMethod.FROZEN), ("exit 1", CaptureMethod.LIVE)])
 def test_a_thaw_that_fails_is_told_beside_the_capture(
-    state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: type[Running], method: CaptureMethod
+    state: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze_ends: str, method: CaptureMethod
 ) -> None:
     monkeypatch.setattr(freezer, "THAW_TIMEOUT_SECONDS", 0.5)
     (state.root / "a").write_text("hello")
-    captured = state.take(by=gateway(tmp_path))
+    gateway = GatewayOfFiles(tmp_path, freeze_ends=freeze_ends, thaw_ends="echo 'daemon: cannot thaw' >&2; exit 1")
+    captured = state.take(by=gateway)
     assert captured.method is method
     assert set(captured.clones) == {"a"}
     assert "daemon: cannot thaw" in captured.thaw_problem

@@ -21,6 +21,7 @@ from openclaw_agent.sqlite.files import (
 )
 from openclaw_agent.state_dir.exclusions import Exclusions
 from tests.support.entries import manifest
+from tests.support.gateways import Stopped
 
 WAL_DATABASE = HEADER + b"\x10\x00" + WAL_MODE
 PLAIN_DATABASE = HEADER + b"\x10\x00\x01\x01"
@@ -76,18 +77,6 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
         writer.execute("CREATE TABLE t(a)")
         writer.execute("INSERT INTO t VALUES ('committed')")
         yield writer
-
-
-class Stopped:
-    """A gateway that does not run."""
-
-    def is_running(self) -> bool:
-        return False
-
-    def freeze_command(self) -> tuple[str, ...]:
-        raise AssertionError
-
-    thaw_command = freeze_command
 
 
 @pytest.fixture(params=[Stopped(), NothingToFreeze()], ids=["stopped", "live"])

@@ -2,11 +2,11 @@ import contextlib
 import fcntl
 import os
 import re
+import shlex
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,46 +22,17 @@ from openclaw_agent.host.freezer import (
     freezer_for,
     thaw,
 )
+from tests.support.gateways import GatewayOfFiles
 
 pytestmark = pytest.mark.subprocess
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayStandIn:
-    """A gateway of two files: `calls` lists what was asked of it, with the time; `frozen` exists while it stands."""
-
-    folder: Path
-    freeze_seconds: float = 0.0
-    freeze_fails: bool = False
-    thaw_seconds: float = 0.0
-
-    def is_running(self) -> bool:
-        return True
-
-    def freeze_command(self) -> Sequence[str]:
-        ending = "echo 'cgroup is gone' >&2; exit 1" if self.freeze_fails else "exit 0"
-        return self._shell(f"sleep {self.freeze_seconds}; : > frozen; echo freeze >> calls; {ending}")
-
-    def thaw_command(self) -> Sequence[str]:
-        return self._shell(f"sleep {self.thaw_seconds}; echo thaw >> calls; rm -f frozen")
-
-    def calls(self) -> list[str]:
-        log = self.folder / "calls"
-        return log.read_text().split() if log.exists() else []
-
-    def stands_still(self) -> bool:
-        return (self.folder / "frozen").exists()
-
-    def _shell(self, script: str, *arguments: str) -> Sequence[str]:
-        return ("sh", "-c", f"cd '{self.folder}'; {script}", *arguments)
-
-
 @pytest.fixture
-def gateway(tmp_path: Path) -> GatewayStandIn:
-    return GatewayStandIn(tmp_path)
+def gateway(tmp_path: Path) -> GatewayOfFiles:
+    return GatewayOfFiles(tmp_path)
 
 
-def wait_until_it_runs(gateway: GatewayStandIn, seconds: float) -> float:
+def wait_until_it_runs(gateway: GatewayOfFiles, seconds: float) -> float:
     """How long it took until the gateway ran again."""
     began = time.monotonic()
     while gateway.stands_still():
@@ -70,8 +41,8 @@ def wait_until_it_runs(gateway: GatewayStandIn, seconds: float) -> float:
     return time.monotonic() - began
 
 
-def test_the_gateway_stands_still_during_the_block_and_runs_after_it(gateway: GatewayStandIn) -> None:
-    with frozen(gateway, 2) as freeze:
+def test_the_gateway_stands_still_during_the_block_and_runs_after_it(gateway: GatewayOfFiles) -> None:
+    with frozen(gateway.gateway, 2) as freeze:
         assert gateway.stands_still()
         assert not freeze.spent()
         time.sleep(0.05)
@@ -81,23 +52,23 @@ def test_the_gateway_stands_still_during_the_block_and_runs_after_it(gateway: Ga
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_the_gateway_runs_again_whatever_is_raised(gateway: GatewayStandIn, error: type[BaseException]) -> None:
-    with pytest.raises(error), frozen(gateway, 2):
+def test_the_gateway_runs_again_whatever_is_raised(gateway: GatewayOfFiles, error: type[BaseException]) -> None:
+    with pytest.raises(error), frozen(gateway.gateway, 2):
         raise error
     assert not gateway.stands_still()
 
 
 def test_a_freeze_that_fails_is_thawed_and_said(tmp_path: Path) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_fails=True)
-    with pytest.raises(FreezeUnavailable, match="cgroup is gone"), frozen(gateway, 2):
+    gateway = GatewayOfFiles(tmp_path, freeze_ends="echo 'cgroup is gone' >&2; exit 1")
+    with pytest.raises(FreezeUnavailable, match="cgroup is gone"), frozen(gateway.gateway, 2):
         pytest.fail("the block must not run")
     assert not gateway.stands_still()
 
 
-def test_the_watcher_thaws_when_the_agent_is_killed(gateway: GatewayStandIn) -> None:
+def test_the_watcher_thaws_when_the_agent_is_killed(gateway: GatewayOfFiles) -> None:
     agent = os.fork()
     if agent == 0:
-        with contextlib.suppress(BaseException), frozen(gateway, 60):
+        with contextlib.suppress(BaseException), frozen(gateway.gateway, 60):
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(agent, 0)[1]) == -signal.SIGKILL
@@ -106,12 +77,12 @@ def test_the_watcher_thaws_when_the_agent_is_killed(gateway: GatewayStandIn) -> 
     assert gateway.calls()[-1] == "thaw"
 
 
-def test_the_watcher_survives_a_kill_of_the_agents_whole_process_group(gateway: GatewayStandIn) -> None:
+def test_the_watcher_survives_a_kill_of_the_agents_whole_process_group(gateway: GatewayOfFiles) -> None:
     agent = os.fork()
     if agent == 0:
         with contextlib.suppress(BaseException):
             os.setsid()
-            with frozen(gateway, 60):
+            with frozen(gateway.gateway, 60):
                 time.sleep(0.2)
                 os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
@@ -119,8 +90,8 @@ def test_the_watcher_survives_a_kill_of_the_agents_whole_process_group(gateway: 
     wait_until_it_runs(gateway, 5)
 
 
-def test_a_freeze_that_overruns_its_budget_is_thawed_under_the_agent_and_is_no_error(gateway: GatewayStandIn) -> None:
-    with frozen(gateway, 0.2) as freeze:
+def test_a_freeze_that_overruns_its_budget_is_thawed_under_the_agent_and_is_no_error(gateway: GatewayOfFiles) -> None:
+    with frozen(gateway.gateway, 0.2) as freeze:
         assert wait_until_it_runs(gateway, 5) > 0.2
         assert freeze.spent()
         # The watcher is gone by now.
@@ -129,8 +100,8 @@ def test_a_freeze_that_overruns_its_budget_is_thawed_under_the_agent_and_is_no_e
 
 
 def test_the_time_that_freezing_takes_is_not_taken_from_the_budget(tmp_path: Path) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_seconds=2.5)
-    with frozen(gateway, 1.2) as freeze:
+    gateway = GatewayOfFiles(tmp_path, freeze_seconds=2.5)
+    with frozen(gateway.gateway, 1.2) as freeze:
         while not freeze.spent():
             assert gateway.stands_still(), "thawed while the agent trusted in the freeze"
             time.sleep(0.02)
@@ -138,10 +109,10 @@ def test_the_time_that_freezing_takes_is_not_taken_from_the_budget(tmp_path: Pat
 
 
 def test_a_slow_freeze_of_a_killed_agent_is_thawed_too(tmp_path: Path) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_seconds=2.0)
+    gateway = GatewayOfFiles(tmp_path, freeze_seconds=2.0)
     agent = os.fork()
     if agent == 0:
-        with contextlib.suppress(BaseException), frozen(gateway, 0.3):
+        with contextlib.suppress(BaseException), frozen(gateway.gateway, 0.3):
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
     os.waitpid(agent, 0)
@@ -156,10 +127,10 @@ def children() -> set[str]:
 def test_an_agent_that_ends_or_hangs_while_the_freeze_is_on_its_way_leaves_nothing_frozen(
     tmp_path: Path, blow: signal.Signals
 ) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_seconds=1.0)
+    gateway = GatewayOfFiles(tmp_path, freeze_seconds=1.0)
     agent = os.fork()
     if agent == 0:
-        with contextlib.suppress(BaseException), frozen(gateway, 0.5):
+        with contextlib.suppress(BaseException), frozen(gateway.gateway, 0.5):
             time.sleep(60)
         os._exit(1)
     time.sleep(0.5)
@@ -172,7 +143,7 @@ def test_an_agent_that_ends_or_hangs_while_the_freeze_is_on_its_way_leaves_nothi
 
 
 def test_a_watcher_that_is_killed_with_the_freeze_on_its_way_is_told_and_nothing_stays_frozen(tmp_path: Path) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_seconds=1.0)
+    gateway = GatewayOfFiles(tmp_path, freeze_seconds=1.0)
     before = children()
 
     def kill_the_watcher() -> None:
@@ -181,17 +152,17 @@ def test_a_watcher_that_is_killed_with_the_freeze_on_its_way_is_told_and_nothing
 
     killer = threading.Thread(target=kill_the_watcher)
     killer.start()
-    with pytest.raises(FreezeUnavailable, match="has died"), frozen(gateway, 2):
+    with pytest.raises(FreezeUnavailable, match="has died"), frozen(gateway.gateway, 2):
         pytest.fail("the block must not run")
     killer.join()
     assert gateway.calls() == ["thaw", "freeze", "thaw"]
     assert not gateway.stands_still()
 
 
-def test_no_process_is_left_behind(gateway: GatewayStandIn) -> None:
+def test_no_process_is_left_behind(gateway: GatewayOfFiles) -> None:
     before = children()
     for budget in (2, 0):
-        with contextlib.suppress(ValueError), frozen(gateway, budget):
+        with contextlib.suppress(ValueError), frozen(gateway.gateway, budget):
             raise ValueError
     assert children() == before
 
@@ -214,8 +185,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_containers_of_the_project_are_paused_and_unpaused(programs: Path) -> None:
     (programs / "answer").write_text("aaa\nbbb\n")
     freezer = freezer_for("compose:openclaw")
-    assert freezer.is_running()
-    with frozen(freezer, 2):
+    gateway = freezer.running_gateway()
+    assert gateway is not None
+    with frozen(gateway, 2):
         pass
     asked, *rest = (programs / "log").read_text().splitlines()
     assert asked == (
@@ -226,14 +198,15 @@ def test_the_containers_of_the_project_are_paused_and_unpaused(programs: Path) -
 
 
 def test_a_project_without_containers_does_not_run(programs: Path) -> None:
-    assert not freezer_for("compose:openclaw").is_running()
+    assert freezer_for("compose:openclaw").running_gateway() is None
 
 
 def test_a_units_cgroup_is_frozen_and_thawed(programs: Path) -> None:
     (programs / "answer").write_text("active\n")
     freezer = freezer_for("systemd:openclaw.service")
-    assert freezer.is_running()
-    with frozen(freezer, 2):
+    gateway = freezer.running_gateway()
+    assert gateway is not None
+    with frozen(gateway, 2):
         pass
     assert (programs / "log").read_text().splitlines() == [
         "systemctl is-active openclaw.service",
@@ -248,26 +221,24 @@ def test_a_program_that_is_not_there_means_that_nothing_can_be_frozen(
     monkeypatch.setenv("PATH", str(tmp_path))
     for freezer in (UnitFreezer("openclaw.service"), ComposeFreezer("openclaw")):
         with pytest.raises(GatewayUnknown, match="could not be run"):
-            freezer.is_running()
-    with pytest.raises(FreezeUnavailable), frozen(UnitFreezer("openclaw.service"), 1):
+            freezer.running_gateway()
+    with pytest.raises(FreezeUnavailable), frozen(UnitFreezer("openclaw.service").gateway, 1):
         pytest.fail("the block must not run")
 
 
 def test_no_gateway_is_configured() -> None:
     freezer = freezer_for("none")
     assert isinstance(freezer, NothingToFreeze)
-    assert not freezer.is_running()
-    with frozen(freezer, 1):
-        pass
+    assert freezer.running_gateway() is None  # type: ignore[func-returns-value]
 
 
 def test_an_agent_that_hung_when_it_was_to_hear_of_it_does_not_believe_that_the_gateway_still_stands(
     tmp_path: Path,
 ) -> None:
-    gateway = GatewayStandIn(tmp_path, freeze_seconds=0.5)
+    gateway = GatewayOfFiles(tmp_path, freeze_seconds=0.5)
     agent = os.fork()
     if agent == 0:
-        with contextlib.suppress(BaseException), frozen(gateway, 0.3) as freeze:
+        with contextlib.suppress(BaseException), frozen(gateway.gateway, 0.3) as freeze:
             (tmp_path / "spent").write_text(str(freeze.spent()))
         os._exit(0)
     time.sleep(0.2)
@@ -280,14 +251,14 @@ def test_an_agent_that_hung_when_it_was_to_hear_of_it_does_not_believe_that_the_
     assert (tmp_path / "spent").read_text() == "True"
 
 
-def test_the_watcher_holds_no_lock_of_a_killed_agent(gateway: GatewayStandIn) -> None:
+def test_the_watcher_holds_no_lock_of_a_killed_agent(gateway: GatewayOfFiles) -> None:
     lock = gateway.folder / "lock"
     agent = os.fork()
     if agent == 0:
         with contextlib.suppress(BaseException):
             held = os.open(lock, os.O_RDWR | os.O_CREAT)
             fcntl.flock(held, fcntl.LOCK_EX)
-            with frozen(replace(gateway, thaw_seconds=1.0), 60):
+            with frozen(replace(gateway, thaw_seconds=1.0).gateway, 60):
                 os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
     os.waitpid(agent, 0)
@@ -308,28 +279,24 @@ NEEDS_NO_THAW = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Complaining(GatewayStandIn):
+def complaining(folder: Path, complaint: str, times: int, freeze_ends: str = "exit 0") -> GatewayOfFiles:
     """A gateway whose thaw ends badly so many times, with these words."""
-
-    complaint: str = ""
-    times: int = 1
-
-    def thaw_command(self) -> Sequence[str]:
-        with_totals = f"echo thaw >> calls; [ $(grep -c thaw calls) -gt {self.times} ] && rm -f frozen && exit 0"
-        return self._shell(f"{with_totals}; printf '%s\\n' \"$0\" >&2; exit 1", self.complaint)
+    thawed = f"[ $(grep -c thaw calls) -gt {times} ] && rm -f frozen && exit 0"
+    return GatewayOfFiles(
+        folder, freeze_ends=freeze_ends, thaw_ends=f"{thawed}; printf '%s\\n' {shlex.quote(complaint)} >&2; exit 1"
+    )
 
 
 @pytest.mark.parametrize("complaint", NEEDS_NO_THAW)
 def test_a_gateway_that_needs_no_thaw_is_no_error(tmp_path: Path, complaint: str) -> None:
-    gateway = Complaining(tmp_path, complaint=complaint, times=99)
-    thaw(gateway)
+    gateway = complaining(tmp_path, complaint, 99)
+    thaw(gateway.gateway)
     assert gateway.calls() == ["thaw"]
 
 
 def test_a_thaw_that_fails_is_tried_again(tmp_path: Path) -> None:
-    gateway = Complaining(tmp_path, complaint="the daemon is busy", times=2)
-    with frozen(gateway, 60) as freeze:
+    gateway = complaining(tmp_path, "the daemon is busy", 2)
+    with frozen(gateway.gateway, 60) as freeze:
         assert gateway.stands_still()
     assert freeze.thaw_problem == ""
     assert gateway.calls() == ["freeze", "thaw", "thaw", "thaw"]
@@ -341,20 +308,20 @@ def test_a_thaw_that_fails_for_good_is_said_and_does_not_undo_what_was_done(
 ) -> None:
     monkeypatch.setattr(freezer_module, "THAW_TIMEOUT_SECONDS", 1.0)
     complaint = "Error response from daemon: Container aaa is not paused\ncannot thaw bbb"
-    gateway = Complaining(tmp_path, complaint=complaint, times=99, freeze_fails=freeze_fails)
+    gateway = complaining(tmp_path, complaint, 99, "exit 1" if freeze_fails else "exit 0")
     if freeze_fails:
-        with pytest.raises(FreezeUnavailable) as caught, frozen(gateway, 60):
+        with pytest.raises(FreezeUnavailable) as caught, frozen(gateway.gateway, 60):
             pytest.fail("the block must not run")
         problem = caught.value.thaw_problem
     else:
-        with frozen(gateway, 60) as freeze:
+        with frozen(gateway.gateway, 60) as freeze:
             pass
         problem = freeze.thaw_problem
     assert problem.startswith("The gateway may still be frozen (sh -c failed: ")
     assert "cannot thaw bbb" in problem
     assert gateway.calls().count("thaw") > 1
     with pytest.raises(AgentError, match="may still be frozen"):
-        thaw(gateway)
+        thaw(gateway.gateway)
 
 
 def test_asking_and_thawing_fit_into_the_time_that_the_unit_has_to_stop() -> None:
@@ -376,7 +343,7 @@ def test_asking_and_thawing_fit_into_the_time_that_the_unit_has_to_stop() -> Non
 )
 def test_a_unit_on_its_way_may_write_too(programs: Path, word: str, code: int, running: bool) -> None:
     (programs / "bin/systemctl").write_text(f"#!/bin/sh\necho {word}; exit {code}\n")
-    assert UnitFreezer("openclaw.service").is_running() is running
+    assert (UnitFreezer("openclaw.service").running_gateway() is not None) is running
 
 
 def test_a_daemon_that_does_not_answer_leaves_it_open_whether_the_gateway_runs(
@@ -386,9 +353,4 @@ def test_a_daemon_that_does_not_answer_leaves_it_open_whether_the_gateway_runs(
     for script, words in (("sleep 5", "could not be run"), ("echo 'no daemon' >&2; exit 1", "no daemon")):
         (programs / "bin/docker").write_text(f"#!/bin/sh\n{script}\n")
         with pytest.raises(GatewayUnknown, match=words):
-            ComposeFreezer("openclaw").is_running()
-
-
-def test_without_containers_there_is_nothing_to_thaw(programs: Path) -> None:
-    thaw(ComposeFreezer("openclaw"))
-    assert not (programs / "log").exists()
+            ComposeFreezer("openclaw").running_gateway()
