@@ -86,11 +86,12 @@ class AgentLauncher:
     def __init__(self, scratch: Path) -> None:
         self._output = scratch / "output"
         self._server = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("fork_server.py"))],
+            [sys.executable, "-P", "-m", "tests.support.fork_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts"), "AWS_EC2_METADATA_DISABLED": "true"},
+            env=os.environ
+            | {"PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY}", "AWS_EC2_METADATA_DISABLED": "true"},
         )
 
     def run(
