@@ -14,7 +14,9 @@ from openclaw_agent.restore.content import ContentSource
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 
 SPARE_BYTES = 16 * 1024 * 1024
-_FINGERPRINT = struct.Struct("=QqqQ")
+NANOSECONDS = 1_000_000_000
+# Size, mtime and ctime in seconds and nanoseconds, inode. A count of nanoseconds in 64 bits ends in 2262; disks do not.
+_FINGERPRINT = struct.Struct("=QqIqIQ")
 
 
 class Rebuilt(Sequence[Entry]):
@@ -34,7 +36,8 @@ class Rebuilt(Sequence[Entry]):
         for place, entry in enumerate(entries):
             if entry.kind is EntryKind.FILE:
                 seen = Fingerprint.of((target / entry.path).lstat())
-                packed = (seen.size, seen.mtime_ns, seen.ctime_ns, seen.inode)
+                times = (*divmod(seen.mtime_ns, NANOSECONDS), *divmod(seen.ctime_ns, NANOSECONDS))
+                packed = (seen.size, *times, seen.inode)
                 _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *packed)
 
     def __len__(self) -> int:
@@ -51,7 +54,9 @@ class Rebuilt(Sequence[Entry]):
         if entry.kind is not EntryKind.FILE:
             return entry
         seen = _FINGERPRINT.unpack_from(self._fingerprints, (index % len(self)) * _FINGERPRINT.size)
-        return replace(entry, fingerprint=Fingerprint(*seen), wal_fingerprint=None)
+        size, mtime, mtime_rest, ctime, ctime_rest, inode = seen
+        fingerprint = Fingerprint(size, mtime * NANOSECONDS + mtime_rest, ctime * NANOSECONDS + ctime_rest, inode)
+        return replace(entry, fingerprint=fingerprint, wal_fingerprint=None)
 
 
 def require_room(folder: Path, entries: Iterable[Entry]) -> None:

@@ -57,6 +57,19 @@ def test_what_was_built_is_known_by_what_lstat_says_of_it(tmp_path: Path) -> Non
             rebuilt[index]
 
 
+@pytest.mark.parametrize("seconds", [-(2**31), -1, 0, 2**31, 2**33, 9_300_000_000, 2**34 - 1, 2**40, 2**55])
+def test_whatever_time_a_disk_holds_is_known_of_what_was_built(tmp_path: Path, seconds: int) -> None:
+    (tmp_path / "bucket/.openclaw").mkdir(parents=True)
+    (tmp_path / "bucket/.openclaw/a").write_bytes(b"first")
+    target = tmp_path / "target"
+    target.mkdir()
+    time = seconds * 1_000_000_000 + 999_999_999
+    dated = replace(file("a", b"first"), mtime_ns=time)
+    rebuilt = rebuild((folder(), dated), FolderContent(tmp_path / "bucket"), target)
+    assert rebuilt[1].fingerprint == Fingerprint.of((target / "a").lstat())
+    assert rebuilt[1].mtime_ns == time
+
+
 def test_a_time_before_1970_survives(tmp_path: Path) -> None:
     target, rebuilt = built(tmp_path)
     fingerprint = rebuilt[3].fingerprint
