@@ -3,7 +3,6 @@
 import argparse
 
 from openclaw_agent.cli.frame import Result, parser_for, run_command
-from openclaw_agent.host.metadata import InstanceMetadata
 from openclaw_agent.host.spot_watch import look, watch
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
@@ -25,9 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _action(options: argparse.Namespace, _settings: Settings, log: RunLog) -> Result:
-    metadata = InstanceMetadata()
     if options.once:
-        events = look(metadata)
-        text = "\n".join(f"{event.kind.value}: {event.text}" for event in events) or "Nothing is announced."
-        return Result("asked", [{"event": event.kind.value, "announced": event.text} for event in events], text)
-    return Result(watch(metadata, log).kind.value)
+        return _asked_once(log)
+    return Result(watch(log).kind.value)
+
+
+def _asked_once(log: RunLog) -> Result:
+    found = look()
+    if found.unanswered and not found.events:
+        # "Nothing is announced" would be more than is known.
+        raise found.unanswered[0]
+    for problem in found.unanswered:
+        log.say(str(problem))
+    text = "\n".join(f"{event.kind.value}: {event.text}" for event in found.events) or "Nothing is announced."
+    return Result("asked", [{"event": event.kind.value, "announced": event.text} for event in found.events], text)

@@ -1,12 +1,15 @@
 """Watch the metadata service for the end of the instance: a notice stops the gateway and saves everything.
 
-A rebalance recommendation only asks for a backup now: most are never followed by an interruption.
+A rebalance recommendation only asks for a backup now: most are never followed by an interruption. Each question is
+asked by itself, at its own pace: one that hangs, fails or is answered by nonsense neither delays nor drops another.
 """
 
 import json
+import queue
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,84 +43,160 @@ class Event:
     text: str
 
 
-# Stopping the final unit's start action means running its backup; the units' own order stops the gateway first.
-RESPONSES: dict[EventKind, Sequence[Sequence[str]]] = {
-    EventKind.INTERRUPTION: (
-        stop_command(GATEWAY_UNIT),
-        stop_command(FINAL_UNIT),
-    ),
-    EventKind.TERMINATION: (
-        stop_command(GATEWAY_UNIT),
-        stop_command(FINAL_UNIT),
-    ),
-    EventKind.REBALANCE: (start_command(BACKUP_UNIT, wait=False),),
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of a response, and the seconds after which it no longer keeps the next one from running."""
+
+    command: Sequence[str]
+    seconds: float
+
+
+# Stopping the final unit's start action means running its backup; the units' own order stops the gateway first. Each
+# step is given a little more than its unit's TimeoutStopSec=; systemd goes on with the job of one that was given up.
+STOP_AND_SAVE = (Step(stop_command(GATEWAY_UNIT), 65), Step(stop_command(FINAL_UNIT), 310))
+RESPONSES: dict[EventKind, Sequence[Step]] = {
+    EventKind.INTERRUPTION: STOP_AND_SAVE,
+    EventKind.TERMINATION: STOP_AND_SAVE,
+    EventKind.REBALANCE: (Step(start_command(BACKUP_UNIT, wait=False), 10),),
 }
 
 
-def look(metadata: InstanceMetadata) -> list[Event]:
-    """Ask once for everything that may be announced.
-
-    Raises:
-        MetadataUnavailable: when the service does not answer.
-    """
-    events = []
-    interruption = metadata.get(INTERRUPTION_PATH)
-    if interruption is not None and _names_an_action(interruption):
-        events.append(Event(EventKind.INTERRUPTION, interruption))
-    lifecycle = metadata.get(LIFECYCLE_PATH)
-    if lifecycle == "Terminated":
-        events.append(Event(EventKind.TERMINATION, lifecycle))
-    rebalance = metadata.get(REBALANCE_PATH)
-    if rebalance is not None:
-        events.append(Event(EventKind.REBALANCE, rebalance))
-    return events
+def _interruption(text: str) -> Event | None:
+    return Event(EventKind.INTERRUPTION, text) if _names(text, "action") else None
 
 
-def _names_an_action(text: str) -> bool:
+def _termination(text: str) -> Event | None:
+    return Event(EventKind.TERMINATION, text) if text == "Terminated" else None
+
+
+def _rebalance(text: str) -> Event | None:
+    return Event(EventKind.REBALANCE, text) if _names(text, "noticeTime") else None
+
+
+def _names(text: str, field: str) -> bool:
     try:
-        return isinstance(json.loads(text).get("action"), str)
-    except (ValueError, AttributeError):
+        return isinstance(json.loads(text).get(field), str)
+    except (ValueError, AttributeError, RecursionError):
         return False
 
 
-def run_command(command: Sequence[str]) -> int:
-    """Run one response and return its exit code."""
-    return subprocess.run(command, check=False).returncode  # noqa: S603 - fixed commands of RESPONSES
+QUESTIONS: Mapping[str, Callable[[str], Event | None]] = {
+    INTERRUPTION_PATH: _interruption,
+    LIFECYCLE_PATH: _termination,
+    REBALANCE_PATH: _rebalance,
+}
+"""Each path, and how its answer is read: an event, or nothing that need be acted on."""
+
+
+def ask(metadata: InstanceMetadata, path: str) -> Event | None:
+    """Ask one question once.
+
+    Raises:
+        MetadataUnavailable: when it was not answered.
+    """
+    text = metadata.get(path)
+    return None if text is None else QUESTIONS[path](text)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at everything has found: the events, and which questions went unanswered."""
+
+    events: tuple[Event, ...]
+    unanswered: tuple[MetadataUnavailable, ...]
+
+
+def look(endpoint: str | None = None) -> Look:
+    """Ask once for everything that may be announced."""
+    events, unanswered = [], []
+    with ThreadPoolExecutor(len(QUESTIONS)) as asking:
+        for answer in [asking.submit(ask, InstanceMetadata(endpoint), path) for path in QUESTIONS]:
+            try:
+                event = answer.result()
+            except MetadataUnavailable as problem:
+                unanswered.append(problem)
+            else:
+                events += [event] if event is not None else []
+    return Look(tuple(events), tuple(unanswered))
+
+
+def run_step(step: Step) -> int | None:
+    """Run one step of a response and return its exit code, None where it took too long."""
+    try:
+        return subprocess.run(step.command, check=False, timeout=step.seconds).returncode  # noqa: S603 - of RESPONSES
+    except subprocess.TimeoutExpired:
+        return None
+
+
+_Heard = queue.SimpleQueue[tuple[str, Event | MetadataUnavailable | None]]
 
 
 def watch(
-    metadata: InstanceMetadata,
     log: RunLog,
-    run: Callable[[Sequence[str]], int] = run_command,
-    sleep: Callable[[float], None] = time.sleep,
+    endpoint: str | None = None,
+    run: Callable[[Step], int | None] = run_step,
+    every: float = POLL_SECONDS,
 ) -> Event:
-    """Poll until the instance is about to end, respond, and return the event that ended it."""
-    seen: set[Event] = set()
-    failures = 0
-    while True:
+    """Ask on until the instance is about to end, respond, and return the event that ended it."""
+    heard: _Heard = queue.SimpleQueue()
+    over = threading.Event()
+    for path in QUESTIONS:
+        # A client each: a token that is waited for, or refused, holds up one question alone.
+        asking = (InstanceMetadata(endpoint), path, heard, over, every)
+        threading.Thread(target=_ask_on, args=asking, name=path.rsplit("/", 1)[-1], daemon=True).start()
+    try:
+        return _respond_until_the_end(heard, log, run)
+    finally:
+        over.set()
+
+
+def _ask_on(metadata: InstanceMetadata, path: str, heard: _Heard, over: threading.Event, every: float) -> None:
+    while not over.is_set():
         try:
-            events = look(metadata)
-            failures = 0
+            heard.put((path, ask(metadata, path)))
+            metadata.keep_fresh()
         except MetadataUnavailable as problem:
-            failures += 1
-            if failures % QUIET_FAILURES == 1:
-                log.say(f"{problem} Watching on.")
-            events = []
-        for event in events:
-            if event in seen:
-                continue
-            seen.add(event)
-            respond(event, log, run)
-            if event.kind is not EventKind.REBALANCE:
-                return event
-        sleep(POLL_SECONDS)
+            heard.put((path, problem))
+        except Exception as problem:  # noqa: BLE001 - a question that is asked no more would miss the notice
+            heard.put((path, MetadataUnavailable(f"{path} could not be asked ({type(problem).__name__}: {problem}).")))
+        over.wait(every)
 
 
-def respond(event: Event, log: RunLog, run: Callable[[Sequence[str]], int]) -> None:
-    """Do what the table says for an event; a step that fails does not keep the next from running."""
+def _respond_until_the_end(heard: _Heard, log: RunLog, run: Callable[[Step], int | None]) -> Event:
+    seen: set[Event] = set()
+    failures = dict.fromkeys(QUESTIONS, 0)
+    while True:
+        path, answer = heard.get()
+        if isinstance(answer, MetadataUnavailable):
+            failures[path] += 1
+            if failures[path] % QUIET_FAILURES == 1:
+                log.say(f"{answer} Watching on.")
+            continue
+        failures[path] = 0
+        if answer is None or answer in seen:
+            continue
+        seen.add(answer)
+        respond(answer, log, run)
+        if answer.kind is not EventKind.REBALANCE:
+            return answer
+
+
+def respond(event: Event, log: RunLog, run: Callable[[Step], int | None]) -> None:
+    """Do what the table says for an event; a step that fails or hangs does not keep the next from running."""
     log.say(f"The metadata service announces {event.kind.value}: {event.text}")
-    for command in RESPONSES[event.kind]:
-        code = run(command)
-        if code != 0:
-            log.say(f"{' '.join(command)} ended with exit code {code}; going on.")
+    for step in RESPONSES[event.kind]:
+        problem = _run(step, run)
+        if problem:
+            log.say(f"{' '.join(step.command)} {problem}; going on.")
     log.add(event=event.kind.value, announced=event.text)
+
+
+def _run(step: Step, run: Callable[[Step], int | None]) -> str:
+    """What went wrong with a step, in a few words; nothing where it went well."""
+    try:
+        code = run(step)
+    except OSError as problem:
+        return f"cannot be run ({problem.strerror})"
+    if code is None:
+        return f"has not ended within {step.seconds:g} s"
+    return f"ended with exit code {code}" if code else ""
