@@ -15,7 +15,7 @@ LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*
 endif
 AGENT_TESTS := tests/agent tests/docs
 # What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
-GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS
+GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES
 $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
@@ -98,11 +98,13 @@ outputs: $(READY) ## Show both stacks' outputs
 	@scripts/make/stacks.sh outputs "$$STACK"
 
 ##@ Operate it
-.PHONY: ec2-spot-prices pause resume
+.PHONY: ec2-spot-prices pause resume undelete
 pause: $(READY) ## End the instance after a final backup, and keep it so: STACK=dev (REGION=… without the Pulumi CLI)
 	@$(PY) scripts/ec2-spot-power.py pause $${REGION:+--region "$$REGION"} -- "$$STACK"
 resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
 	@$(PY) scripts/ec2-spot-power.py resume $${REGION:+--region "$$REGION"} -- "$$STACK"
+undelete: $(READY) ## Bring a paused stack's backups back as they stood at a moment: AT=2026-11-25T14:00Z DRY_RUN=1 YES=1
+	@$(PY) scripts/ec2-spot-undelete.py $${AT:+--at "$$AT"} $${REGION:+--region "$$REGION"} $${DRY_RUN:+--dry-run} $${YES:+--yes} -- "$$STACK"
 ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
 	@$(PY) scripts/ec2-spot-prices.py $${REGION:+--region "$$REGION"} $$INSTANCE_TYPES
 

@@ -184,17 +184,21 @@ def _session(_environment: tuple[tuple[str, str], ...], region_name: str) -> Sha
 
 
 class FreshBucket:
-    """One fresh bucket in the embedded AWS."""
+    """One fresh bucket in the embedded AWS, or a given one that machines use with the keys of a role."""
 
-    def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
+    def __init__(
+        self, aws: EmbeddedAws, folder: Path, bucket: str | None = None, role: Mapping[str, str] | None = None
+    ) -> None:
         self.aws = aws
         self.folder = folder
-        self.bucket = f"agent-{uuid.uuid4().hex[:20]}"
+        self.bucket = bucket or f"agent-{uuid.uuid4().hex[:20]}"
         self.s3 = aws.client("s3")
-        self.s3.create_bucket(Bucket=self.bucket)
+        if bucket is None:
+            self.s3.create_bucket(Bucket=self.bucket)
         self.clock = TestClock()
         self.environment = {
             **aws.environment,
+            **(role or {}),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

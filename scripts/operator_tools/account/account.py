@@ -14,7 +14,13 @@ from operator_tools.account.regions import check_region
 
 CLIENT_SETTINGS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
 
-SERVICES = {"ec2": "EC2", "autoscaling": "EC2 Auto Scaling", "cloudwatch": "CloudWatch"}
+SERVICES = {
+    "ec2": "EC2",
+    "autoscaling": "EC2 Auto Scaling",
+    "cloudwatch": "CloudWatch",
+    "s3": "S3",
+    "sts": "STS",
+}
 """How sentences call the services that our commands ask."""
 
 # AWS answers a region that the account has not enabled as it answers wrong keys (AuthFailure), so a region that is
