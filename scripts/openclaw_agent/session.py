@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openclaw_agent.agent_dir.folder import AgentDir
+from openclaw_agent.agent_dir.records import Records
 from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.run_log import RunLog
 from openclaw_agent.settings import Settings
@@ -31,6 +32,11 @@ class Session:
     boot_id: str
     clock: Clock
     record: RunLog
+
+    @property
+    def records(self) -> Records:
+        """What the agent remembers on this machine."""
+        return self.agent_dir.records
 
     def instance_id(self) -> str:
         """This machine's id; asks the metadata service, which only what writes to the bucket may depend on.

@@ -61,7 +61,7 @@ class Steps:
     def watch(self, owner: Any, name: str) -> None:
         original = getattr(owner, name)
 
-        def with_totals(*arguments: Any, **options: Any) -> Any:
+        def counted(*arguments: Any, **options: Any) -> Any:
             if os.getpid() != self._process:
                 # The freezer's watcher is a process of its own, and survives.
                 return original(*arguments, **options)
@@ -74,7 +74,7 @@ class Steps:
                 # A step that failed is a point as well, and the points behind it are reached past it.
                 self._perhaps_stop(number, "after", name)
 
-        setattr(owner, name, with_totals)
+        setattr(owner, name, counted)
 
     def _perhaps_stop(self, number: int, side: str, name: str) -> None:
         if number == self._stop_at and side == self._side:

@@ -86,7 +86,7 @@ class SimulatedInstance:
         return self.disk / "agent"
 
     @property
-    def memory(self) -> AgentDir:
+    def agent_dir(self) -> AgentDir:
         return AgentDir(self.agent)
 
     def variables(self) -> dict[str, str]:

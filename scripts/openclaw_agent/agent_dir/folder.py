@@ -11,8 +11,12 @@ from openclaw_agent.agent_dir.records import Records
 from openclaw_agent.errors import LocalStorageError, Refused
 
 
-class AgentDir(Records):
-    """The agent's own folder."""
+class AgentDir:
+    """The agent's own folder; `records` are those that lie in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records = Records(folder)
 
     @property
     def clone_dir(self) -> Path:
@@ -46,7 +50,7 @@ class AgentDir(Records):
                 fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError as held:
                 raise Refused("Another backup or restore is running on this machine; this one did nothing.") from held
-            self.take_over_records_of_0_1_0()
+            self.records.take_over_names_of_0_1_0()
             yield
 
     def _opened_lock(self) -> IO[str]:

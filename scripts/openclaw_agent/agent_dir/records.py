@@ -74,7 +74,7 @@ class Records:
     """What the agent remembers in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._folder = folder
 
     def boot(self) -> BootRecord | None:
         """This machine's last boot record, if it is readable."""
@@ -99,7 +99,7 @@ class Records:
     def base(self) -> Manifest | None:
         """The manifest of the last snapshot this machine committed or restored."""
         try:
-            with (self.folder / "base-manifest.json").open("rb") as lines:
+            with (self._folder / "base-manifest.json").open("rb") as lines:
                 return decode_manifest(lines)
         except (OSError, ManifestInvalid):
             return None
@@ -138,7 +138,7 @@ class Records:
     def forget_base(self) -> None:
         """Drop what is remembered of S3, so that the next backup uploads everything."""
         for name in ("base-manifest.json", "latest.json"):
-            (self.folder / name).unlink(missing_ok=True)
+            (self._folder / name).unlink(missing_ok=True)
 
     def mark_latest_partial(self, snapshot: str = "") -> None:
         """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
@@ -146,12 +146,12 @@ class Records:
 
     def mark_latest_intact(self) -> None:
         """Take the note back."""
-        (self.folder / LATEST_PARTIAL).unlink(missing_ok=True)
+        (self._folder / LATEST_PARTIAL).unlink(missing_ok=True)
 
     def latest_under_way(self) -> str | None:
         """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""
         try:
-            return (self.folder / LATEST_PARTIAL).read_text(errors="replace").strip()
+            return (self._folder / LATEST_PARTIAL).read_text(errors="replace").strip()
         except FileNotFoundError:
             return None
         except OSError:
@@ -171,19 +171,19 @@ class Records:
         keys = self._read_json(UNRESTORABLE).get("keys", [])
         return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 
-    def take_over_records_of_0_1_0(self) -> None:
+    def take_over_names_of_0_1_0(self) -> None:
         """Give what an agent of version 0.1.0 left here the names of now."""
         for old, now in NAMES_IN_0_1_0:
-            if not (self.folder / now).exists():
+            if not (self._folder / now).exists():
                 with contextlib.suppress(FileNotFoundError):
-                    (self.folder / old).rename(self.folder / now)
+                    (self._folder / old).rename(self._folder / now)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            fields = json.loads((self.folder / name).read_bytes())
+            fields = json.loads((self._folder / name).read_bytes())
         except (OSError, ValueError):
             return {}
         return fields if isinstance(fields, dict) else {}
 
     def _write(self, name: str, chunks: Iterable[bytes]) -> None:
-        replace_file(self.folder / name, chunks)
+        replace_file(self._folder / name, chunks)

@@ -64,7 +64,7 @@ def _find_and_thaw(freezer: Freezer) -> None:
 
 
 def _release(session: Session) -> None:
-    boot = session.agent_dir.boot()
+    boot = session.records.boot()
     if boot is not None:
         released = release(session.bucket, boot.epoch, session.instance_id())
         session.record.add(released=released)

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from openclaw_agent.agent_dir.folder import AgentDir
-from openclaw_agent.agent_dir.records import BootRecord
+from openclaw_agent.agent_dir.records import BootRecord, Records
 from openclaw_agent.errors import AgentError, NotOwner, PreconditionFailed, Refused
 from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS, read_lease
 from openclaw_agent.lease.record import Lease
@@ -37,9 +36,9 @@ class LatestVerdict:
 class LatestGuard:
     """Judges `latest/` for one backup; it asks the bucket and writes nothing but what `commit` is given."""
 
-    def __init__(self, store: Bucket, agent_dir: AgentDir, boot: BootRecord) -> None:
+    def __init__(self, store: Bucket, records: Records, boot: BootRecord) -> None:
         self._store = store
-        self._agent_dir = agent_dir
+        self._records = records
         self._boot = boot
 
     def require_ownership(self) -> Lease:
@@ -79,7 +78,7 @@ class LatestGuard:
         etag = self._store.etag(LATEST_MANIFEST_KEY) or ""
         preempted_wrote = bool(lease.preempted) and (base is None or base.epoch < lease.epoch)
         seen = LatestVerdict(looked_at, None, etag, is_uncertain=preempted_wrote)
-        known = self._agent_dir.latest()
+        known = self._records.latest()
         known_etag = known.etag if known and known.bucket == self._store.bucket else ""
         return seen if overwrite or etag == known_etag else self._of_a_changed_latest(seen, lease, base)
 
@@ -96,7 +95,7 @@ class LatestGuard:
         if stored is None:
             return replace(seen, refusal=_changed())
         header = stored.manifest
-        if header.instance_id == self._boot.instance_id and header.snapshot == self._agent_dir.latest_under_way():
+        if header.instance_id == self._boot.instance_id and header.snapshot == self._records.latest_under_way():
             return replace(seen, is_own_commit=True)
         # What an operator brings back is older than the base.
         is_late_commit = (

@@ -15,11 +15,11 @@ def require_restored_boot(session: Session) -> BootRecord:
     Raises:
         Refused: when this boot has restored nothing from the bucket, or there is nothing to back up yet.
     """
-    bucket, me, boot = session.settings.bucket, session.instance_id(), session.agent_dir.boot()
+    bucket, me, boot = session.settings.bucket, session.instance_id(), session.records.boot()
     mine = boot is not None and boot.bucket == bucket and boot.instance_id == me
     if boot is not None and mine and boot.boot_id == session.boot_id and boot.restored:
         return boot
-    if session.agent_dir.base() is None and _is_unused(session.bucket, me):
+    if session.records.base() is None and _is_unused(session.bucket, me):
         return _acquired(session, me)
     raise Refused(
         f"Backup refused: this boot has not completed a restore from {bucket} yet; run openclaw-s3-restore.py boot "
@@ -44,5 +44,5 @@ def _acquired(session: Session, me: str) -> BootRecord:
         )
     lease = acquire(session.bucket, me, lambda _id: Liveness.UNKNOWN, session.record.say)
     record = BootRecord(session.boot_id, me, session.settings.bucket, lease.epoch, restored=True)
-    session.agent_dir.write_boot(record)
+    session.records.write_boot(record)
     return record

@@ -64,6 +64,7 @@ class Backup:
         self._settings = session.settings
         self._bucket = session.bucket
         self._agent_dir = session.agent_dir
+        self._records = session.records
         self._record = session.record
         self._freezer = freezer
 
@@ -76,7 +77,7 @@ class Backup:
             AgentError: failed; the restore points that were there are untouched.
         """
         # A quarantine comes before the restore that is required of every other backup.
-        boot = (self._agent_dir.boot() if options.quarantine else None) or require_restored_boot(self._session)
+        boot = (self._records.boot() if options.quarantine else None) or require_restored_boot(self._session)
         try:
             return self._run_with_what_is_left(boot, options)
         finally:
@@ -97,16 +98,16 @@ class Backup:
         return self._run_against(last, boot, options)
 
     def _last_backup(self) -> LastBackup:
-        base = self._agent_dir.base()
+        base = self._records.base()
         if base is None:
             return NOTHING_KNOWN
-        latest = self._agent_dir.latest()
+        latest = self._records.latest()
         here = latest is not None and latest.bucket == self._settings.bucket
         known = LastBackup(
             base,
-            snapshot_holds_it=self._agent_dir.may_copy_from(base, self._settings.bucket),
-            latest_holds_it=here and not self._agent_dir.latest_may_be_partial,
-            files=base.with_totals().file_count,
+            snapshot_holds_it=self._records.may_copy_from(base, self._settings.bucket),
+            latest_holds_it=here and not self._records.latest_may_be_partial,
+            files=base.totals().files,
         )
         return known if known.snapshot_holds_it or known.latest_holds_it else known.known_nowhere()
 
@@ -123,7 +124,7 @@ class Backup:
             reread_all=options.full or not last.snapshot_holds_it,
         )
         self._log_capture(capture)
-        guard = LatestGuard(self._bucket, self._agent_dir, boot)
+        guard = LatestGuard(self._bucket, self._records, boot)
         if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, last, now):
             return self._leave_as_it_is(capture, last.manifest, guard)
         return self._commit(capture, last, boot, guard, options, now)
@@ -135,7 +136,7 @@ class Backup:
             raise verdict.refusal
         if capture.clones:
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
-            self._agent_dir.remember_base(replace(base, entries=tuple(capture.entries)))
+            self._records.remember_base(replace(base, entries=tuple(capture.entries)))
         self._record.say("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
         return BackupResult(BackupOutcome.UNCHANGED, base.snapshot)
@@ -157,7 +158,7 @@ class Backup:
     def _record_own_commit(self, verdict: LatestVerdict) -> None:
         """What this machine wrote, and was cut off before it could record it, is known from here on."""
         if verdict.is_own_commit:
-            self._agent_dir.remember_latest(LatestRecord(self._settings.bucket, verdict.etag))
+            self._records.remember_latest(LatestRecord(self._settings.bucket, verdict.etag))
 
     def _shrink_refusal(self, capture: Capture, last: LastBackup, name: str, options: BackupOptions) -> Refused | None:
         if options.accept_shrink:
@@ -165,7 +166,7 @@ class Backup:
         before = last.files
         if before is None:
             # No memory of a backup: what latest/ holds may be an upload by hand, which no snapshot of ours holds.
-            no_files = {LATEST_MANIFEST_KEY, *self._agent_dir.unrestorable()}
+            no_files = {LATEST_MANIFEST_KEY, *self._records.unrestorable()}
             keys = (row.key for row in self._bucket.list(LATEST_PREFIX))
             before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
         shrink = shrink_refusal(capture.file_count, before)
@@ -230,7 +231,7 @@ class Backup:
             excluded=tuple(capture.excluded),
             skipped=tuple(capture.skipped),
             damaged=describe_damage(capture.damaged, last.manifest),
-            unrestorable=tuple(sorted(self._agent_dir.unrestorable())),
+            unrestorable=tuple(sorted(self._records.unrestorable())),
             agent_version=AGENT_VERSION,
         )
 
@@ -248,12 +249,12 @@ class Backup:
     ) -> None:
         guard.require_ownership_again(verdict)
         if base is None:
-            unrestorable = self._agent_dir.unrestorable()
+            unrestorable = self._records.unrestorable()
             present = (row.key for row in self._bucket.list(LATEST_PREFIX) if row.key not in unrestorable)
             plan = plan_latest_in_full(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
-        self._agent_dir.mark_latest_partial(manifest.snapshot)
+        self._records.mark_latest_partial(manifest.snapshot)
         self._bucket.copy(plan.copies())
         refused = self._bucket.delete(plan.deletions)
         if refused:
@@ -265,7 +266,7 @@ class Backup:
             manifest, verdict, lambda seen_etag: self._bucket.put_file(LATEST_MANIFEST_KEY, text, if_match=seen_etag)
         )
         record = LatestRecord(self._settings.bucket, etag)
-        self._agent_dir.remember(manifest, record, BaseHeld.IN_BOTH)
+        self._records.remember(manifest, record, BaseHeld.IN_BOTH)
 
 
 def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:

@@ -33,7 +33,7 @@ def prepare_start(session: Session) -> None:
 
 
 def _require_restored(session: Session) -> BootRecord:
-    boot = session.agent_dir.boot()
+    boot = session.records.boot()
     if boot is None or not boot.restored or boot.boot_id != session.boot_id:
         raise Refused(
             "The gateway must not start: this boot's restore has not finished; see "
@@ -77,8 +77,8 @@ def _require_ownership(session: Session, boot: BootRecord) -> None:
 
 
 def _require_state(session: Session) -> None:
-    state_dir, base = session.settings.state_dir, session.agent_dir.base()
-    held = base.with_totals().file_count if base else 0
+    state_dir, base = session.settings.state_dir, session.records.base()
+    held = base.totals().files if base else 0
     if held and not holds_files(state_dir, session.exclusions):
         raise Refused(
             f"The gateway must not start: the state folder {state_dir} is empty or missing: no file is in it, "

@@ -39,6 +39,7 @@ from openclaw_agent.store.manifests import load_header_or_none
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 NO_BOOT = ""
+CHANGED_BY_OTHERS = "somebody changed it since this instance last wrote it"
 QUARANTINE_REASON = "the local state that a restore was about to replace"
 
 
@@ -83,9 +84,9 @@ class Boot:
         self._session = session
         self._settings = session.settings
         self._bucket = session.bucket
-        self._agent_dir = session.agent_dir
+        self._records = session.records
         self._reader = reader
-        self._restorer = Restorer(session, reader, finished)
+        self._finished = finished
         self._me = session.instance_id()
 
     def run(self) -> BootOutcome:
@@ -101,15 +102,16 @@ class Boot:
         own_disk = before is not None and before.restored and self._has_state()
         epoch = self._acquire(own_disk=own_disk)
         changed = own_disk and self._changed_by_others()
-        self._require_no_external_change(own_disk=own_disk, changed=changed)
+        reader = self._reader.with_latest_pinned(CHANGED_BY_OTHERS) if changed else self._reader
+        self._require_no_external_uploads(reader, own_disk=own_disk)
         if own_disk and not changed:
             self._finish(epoch)
             return BootOutcome.KEPT
-        if self._has_state() and self._reader.has_something():
-            self._require_room()
+        if self._has_state() and reader.has_something():
+            self._require_room(reader)
             if own_disk or local_changes(self._session):
                 self._quarantine_local_state(bucket_changed=own_disk)
-        return self._restore(NEWEST, epoch, own_disk=own_disk)
+        return self._restore(reader, NEWEST, epoch, own_disk=own_disk)
 
     def restore_by_hand(self, wanted: Wanted, *, quarantine: bool) -> BootOutcome:
         """Restore what is wanted; the caller has asked whether the state folder may be replaced.
@@ -118,7 +120,7 @@ class Boot:
             Refused: when the local state was to be quarantined first, and could not.
             AgentError: when nothing could be restored; the state folder is as it was.
         """
-        boot = self._agent_dir.boot()
+        boot = self._records.boot()
         known = self._known_boot()
         own_disk = known is not None and known.restored and self._has_state()
         # A restore that fails leaves the state folder as it was.
@@ -132,15 +134,15 @@ class Boot:
                     f"Refused to replace {self._settings.state_dir}: it could not be quarantined as a snapshot first. "
                     f"{problem} To replace it all the same, move it away by hand."
                 ) from problem
-        return self._restore(wanted, epoch, own_disk=own_disk)
+        return self._restore(self._reader, wanted, epoch, own_disk=own_disk)
 
-    def _restore(self, wanted: Wanted, epoch: int, *, own_disk: bool) -> BootOutcome:
-        restored = self._restorer.restore_state(wanted)
+    def _restore(self, reader: CatalogReader, wanted: Wanted, epoch: int, *, own_disk: bool) -> BootOutcome:
+        restored = Restorer(self._session, reader, self._finished).restore_state(wanted)
         if restored is None:
             self._initialise_state()
             self._finish(epoch)
             return BootOutcome.FIRST_BOOT
-        manifests = [restored.manifest, *self._reader.points().manifests()]
+        manifests = [restored.manifest, *reader.points().manifests()]
         self._finish(self._epoch_above(manifests, epoch, own_disk=own_disk))
         return BootOutcome.RESTORED
 
@@ -174,7 +176,7 @@ class Boot:
             poll=self.lease_policy.poll,
             least_epoch=least_epoch,
         )
-        self._agent_dir.prepare()
+        self._session.agent_dir.prepare()
         self._write_boot(NO_BOOT, lease.epoch, restored=own_disk)
         self._session.record.add(epoch=lease.epoch)
         return lease.epoch
@@ -183,14 +185,14 @@ class Boot:
         self._write_boot(self._session.boot_id, epoch, restored=True)
 
     def _write_boot(self, finished_boot: str, epoch: int, *, restored: bool) -> None:
-        self._agent_dir.write_boot(
+        self._records.write_boot(
             BootRecord(
                 finished_boot, self._me, self._settings.bucket, epoch, restored, claimed_in=self._session.boot_id
             )
         )
 
     def _known_boot(self) -> BootRecord | None:
-        boot = self._agent_dir.boot()
+        boot = self._records.boot()
         known = boot is not None and boot.instance_id == self._me and boot.bucket == self._settings.bucket
         return boot if known else None
 
@@ -205,13 +207,13 @@ class Boot:
         return holds_files(self._settings.state_dir, self._session.exclusions)
 
     def _changed_by_others(self) -> bool:
-        known = self._agent_dir.latest()
+        known = self._records.latest()
         etag = self._bucket.etag(LATEST_MANIFEST_KEY) or ""
         if known is None:
             return bool(etag)
         if known.bucket == self._settings.bucket and etag == known.etag:
             return False
-        under_way = self._agent_dir.latest_under_way()
+        under_way = self._records.latest_under_way()
         if not under_way:
             return True
         # Ours, where this machine was cut off before it could record that it had written it.
@@ -219,12 +221,10 @@ class Boot:
         header = stored.manifest if stored else None
         return header is None or (header.instance_id, header.snapshot) != (self._me, under_way)
 
-    def _require_no_external_change(self, *, own_disk: bool, changed: bool) -> None:
+    def _require_no_external_uploads(self, reader: CatalogReader, *, own_disk: bool) -> None:
         """Refuse when the bucket holds an external upload that a restore would ignore."""
-        if changed:
-            self._reader.pin_latest("somebody changed it since this instance last wrote it")
         try:
-            points = self._reader.points()
+            points = reader.points()
             points.require_pinned()
             require_no_external_uploads(self._bucket, points)
         except AgentError:
@@ -232,9 +232,9 @@ class Boot:
                 self._quarantine_local_state(bucket_changed=True)
             raise
 
-    def _require_room(self) -> None:
+    def _require_room(self, reader: CatalogReader) -> None:
         """Refuse, before the local state is quarantined, what could not be restored anyhow."""
-        point = self._reader.first_usable(NEWEST)
+        point = reader.first_usable(NEWEST)
         if point is not None:
             require_room(self._settings.state_dir.parent, point.manifest.entries)
 
@@ -249,7 +249,7 @@ class Boot:
 
     def _initialise_state(self) -> None:
         # What another bucket, or this one before it was emptied, is known to hold is not in it now.
-        self._agent_dir.forget_base()
+        self._records.forget_base()
         folder = self._settings.state_dir
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

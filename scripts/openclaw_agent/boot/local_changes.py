@@ -29,7 +29,7 @@ def local_changes(session: Session) -> list[str]:
 
 
 def _known_in_s3(session: Session) -> dict[str, Entry]:
-    base, latest = session.agent_dir.base(), session.agent_dir.latest()
+    base, latest = session.records.base(), session.records.latest()
     if base is None or (latest is not None and latest.bucket != session.settings.bucket):
         return {}
     return base.by_path()

@@ -116,4 +116,5 @@ def _row(name: str, look: _Look, taken_at: datetime | None, now: datetime, tier:
     age = age_words(now - taken_at) if taken_at else ""
     if look.manifest is None:
         return ListRow(name, age, None, None, look.complete, tier)
-    return ListRow(name, age, look.manifest.file_count, look.manifest.total_bytes, look.complete, tier)
+    totals = look.manifest.totals()
+    return ListRow(name, age, totals.files, totals.bytes, look.complete, tier)

@@ -41,10 +41,10 @@ class OpenPoint:
 class CatalogReader:
     """Reads one bucket once: what it offers, and the manifest that was opened last, are kept."""
 
-    def __init__(self, bucket: Bucket, record: RunLog) -> None:
+    def __init__(self, bucket: Bucket, record: RunLog, points: RestorePoints | None = None) -> None:
         self.bucket = bucket
         self._record = record
-        self._points: RestorePoints | None = None
+        self._points = points
         self._unmanaged: UnmanagedObjects | None = None
         self._opened: OpenPoint | None = None
         self._reported: set[str] = set()
@@ -55,9 +55,9 @@ class CatalogReader:
             self._points = find_restore_points(self.bucket)
         return self._points
 
-    def pin_latest(self, reason: str) -> None:
-        """From here on nothing else is tried in the place of `latest/`, where there is one."""
-        self._points = self.points().pinned(reason)
+    def with_latest_pinned(self, reason: str) -> "CatalogReader":
+        """A reader that tries nothing else in the place of `latest/`, where there is one."""
+        return CatalogReader(self.bucket, self._record, self.points().pinned(reason))
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""

@@ -119,8 +119,8 @@ def _run_elsewhere(options: argparse.Namespace, session: Session, finished: Fini
     restored = Restorer(session, reader, finished).restore_to(target, asked)
     if restored is None:
         raise AgentError(reader.nothing_there())
-    totals = restored.manifest.with_totals()
-    session.record.say(f"Restored {totals.file_count} files, {totals.total_bytes:,} bytes to {target}.")
+    totals = restored.manifest.totals()
+    session.record.say(f"Restored {totals.files} files, {totals.bytes:,} bytes to {target}.")
     return Result("restored")
 
 

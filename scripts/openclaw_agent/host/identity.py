@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from openclaw_agent.agent_dir.folder import AgentDir
+from openclaw_agent.agent_dir.records import Records
 from openclaw_agent.host.metadata import INSTANCE_ID_PATH, InstanceMetadata, MetadataUnavailable
 from openclaw_agent.settings import Settings
 from openclaw_agent.store.retries import RetryPolicy
@@ -39,7 +39,7 @@ def instance_id(settings: Settings, sleep: Callable[[float], object] = time.slee
     given = os.environ.get("OPENCLAW_INSTANCE_ID")
     if given:
         return given
-    known = AgentDir(settings.agent_dir).boot()
+    known = Records(settings.agent_dir).boot()
     if known is not None and known.boot_id == boot_id() != UNKNOWN_BOOT:
         return known.instance_id
     if settings.on_instance:

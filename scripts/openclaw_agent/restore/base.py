@@ -14,24 +14,24 @@ def remember_restored(
     session: Session, points: RestorePoints, point: OpenPoint, built: Manifest, *, latest_is_intact: bool
 ) -> None:
     """Take what was restored as the base of the next backup."""
-    agent_dir = session.agent_dir
+    records = session.records
     record = LatestRecord(session.settings.bucket, points.latest_etag)
     source = point.choice.source
     if source is Source.AS_FOUND:
-        agent_dir.remember_unrestorable(point.unrestorable)
-        agent_dir.forget_base()
-        agent_dir.remember_latest(record)
-        agent_dir.mark_latest_partial()
+        records.remember_unrestorable(point.unrestorable)
+        records.forget_base()
+        records.remember_latest(record)
+        records.mark_latest_partial()
         return
     # Of latest/ too, whichever snapshot was restored: the next backup writes there.
     latest = points.latest.manifest.unrestorable if points.latest else ()
-    if unrestorable := agent_dir.unrestorable().union(built.unrestorable, latest):
-        agent_dir.remember_unrestorable(sorted(unrestorable))
+    if unrestorable := records.unrestorable().union(built.unrestorable, latest):
+        records.remember_unrestorable(sorted(unrestorable))
     # Of a snapshot latest/ holds something else than the state folder now: the next backup rewrites it in full. So it
     # does with a latest/ of which not every object could be used.
     in_latest = source is Source.LATEST and latest_is_intact
     in_snapshot = source is Source.SNAPSHOT or _snapshot_is_of_latest(session, points, built)
-    agent_dir.remember(
+    records.remember(
         built,
         record,
         (BaseHeld.IN_LATEST if in_latest else BaseHeld.KNOWN_NOWHERE)

@@ -31,10 +31,10 @@ def repair_nested_sync(session: Session) -> None:
     Raises:
         AgentError: when what was synced does not agree with its manifest.
     """
-    settings, agent_dir, record = session.settings, session.agent_dir, session.record
+    settings, records, record = session.settings, session.records, session.record
     folder = settings.state_dir
     nested = folder / STATE_PREFIX.rstrip("/")
-    if not nested.is_dir() or nested.is_symlink() or not _was_synced_here(folder, agent_dir.base()):
+    if not nested.is_dir() or nested.is_symlink() or not _was_synced_here(folder, records.base()):
         return
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
@@ -48,13 +48,13 @@ def repair_nested_sync(session: Session) -> None:
                 "openclaw-s3-restore.py run --snapshot NAME."
             ) from problem
         kept = swap_in(building, folder)
-    known = agent_dir.latest() or LatestRecord(settings.bucket, "")
+    known = records.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
-        agent_dir.mark_latest_partial()
-        agent_dir.forget_base()
-        agent_dir.remember_latest(known)
+        records.mark_latest_partial()
+        records.forget_base()
+        records.remember_latest(known)
     else:
-        agent_dir.remember(replace(manifest, entries=built), known, BaseHeld.KNOWN_NOWHERE)
+        records.remember(replace(manifest, entries=built), known, BaseHeld.KNOWN_NOWHERE)
     name = manifest.snapshot if manifest else "a state without a manifest"
     record.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
     record.add(repaired_nested_restore=name)

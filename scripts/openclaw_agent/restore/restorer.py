@@ -60,12 +60,12 @@ class Restorer:
         restored = self._reader.first(wanted, action)
         if restored is None:
             return None
-        record, choice, totals = self._session.record, restored.point.choice, restored.manifest.with_totals()
+        record, choice, totals = self._session.record, restored.point.choice, restored.manifest.totals()
         if choice.source is not Source.AS_FOUND:
             report_skipped_copies(self._session, restored.manifest, restored.skipped_copies)
             record.say(f"Restored from {restored.point.name}, because {choice.because}.")
-            record.add(snapshot=choice.name, bytes_restored=totals.total_bytes)
-        record.add(source=choice.source.value, because=choice.because, files=totals.file_count)
+            record.add(snapshot=choice.name, bytes_restored=totals.bytes)
+        record.add(source=choice.source.value, because=choice.because, files=totals.files)
         return restored
 
     def _into_state_folder(self, point: OpenPoint) -> Restored:
@@ -109,7 +109,7 @@ def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[S
     """Warn of objects of `latest/` in whose place those of its snapshot were used."""
     if skipped:
         session.record.say(
-            f"Warning: {len(skipped)} of {manifest.file_count} objects under latest/ cannot be used; "
+            f"Warning: {len(skipped)} of {manifest.totals().files} objects under latest/ cannot be used; "
             f"they were taken from snapshot {manifest.snapshot}. {skipped[0]} "
             "openclaw-s3-backup.py --overwrite-latest rewrites latest/ in full."
         )

@@ -129,13 +129,13 @@ class _Verification:
 
 
 def _verdict(point: OpenPoint, broken: tuple[Broken, ...], rescue: str = "") -> Verdict:
-    totals = point.manifest.with_totals()
+    totals = point.manifest.totals()
     return Verdict(
         point.name,
         point.choice.source.value,
         point.choice.name,
-        totals.file_count,
-        totals.total_bytes,
+        totals.files,
+        totals.bytes,
         broken,
         rescue,
     )

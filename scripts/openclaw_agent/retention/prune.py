@@ -57,7 +57,7 @@ def require_ownership_here(session: Session) -> None:
     Raises:
         NotOwner: when this boot's lease is no longer current.
     """
-    bucket, boot = session.settings.bucket, session.agent_dir.boot()
+    bucket, boot = session.settings.bucket, session.records.boot()
     if boot is None or boot.bucket != bucket or boot.boot_id != session.boot_id:
         return
     lease = read_lease(session.bucket)
@@ -84,15 +84,15 @@ def prune(store: Bucket, plan: RetentionPlan, sleep: Callable[[float], object] =
     ]
     refused = _delete_with_retries(store, manifests, sleep)
     kept_manifests = {snapshot_name_in_key(key) for key in refused}
-    with_totals = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
-    refused |= _delete_with_retries(store, with_totals, sleep)
+    counted = _Counted(_keys_of(store, [name for name in names if name not in kept_manifests]))
+    refused |= _delete_with_retries(store, counted, sleep)
     if refused:
         key, reason = next(iter(refused.items()))
         raise AgentError(
             f"S3 refused to delete {len(refused)} objects ({key!r}: {reason}); the next run tries again. "
             "Check the role's policy if it goes on."
         )
-    return Pruned(len(names), with_totals.count + len(manifests))
+    return Pruned(len(names), counted.count + len(manifests))
 
 
 class _Counted:

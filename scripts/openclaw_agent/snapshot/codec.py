@@ -50,6 +50,7 @@ from openclaw_agent.snapshot.manifest import (
     Fingerprint,
     Manifest,
     Omission,
+    Totals,
     intern_int,
 )
 
@@ -66,19 +67,19 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         ManifestInvalid: when no restore would accept it.
     """
     _require_consistency(manifest)
-    with_totals = manifest.with_totals()
+    totals = manifest.totals()
     header = {
         "format": MANIFEST_FORMAT,
-        "snapshot": with_totals.snapshot,
-        "created": with_totals.created,
-        "epoch": with_totals.epoch,
-        "instance_id": with_totals.instance_id,
-        "stack": with_totals.stack,
-        "agent_version": with_totals.agent_version,
-        "quarantined": with_totals.quarantined,
-        "capture": {"method": with_totals.method.value, "freeze_ms": round(with_totals.freeze_ms, 3)},
-        "files": with_totals.file_count,
-        "bytes": with_totals.total_bytes,
+        "snapshot": manifest.snapshot,
+        "created": manifest.created,
+        "epoch": manifest.epoch,
+        "instance_id": manifest.instance_id,
+        "stack": manifest.stack,
+        "agent_version": manifest.agent_version,
+        "quarantined": manifest.quarantined,
+        "capture": {"method": manifest.method.value, "freeze_ms": round(manifest.freeze_ms, 3)},
+        "files": totals.files,
+        "bytes": totals.bytes,
         "damaged": [
             {
                 "path": row.path,
@@ -87,7 +88,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
                 "last_good": row.last_good,
                 "sha256": row.sha256.hex(),
             }
-            for row in with_totals.damaged
+            for row in manifest.damaged
         ],
     }
     header_text = json.dumps(header, separators=(",", ":"))
@@ -100,9 +101,9 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         yield separator + line
         separator = b",\n"
     left_out = {
-        "excluded": [{"path": row.path, "reason": row.reason} for row in with_totals.excluded],
-        "skipped": [{"path": row.path, "reason": row.reason} for row in with_totals.skipped],
-        "unrestorable": list(with_totals.unrestorable),
+        "excluded": [{"path": row.path, "reason": row.reason} for row in manifest.excluded],
+        "skipped": [{"path": row.path, "reason": row.reason} for row in manifest.skipped],
+        "unrestorable": list(manifest.unrestorable),
     }
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
@@ -288,8 +289,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             ),
             unrestorable=tuple(str(key) for key in header.get("unrestorable", ())),
             agent_version=str(header["agent_version"]),
-            file_count=int(header["files"]),
-            total_bytes=int(header["bytes"]),
+            header_totals=Totals(int(header["files"]), int(header["bytes"])),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest's header is malformed ({problem!r}).") from problem

@@ -6,7 +6,7 @@ Paths are relative to the state folder, with `/` between parts; bytes that are n
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Self
@@ -120,12 +120,21 @@ class DamagedDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """How many files there are, and how many bytes they have."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One snapshot: who took it, when, how, and everything it holds.
 
     `created` is ISO 8601 in UTC; `freeze_ms` is how long the gateway stood still; `quarantined` is the reason why this
     snapshot is no restore point of the main line ("" for those that are). `unrestorable` are keys of an upload by hand
-    that no restore could bring back: no backup of any machine may delete them.
+    that no restore could bring back: no backup of any machine may delete them. `header_totals` is what the first line
+    of a manifest says of the others, which may not have been read.
     """
 
     snapshot: str
@@ -142,16 +151,17 @@ class Manifest:
     damaged: tuple[DamagedDatabase, ...] = ()
     unrestorable: tuple[str, ...] = ()
     agent_version: str = ""
-    file_count: int = field(default=-1)
-    total_bytes: int = field(default=-1)
+    header_totals: Totals | None = None
 
-    def with_totals(self) -> Self:
-        """The same manifest with its totals taken from its entries."""
-        file_count = total_bytes = 0
+    def totals(self) -> Totals:
+        """Those of the entries; of a header, which was read without them, those that it says."""
+        if self.header_totals is not None and not self.entries:
+            return self.header_totals
+        files = size = 0
         for entry in self.files():
-            file_count += 1
-            total_bytes += entry.size
-        return replace(self, file_count=file_count, total_bytes=total_bytes)
+            files += 1
+            size += entry.size
+        return Totals(files, size)
 
     def files(self) -> Iterator[Entry]:
         """The entries that have an object in S3."""

@@ -71,7 +71,7 @@ def test_the_thaw_of_a_run_that_was_refused_leaves_another_run_s_freeze_alone(
     machine: SimulatedInstance, thawed: list[Gateway]
 ) -> None:
     """ExecStopPost= runs however the run ended; a thaw in the midst of another capture would tear it."""
-    with machine.memory.locked(wait=False):
+    with machine.agent_dir.locked(wait=False):
         assert machine.backup("--thaw").code == 0
     assert thawed == []
 

@@ -118,7 +118,7 @@ def test_a_state_that_has_lost_its_files_leaves_latest_alone_until_that_is_accep
     assert "--accept-shrink" in run.err
     assert world.picture("latest/") == latest
     kept_aside = world.manifest(run.line["snapshot"])
-    assert kept_aside.file_count == kept
+    assert kept_aside.totals().files == kept
     assert kept_aside.quarantined
     assert f"snapshots/{run.line['snapshot']}/quarantined" in world.keys("snapshots/")
     assert len(contents(world.booted("another").state)) == 10
@@ -390,7 +390,7 @@ def test_a_snapshot_whose_objects_were_deleted_is_sent_again_whole(
 
 
 def test_two_runs_at_once_are_one_too_many(backed_up: SimulatedInstance) -> None:
-    with backed_up.memory.locked(wait=False):
+    with backed_up.agent_dir.locked(wait=False):
         run = backed_up.backup()
     assert run.code == 3
     assert "Another backup or restore is running on this machine" in run.err

@@ -163,7 +163,7 @@ def test_a_state_that_cannot_be_kept_is_not_replaced(writer: SimulatedInstance, 
 def test_looking_needs_no_stopped_gateway_and_waits_for_no_lock(writer: SimulatedInstance) -> None:
     settings = {"backup_bucket": writer.world.bucket, "region": "us-east-1"}
     (writer.disk / "instance.json").write_text(json.dumps(settings))
-    with mock.patch(RUNNING, return_value=mock.Mock(returncode=0)), writer.memory.locked(wait=True):
+    with mock.patch(RUNNING, return_value=mock.Mock(returncode=0)), writer.agent_dir.locked(wait=True):
         for number, flags in enumerate([("--path", "notes.md"), ()]):
             run = writer.restore("--to", str(writer.disk / f"look-{number}"), *flags)
             assert run.code == 0, run.err

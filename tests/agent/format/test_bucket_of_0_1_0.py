@@ -149,7 +149,7 @@ def test_what_a_manifest_tells_beside_the_tree_is_read_too(key: str) -> None:
     for name in ("snapshot", "created", "epoch", "instance_id", "stack", "agent_version", "quarantined"):
         assert getattr(read, name) == written[name]
     assert {"method": read.method, "freeze_ms": read.freeze_ms} == written["capture"]
-    assert (read.file_count, read.total_bytes) == (written["files"], written["bytes"])
+    assert (read.totals().files, read.totals().bytes) == (written["files"], written["bytes"])
     for name in ("excluded", "skipped"):
         assert [asdict(row) for row in getattr(read, name)] == written[name]
     assert [{**asdict(row), "sha256": row.sha256.hex()} for row in read.damaged] == written["damaged"]

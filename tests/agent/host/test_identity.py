@@ -5,8 +5,7 @@ import pytest
 
 from lab.machine.imds import ImdsServer, listen_on_loopback
 from lab.machine.imds_answers import InstanceIdentity
-from openclaw_agent.agent_dir.folder import AgentDir
-from openclaw_agent.agent_dir.records import BootRecord
+from openclaw_agent.agent_dir.records import BootRecord, Records
 from openclaw_agent.errors import AgentError
 from openclaw_agent.host import identity
 from openclaw_agent.host.identity import UNKNOWN_BOOT, boot_id, instance_id
@@ -71,12 +70,12 @@ def test_a_metadata_service_that_is_away_for_a_moment_is_asked_again(
 
 
 def test_what_this_boot_knows_is_not_asked_again(tmp_path: Path) -> None:
-    AgentDir(tmp_path).write_boot(BootRecord(boot_id(), EC2_ID, "bucket", 1, restored=True))
+    Records(tmp_path).write_boot(BootRecord(boot_id(), EC2_ID, "bucket", 1, restored=True))
     assert instance_id(settings(tmp_path, on_instance=True)) == EC2_ID
 
 
 def test_what_another_boot_knew_may_be_of_a_copied_disk(tmp_path: Path) -> None:
-    AgentDir(tmp_path).write_boot(BootRecord("another boot", "i-another", "bucket", 1, restored=True))
+    Records(tmp_path).write_boot(BootRecord("another boot", "i-another", "bucket", 1, restored=True))
     assert instance_id(settings(tmp_path, on_instance=False)) == "laptop"
 
 
@@ -95,5 +94,5 @@ def test_a_boot_that_nothing_tells_from_others_does_not_vouch_for_what_another_k
 ) -> None:
     monkeypatch.setattr(identity, "BOOT_ID_FILE", tmp_path / "missing")
     assert boot_id() == UNKNOWN_BOOT
-    AgentDir(tmp_path).write_boot(BootRecord(boot_id(), "i-another", "bucket", 1, restored=True))
+    Records(tmp_path).write_boot(BootRecord(boot_id(), "i-another", "bucket", 1, restored=True))
     assert instance_id(settings(tmp_path, on_instance=False)) == "laptop"

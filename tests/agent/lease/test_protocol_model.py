@@ -79,7 +79,7 @@ class Ownership(RuleBasedStateMachine):
         assert self.claims.setdefault(self.epoch, owner["instance_id"]) == owner["instance_id"], "one epoch, two owners"
 
     def owns(self, machine: SimulatedInstance) -> bool:
-        boot = machine.memory.boot()
+        boot = machine.agent_dir.records.boot()
         owner = self.world.owner() if self.claims else {}
         return boot is not None and (boot.epoch, boot.instance_id) == (owner.get("epoch"), owner.get("instance_id"))
 

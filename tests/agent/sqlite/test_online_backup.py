@@ -114,12 +114,12 @@ def test_files_that_are_written_before_they_are_copied_are_copied_once_they_hold
             with contextlib.closing(sqlite3.connect(state.root / "db")) as writer, writer:
                 writer.execute("INSERT INTO t VALUES (1)")
 
-    def with_totals(source: ConfinedPath, target: Path) -> os.stat_result:
+    def counted(source: ConfinedPath, target: Path) -> os.stat_result:
         copies.append(target)
         return clone_database(source, target)
 
     monkeypatch.setattr(time, "sleep", written_meanwhile)
-    monkeypatch.setattr(live_databases, "clone_database", with_totals)
+    monkeypatch.setattr(live_databases, "clone_database", counted)
     captured = state.take(by=NothingToFreeze())
     assert (len(waits), len(copies)) == (2, 1)
     assert rows_of(captured.clones["db"]) == 11
