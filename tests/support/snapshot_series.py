@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from openclaw_agent.retention.policy import RetentionPlan, Snapshot, plan_retention
+from openclaw_agent.retention.policy import RetentionPlan, Rule, Snapshot, plan_retention
 from openclaw_agent.snapshot.names import format_snapshot_name
 
 FRIDAY = datetime(2026, 2, 27, tzinfo=UTC)
@@ -25,6 +25,12 @@ def every_20_minutes(newest: datetime, span: timedelta) -> list[Snapshot]:
 
 def kept_names(plan: RetentionPlan) -> set[str]:
     return {decision.snapshot.name for decision in plan.kept}
+
+
+def kept_by_the_table(plan: RetentionPlan) -> set[str]:
+    """Without the floor, which no tier keeps."""
+    floor = (Rule.FLOOR, Rule.FLOOR_PERIOD)
+    return {decision.snapshot.name for decision in plan.kept if decision.rule not in floor}
 
 
 def kept_snapshots(

@@ -7,7 +7,7 @@ Applying the policy at t1 and again at t2 therefore leaves what applying it at t
 (docs/adr/0003-retention-representatives.md).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -17,6 +17,10 @@ from openclaw_agent.snapshot.names import parse_snapshot_name
 
 INCOMPLETE_GRACE = timedelta(hours=24)
 """An incomplete snapshot may still be in the making for so long; then it is deleted."""
+
+FLOOR_AGE = timedelta(hours=24)
+"""Of the snapshots so old or older the newest complete one always stays: after a pause longer than the last tier the
+table alone would leave nothing of the time before, and the first backup overwrites `latest/`."""
 
 
 class Action(Enum):
@@ -40,6 +44,8 @@ class Rule(Enum):
     FOREIGN = "foreign"
     NEWEST_COMPLETE = "newest-complete"
     NEWEST_COMPLETE_PERIOD = "newest-complete-period"
+    FLOOR = "floor"
+    FLOOR_PERIOD = "floor-period"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +107,21 @@ class _Dated:
 
 @dataclass(frozen=True, slots=True)
 class _Guard:
-    """The newest complete snapshot where `latest/` is not complete, and the representative of its period."""
+    """One snapshot that stays whatever its tier says, and the representative of its period, each with its reason."""
 
-    newest: _Dated | None = None
-    representative: _Dated | None = None
+    snapshot: _Dated
+    rule: Rule
+    reason: str
+    representative: _Dated | None
+    period_rule: Rule
+    period_reason: str
+
+    def decides(self, item: _Dated, row: TierRow) -> Decision | None:
+        if item is self.snapshot:
+            return _decision(item, row, Action.KEEP, self.rule, self.reason)
+        if item is self.representative:
+            return _decision(item, row, Action.KEEP, self.period_rule, self.period_reason)
+        return None
 
 
 class _Representatives:
@@ -149,8 +166,8 @@ def plan_retention(
     dated, foreign = _dated_and_foreign(snapshots, now)
     complete = [item for item in dated if item.snapshot.complete]
     representatives = _Representatives(complete, strict_midnight=strict_midnight)
-    guard = _Guard() if latest_complete else _guard_of(complete, representatives)
-    decisions = [_decide(item, representatives, guard) for item in dated]
+    guards = list(_guards_of(complete, representatives, latest_complete=latest_complete))
+    decisions = [_decide(item, representatives, guards) for item in dated]
     decisions += [
         Decision(snapshot, None, None, None, Action.KEEP, Rule.FOREIGN, "name is no timestamp: never touched")
         for snapshot in foreign
@@ -190,20 +207,41 @@ def _dated_and_foreign(snapshots: Sequence[Snapshot], now: datetime) -> tuple[li
     return dated, foreign
 
 
-def _guard_of(newest_first: Sequence[_Dated], representatives: _Representatives) -> _Guard:
+def _guards_of(
+    newest_first: Sequence[_Dated], representatives: _Representatives, *, latest_complete: bool
+) -> Iterator[_Guard]:
     # The future does not count: a snapshot with a wrong clock's name must not cost the last good one.
-    past = (item for item in newest_first if item.age >= timedelta(0))
-    newest = next((item for item in past if not item.snapshot.quarantined), None)
-    if newest is None:
-        return _Guard()
-    period = tier_row(newest.age).keeps
-    if not isinstance(period, Period) or not representatives.may_represent(newest, period):
-        return _Guard(newest)
+    past = [item for item in newest_first if item.age >= timedelta(0) and not item.snapshot.quarantined]
+    floor = next((item for item in past if item.age >= FLOOR_AGE), None)
+    if past and not latest_complete:
+        yield _Guard(
+            past[0],
+            Rule.NEWEST_COMPLETE,
+            "newest complete snapshot, and latest/ is not complete: never delete the only complete restore point",
+            _representative_of(past[0], representatives),
+            Rule.NEWEST_COMPLETE_PERIOD,
+            f"represents the period of {past[0].snapshot.name}, the newest complete snapshot: goes with it",
+        )
+    if floor is not None:
+        yield _Guard(
+            floor,
+            Rule.FLOOR,
+            "newest complete snapshot that is 24 h old or older: always stays",
+            _representative_of(floor, representatives),
+            Rule.FLOOR_PERIOD,
+            f"represents the period of {floor.snapshot.name}, which always stays: goes with it",
+        )
+
+
+def _representative_of(guarded: _Dated, representatives: _Representatives) -> _Dated | None:
     # Without its period's representative the guarded snapshot would itself become that, and outlive the guard.
-    return _Guard(newest, representatives.of(newest, period))
+    period = tier_row(guarded.age).keeps
+    if not isinstance(period, Period) or not representatives.may_represent(guarded, period):
+        return None
+    return representatives.of(guarded, period)
 
 
-def _decide(item: _Dated, representatives: _Representatives, guard: _Guard) -> Decision:
+def _decide(item: _Dated, representatives: _Representatives, guards: Iterable[_Guard]) -> Decision:
     if item.age < timedelta(0):
         return _decision(item, None, Action.KEEP, Rule.FUTURE, "timestamp is in the future: never touched")
     row = tier_row(item.age)
@@ -212,13 +250,8 @@ def _decide(item: _Dated, representatives: _Representatives, guard: _Guard) -> D
     decision = _decide_by_tier(item, row, representatives)
     if decision.action is Action.KEEP:
         return decision
-    if item is guard.newest:
-        reason = "newest complete snapshot, and latest/ is not complete: never delete the only complete restore point"
-        return _decision(item, row, Action.KEEP, Rule.NEWEST_COMPLETE, reason)
-    if item is guard.representative and guard.newest is not None:
-        reason = f"represents the period of {guard.newest.snapshot.name}, the newest complete snapshot: goes with it"
-        return _decision(item, row, Action.KEEP, Rule.NEWEST_COMPLETE_PERIOD, reason)
-    return decision
+    guarded = (kept for guard in guards if (kept := guard.decides(item, row)))
+    return next(guarded, decision)
 
 
 def _decide_incomplete(item: _Dated, row: TierRow) -> Decision:

@@ -163,6 +163,18 @@ def test_the_newest_complete_snapshot_survives_unless_latest_is_complete(
 
 @settings(max_examples=150, deadline=None)
 @given(listings(), clocks(), waits(), st.booleans(), st.booleans())
+def test_the_newest_complete_snapshot_that_is_a_day_old_stays_whatever_its_age(
+    snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
+) -> None:
+    now = first + wait
+    kept = kept_names(plan_retention(snapshots, now, latest_complete=latest_complete, strict_midnight=strict_midnight))
+    a_day_old = [at for at in complete_times(snapshots, now, quarantined=False) if now - at >= timedelta(hours=24)]
+    if a_day_old:
+        assert format_snapshot_name(max(a_day_old)) in kept
+
+
+@settings(max_examples=150, deadline=None)
+@given(listings(), clocks(), waits(), st.booleans(), st.booleans())
 def test_every_snapshot_gets_one_decision_and_only_what_may_go_goes(
     snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
 ) -> None:
@@ -177,7 +189,12 @@ def test_every_snapshot_gets_one_decision_and_only_what_may_go_goes(
         if taken_at is None or taken_at > now:
             assert decision.rule in (Rule.FOREIGN, Rule.FUTURE)
         elif not decision.snapshot.complete or decision.tier is Tier.EXPIRED:
-            guarded = decision.rule in (Rule.NEWEST_COMPLETE, Rule.NEWEST_COMPLETE_PERIOD)
+            guarded = decision.rule in (
+                Rule.NEWEST_COMPLETE,
+                Rule.NEWEST_COMPLETE_PERIOD,
+                Rule.FLOOR,
+                Rule.FLOOR_PERIOD,
+            )
             assert decision.action is Action.DELETE or guarded or decision.rule is Rule.IN_THE_MAKING
 
 

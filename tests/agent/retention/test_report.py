@@ -53,16 +53,16 @@ def test_a_month_s_table_has_a_line_for_each_of_its_snapshots() -> None:
         ([], True, True, "There is no snapshot, so nothing to delete."),
         (["2026-02-27-00-00"], True, True, "Nothing to delete: 1 snapshot stays (1 recent)."),
         (
-            ["2026-02-27-00-00", "2026-01-01-00-00"],
+            ["2026-02-27-00-00", "2026-02-26-00-00", "2026-01-01-00-00"],
             True,
             True,
-            "Would delete 1 of 2 snapshots and keep 1 (1 recent).",
+            "Would delete 1 of 3 snapshots and keep 2 (1 recent, 1 daily).",
         ),
         (
-            ["2026-02-27-00-00", "2026-01-01-00-00"],
+            ["2026-02-27-00-00", "2026-02-26-00-00", "2026-01-01-00-00"],
             True,
             False,
-            "Deleting 1 of 2 snapshots and keeping 1 (1 recent).",
+            "Deleting 1 of 3 snapshots and keeping 2 (1 recent, 1 daily).",
         ),
         (
             ["2026-01-02-00-00", "2026-01-01-00-00"],

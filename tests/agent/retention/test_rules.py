@@ -5,7 +5,7 @@ import pytest
 
 from openclaw_agent.retention.policy import Action, Rule, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.retention.tiers import TIERS, Period, Share, Tier, tier_row
-from tests.support.snapshot_series import FRIDAY, complete, every_20_minutes, kept_names, utc
+from tests.support.snapshot_series import FRIDAY, complete, every_20_minutes, kept_by_the_table, kept_names, utc
 
 NOTES_NOW = utc("2026-02-27T14:10")
 
@@ -95,7 +95,7 @@ NOTES_NOW = utc("2026-02-27T14:10")
     ],
 )
 def test_the_policy_keeps(now: datetime, names: list[str], kept: set[str]) -> None:
-    assert kept_names(plan_retention(complete(*names), now, latest_complete=True)) == kept
+    assert kept_by_the_table(plan_retention(complete(*names), now, latest_complete=True)) == kept
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_the_policy_keeps(now: datetime, names: list[str], kept: set[str]) -> No
 )
 def test_strict_midnight_keeps_literal_midnights_alone(now: datetime, names: list[str], kept: set[str]) -> None:
     plan = plan_retention(complete(*names), now, latest_complete=True, strict_midnight=True)
-    assert kept_names(plan) == kept
+    assert kept_by_the_table(plan) == kept
 
 
 def test_an_incomplete_snapshot_never_represents() -> None:
     snapshots = [Snapshot("2026-02-25-00-00", complete=False), *complete("2026-02-25-00-20", "2026-02-25-00-40")]
-    assert kept_names(plan_retention(snapshots, FRIDAY, latest_complete=True)) == {"2026-02-25-00-20"}
+    assert kept_by_the_table(plan_retention(snapshots, FRIDAY, latest_complete=True)) == {"2026-02-25-00-20"}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,39 @@ def test_the_newest_complete_snapshot_survives_any_age_while_latest_is_not_compl
     plan = plan_retention(snapshots, FRIDAY, latest_complete=False)
     assert kept_names(plan) == {"2025-01-03-08-20"}
     assert plan.kept[0].rule is Rule.NEWEST_COMPLETE
-    assert kept_names(plan_retention(snapshots, FRIDAY, latest_complete=True)) == set()
+
+
+@pytest.mark.parametrize("days", [2, 8, 31, 40, 400], ids="a pause of {} days".format)
+def test_after_a_pause_of_any_length_the_newest_snapshot_of_before_stays_until_a_newer_one_is_a_day_old(
+    days: int,
+) -> None:
+    before = every_20_minutes(FRIDAY, timedelta(days=3))
+    resumed = FRIDAY + timedelta(days=days)
+    floor = before[0].name
+    for hours in (0, 1, 23):
+        since = every_20_minutes(resumed + timedelta(hours=hours), timedelta(hours=hours))
+        plan = plan_retention([*before, *since], resumed + timedelta(hours=hours), latest_complete=True)
+        assert floor in kept_names(plan)
+    later = resumed + timedelta(days=40)
+    plan = plan_retention([*before, *every_20_minutes(later, timedelta(days=40))], later, latest_complete=True)
+    assert floor not in kept_names(plan)
+
+
+def test_what_stays_as_the_floor_says_so() -> None:
+    plan = plan_retention(complete("2025-01-03-00-00", "2025-01-03-08-20"), FRIDAY, latest_complete=True)
+    assert [(row.snapshot.name, row.rule, row.reason) for row in plan.kept] == [
+        ("2025-01-03-08-20", Rule.FLOOR, "newest complete snapshot that is 24 h old or older: always stays")
+    ]
+
+
+def test_an_incomplete_a_quarantined_and_a_foreign_one_are_no_floor() -> None:
+    others = [
+        Snapshot("2026-01-20-00-00", complete=False),
+        Snapshot("2026-01-21-00-00", complete=True, quarantined=True),
+        *complete("by-hand"),
+    ]
+    plan = plan_retention([*complete("2025-01-03-00-00"), *others], FRIDAY, latest_complete=True)
+    assert kept_names(plan) == {"2025-01-03-00-00", "by-hand"}
 
 
 def test_a_snapshot_of_the_future_or_a_foreign_folder_does_not_count_as_the_restore_point() -> None:
@@ -191,13 +223,19 @@ def test_the_guarded_snapshot_keeps_its_period_s_representative_so_that_it_never
     survivors = [decision.snapshot for decision in at_t1.kept]
     in_two_steps = kept_names(plan_retention(survivors + newer, t2, latest_complete=False))
     assert in_two_steps == kept_names(plan_retention(snapshots + newer, t2, latest_complete=False))
-    assert in_two_steps == {"2026-02-20-00-00", "2026-02-28-08-00"}
+    assert in_two_steps == {"2026-02-20-00-00", "2026-02-21-00-00", "2026-02-21-12-00", "2026-02-28-08-00"}
+    # A day later the newer one is the floor.
+    t3 = utc("2026-03-01T09:00")
+    in_three = kept_names(plan_retention(survivors + newer, t3, latest_complete=True))
+    assert in_three == kept_names(plan_retention(snapshots + newer, t3, latest_complete=True))
+    assert in_three == {"2026-02-20-00-00", "2026-02-28-08-00"}
 
 
 def test_quarantined_snapshots_are_a_series_of_their_own() -> None:
     aside = [Snapshot(f"2026-02-25-{time}", complete=True, quarantined=True) for time in ("00-00", "00-20")]
     plan = plan_retention([*aside, *complete("2026-02-25-00-40", "2026-02-25-01-00")], FRIDAY, latest_complete=True)
-    assert {decision.snapshot.name: decision.reason for decision in plan.kept} == {
+    kept = [decision for decision in plan.kept if decision.rule is Rule.REPRESENTATIVE]
+    assert {decision.snapshot.name: decision.reason for decision in kept} == {
         "2026-02-25-00-40": "represents the UTC day 2026-02-25: its earliest complete snapshot",
         "2026-02-25-00-00": "represents the UTC day 2026-02-25 among quarantined ones: its 00:00 snapshot",
     }
@@ -213,12 +251,13 @@ def test_a_quarantined_snapshot_is_never_the_last_restore_point() -> None:
 def test_every_decision_says_why_in_the_docs_words() -> None:
     snapshots = [
         *complete("2026-02-26-23-40", "2026-02-25-12-00", "2026-02-25-00-00", "2026-02-24-07-20", "2026-02-13-00-00"),
-        *complete("2026-02-14-00-00", "2026-01-01-00-00"),
+        *complete("2026-02-14-00-00", "2026-01-01-00-00", "2026-02-25-06-00"),
     ]
     plan = plan_retention(snapshots, FRIDAY, latest_complete=True)
     assert [(decision.snapshot.name, decision.action.value, decision.reason) for decision in plan.decisions] == [
         ("2026-02-26-23-40", "keep", "younger than 24 h: keep all"),
-        ("2026-02-25-12-00", "delete", "the UTC day 2026-02-25 is represented by 2026-02-25-00-00"),
+        ("2026-02-25-12-00", "keep", "newest complete snapshot that is 24 h old or older: always stays"),
+        ("2026-02-25-06-00", "delete", "the UTC day 2026-02-25 is represented by 2026-02-25-00-00"),
         ("2026-02-25-00-00", "keep", "represents the UTC day 2026-02-25: its 00:00 snapshot"),
         ("2026-02-24-07-20", "keep", "represents the UTC day 2026-02-24: its earliest complete snapshot"),
         ("2026-02-14-00-00", "delete", "the week of Friday 2026-02-13 is represented by 2026-02-13-00-00"),
@@ -246,7 +285,7 @@ def test_a_name_listed_twice_is_refused() -> None:
 
 def test_the_first_year_of_the_calendar_overflows_nothing() -> None:
     names = [f"0001-01-{day:02d}-00-00" for day in range(1, 31)]
-    assert kept_names(plan_retention(complete(*names), FRIDAY, latest_complete=True)) == set()
+    assert kept_names(plan_retention(complete(*names), FRIDAY, latest_complete=True)) == {"0001-01-30-00-00"}
 
 
 @pytest.mark.parametrize(
