@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.agent_dir.records import Records
 from openclaw_agent.host.identity import boot_id, instance_id
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.store.bucket import Bucket
@@ -31,7 +31,7 @@ class Session:
     exclusions: Exclusions
     boot_id: str
     clock: Clock
-    record: RunLog
+    record: RunRecord
 
     @property
     def records(self) -> Records:
@@ -48,7 +48,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings, record: RunLog, clock: Clock = utc_now) -> Iterator[Session]:
+def open_session(settings: Settings, record: RunRecord, clock: Clock = utc_now) -> Iterator[Session]:
     """The session of a run; at its end the traffic with S3 goes into the record."""
     bucket = Bucket(
         settings.bucket,

@@ -1,6 +1,7 @@
 """The standard streams, which may be closed, full or broken: what a run has to say never changes how it ends."""
 
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,18 @@ def print_error(text: str, end: str = "\n") -> None:
     """Write to stderr; where nobody listens any more, the run goes on."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end=end, file=sys.stderr, flush=True)
+
+
+class _ToStderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print_error(self.format(record))
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Let the agent's loggers write sentences to stderr; what serves a developer alone only with `verbose`."""
+    logger = logging.getLogger(__package__)
+    logger.handlers = [_ToStderr()]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def print_result(text: str) -> None:

@@ -1,5 +1,6 @@
 """What surrounds a backup: the lock, the release of the lease after a last one, the stop of a fenced gateway."""
 
+import logging
 import signal
 
 from openclaw_agent.agent_dir.folder import AgentDir
@@ -9,9 +10,10 @@ from openclaw_agent.errors import AgentError, LocalStorageError, NotOwner, Refus
 from openclaw_agent.host.freezer import Freezer, UnitFreezer, thaw
 from openclaw_agent.host.units import GATEWAY_UNIT, request_stop
 from openclaw_agent.lease.claim import release
-from openclaw_agent.run_log import RunLog
 from openclaw_agent.session import Session
 from openclaw_agent.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def back_up(session: Session, freezer: Freezer, options: BackupOptions, *, final: bool) -> BackupResult:
@@ -32,10 +34,10 @@ def back_up(session: Session, freezer: Freezer, options: BackupOptions, *, final
         return result
 
 
-def stop_fenced_gateway(settings: Settings, record: RunLog, error: AgentError | None) -> None:
+def stop_fenced_gateway(settings: Settings, error: AgentError | None) -> None:
     """Stop the gateway of an instance that has lost the lease: two of them on one chat token fight each other."""
     if isinstance(error, NotOwner) and settings.on_instance and settings.freezer != "none":
-        record.say(f"Stopping {GATEWAY_UNIT}.")
+        _log.warning("Stopping %s.", GATEWAY_UNIT)
         # The backup's unit is part of the gateway's, so the stop asks this process to end too: it does, by itself, and
         # with the exit code that says why.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -68,4 +70,4 @@ def _release(session: Session) -> None:
     if boot is not None:
         released = release(session.bucket, boot.epoch, session.instance_id())
         session.record.add(released=released)
-        session.record.say("Released the lease." if released else "Another instance holds the lease already.")
+        _log.info("Released the lease." if released else "Another instance holds the lease already.")

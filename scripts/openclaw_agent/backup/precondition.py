@@ -42,7 +42,7 @@ def _acquired(session: Session, me: str) -> BootRecord:
         raise Refused(
             f"The state folder {state_dir} is empty or missing, and so is the bucket: there is nothing to back up yet."
         )
-    lease = acquire(session.bucket, me, lambda _id: Liveness.UNKNOWN, session.record.say)
+    lease = acquire(session.bucket, me, lambda _id: Liveness.UNKNOWN)
     record = BootRecord(session.boot_id, me, session.settings.bucket, lease.epoch, restored=True)
     session.records.write_boot(record)
     return record

@@ -5,6 +5,7 @@ there, the new one stands, even where `latest/` is partially written.
 """
 
 import itertools
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,8 @@ from openclaw_agent.snapshot.keys import (
 )
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.staging import remove_previous_states
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Backup:
             try:
                 return self._run_against(last, boot, options)
             except ObjectMissing as missing:
-                self._record.say(f"{missing} Sending everything again.")
+                _log.warning("%s Sending everything again.", missing)
                 self._record.add(base_missing=missing.key)
                 last = less
         return self._run_against(last, boot, options)
@@ -137,7 +140,7 @@ class Backup:
         if capture.clones:
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
             self._records.remember_base(replace(base, entries=tuple(capture.entries)))
-        self._record.say("Nothing has changed since the last backup.")
+        _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
         return BackupResult(BackupOutcome.UNCHANGED, base.snapshot)
 
@@ -148,12 +151,13 @@ class Backup:
             capture=capture.method.value,
             freeze_ms=round(capture.freeze_ms, 1),
         )
+        _log.debug("Captured %d files (%s); read %d bytes.", capture.file_count, capture.method, capture.bytes_read)
         if capture.live_reason:
             self._record.add(live_reason=capture.live_reason)
         if capture.unverified:
             self._record.add(unverified=[row.path for row in capture.unverified])
         for row in capture.unverified:
-            self._record.say(f"Warning: the database {row.path!r} could not be verified: {row.reason}.")
+            _log.warning("Warning: the database %r could not be verified: %s.", row.path, row.reason)
 
     def _record_own_commit(self, verdict: LatestVerdict) -> None:
         """What this machine wrote, and was cut off before it could record it, is known from here on."""
@@ -209,11 +213,11 @@ class Backup:
         if refusal is not None:
             raise refusal
         if verdict is None:
-            self._record.say(f"Quarantined the state as snapshot {name}: {options.quarantine}.")
+            _log.info("Quarantined the state as snapshot %s: %s.", name, options.quarantine)
             return BackupResult(BackupOutcome.DONE, name)
         known = last.latest_holds_it and not (verdict.is_uncertain or options.full or options.overwrite_latest)
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
-        self._record.say(f"Backed up as snapshot {name}.")
+        _log.info("Backed up as snapshot %s.", name)
         _fail_where_it_must(manifest, capture)
         remove_previous_states(self._settings.state_dir)
         return BackupResult(BackupOutcome.DONE, name)

@@ -1,5 +1,6 @@
 """The last look at the state folder before the gateway starts on it."""
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.openclaw import AUTH_KEY_FOLDER, GATEWAY_UID
+
+_log = logging.getLogger(__name__)
 
 # docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
 
@@ -47,11 +50,11 @@ def _require_ownership(session: Session, boot: BootRecord) -> None:
 
     The state is here and in order: an outage of S3 must not keep a restarted gateway down.
     """
-    store, log = session.bucket, session.record
+    store = session.bucket
     try:
         owner = read_lease(store)
     except StoreError as problem:
-        log.say(f"The lease could not be checked: {problem}")
+        _log.warning("The lease could not be checked: %s", problem)
         return
     if owner is None:
         raise NotOwner(
@@ -71,9 +74,9 @@ def _require_ownership(session: Session, boot: BootRecord) -> None:
     except PreconditionFailed as lost:
         raise taken from lost
     except StoreError as problem:
-        log.say(f"The released lease could not be acquired again yet: {problem}")
+        _log.warning("The released lease could not be acquired again yet: %s", problem)
         return
-    log.say("Acquired the released lease again.")
+    _log.info("Acquired the released lease again.")
 
 
 def _require_state(session: Session) -> None:

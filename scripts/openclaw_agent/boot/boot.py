@@ -10,6 +10,7 @@
 8. the boot is recorded as restored, in an epoch above every manifest that another holder wrote.
 """
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
 from openclaw_agent.store.manifests import load_header_or_none
+
+_log = logging.getLogger(__name__)
 
 MINIMAL_CONFIG = Path("/opt/openclaw-agent/current/openclaw.minimal.json")
 NO_BOOT = ""
@@ -171,7 +174,6 @@ class Boot:
             self._bucket,
             self._me,
             self.lease_policy.liveness_of,
-            self._session.record.say,
             wait_limit=self.lease_policy.wait_limit,
             poll=self.lease_policy.poll,
             least_epoch=least_epoch,
@@ -263,4 +265,4 @@ class Boot:
                     os.chown(path, GATEWAY_UID, GATEWAY_UID)
         except OSError as problem:
             raise LocalStorageError(f"The state folder {folder} cannot be prepared ({problem.strerror}).") from problem
-        self._session.record.say("The bucket is empty: this is a first boot.")
+        _log.info("The bucket is empty: this is a first boot.")

@@ -1,5 +1,6 @@
 """Reading the bucket's restore points: which there are to try, and their manifests. Nothing is restored here."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,11 +9,13 @@ from openclaw_agent.catalog.choice import NEWEST, Choice, Source, Wanted
 from openclaw_agent.catalog.restore_points import RestorePoints, complete_snapshots, find_restore_points
 from openclaw_agent.catalog.unmanaged import MOST_NAMED, UnmanagedObjects, choose_unmanaged, named, unexplained
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_key, snapshot_key, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, Manifest
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
+
+_log = logging.getLogger(__name__)
 
 _TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
 
@@ -41,7 +44,7 @@ class OpenPoint:
 class CatalogReader:
     """Reads one bucket once: what it offers, and the manifest that was opened last, are kept."""
 
-    def __init__(self, bucket: Bucket, record: RunLog, points: RestorePoints | None = None) -> None:
+    def __init__(self, bucket: Bucket, record: RunRecord, points: RestorePoints | None = None) -> None:
         self.bucket = bucket
         self._record = record
         self._points = points
@@ -170,6 +173,7 @@ class CatalogReader:
         """Do the action with the first restore point with which it can be done."""
         problems: list[str] = []
         for choice in self.choices(wanted):
+            _log.debug("Trying %s %s, because %s.", choice.source.value, choice.name, choice.because)
             try:
                 done = action(self.open(choice))
             except _TRY_THE_NEXT as problem:
@@ -205,4 +209,4 @@ class CatalogReader:
     def _report_once(self, sentence: str) -> None:
         if sentence not in self._reported:
             self._reported.add(sentence)
-            self._record.say(sentence)
+            _log.warning(sentence)

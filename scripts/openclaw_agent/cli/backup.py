@@ -8,7 +8,7 @@ from openclaw_agent.backup.outcome import metrics_of
 from openclaw_agent.backup.run import BackupOptions
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.host.freezer import freezer_for
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, open_session, utc_now
 from openclaw_agent.settings import Settings
 
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
     """Run the command and return its exit code."""
 
-    def action(options: argparse.Namespace, settings: Settings, record: RunLog) -> Result:
+    def action(options: argparse.Namespace, settings: Settings, record: RunRecord) -> Result:
         freezer = freezer_for(settings.freezer)
         if options.thaw:
             # Without a session: a gateway is thawed also where S3 cannot be asked.

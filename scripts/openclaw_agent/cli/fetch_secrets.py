@@ -1,12 +1,15 @@
 """`openclaw-fetch-secrets.py`: write the gateway's environment file from SSM."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.host.gateway_secrets import fetch_secrets, write_secrets
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import SECRETS_FILE, Settings
+
+_log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,10 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(parser(), "secrets", _action, arguments=arguments, needs_bucket=False)
 
 
-def _action(options: argparse.Namespace, settings: Settings, log: RunLog) -> Result:
+def _action(options: argparse.Namespace, settings: Settings, record: RunRecord) -> Result:
     found = fetch_secrets(settings)
     write_secrets(found, Path(options.to))
     names = [secret.name for secret in found]
-    log.say(f"Wrote {len(names)} secrets to {options.to}: {', '.join(names)}.")
-    log.add(names=names)
+    _log.info("Wrote %d secrets to %s: %s.", len(names), options.to, ", ".join(names))
+    record.add(names=names)
     return Result()

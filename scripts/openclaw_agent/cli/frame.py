@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,9 +16,11 @@ from openclaw_agent.cli.termination import Termination
 from openclaw_agent.errors import AgentError, Terminated, UsageError
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS, ExitCode
 from openclaw_agent.host.metrics import count_metrics
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings, load_settings
-from openclaw_agent.streams import flush_streams, open_missing_streams, print_error, print_result
+from openclaw_agent.streams import flush_streams, log_to_stderr, open_missing_streams, print_error, print_result
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,10 +37,10 @@ class Result:
     metrics: tuple[str, ...] = ()
 
 
-Workflow = Callable[[argparse.Namespace, Settings, RunLog], Result]
+Workflow = Callable[[argparse.Namespace, Settings, RunRecord], Result]
 ErrorMetrics = Callable[[argparse.Namespace, AgentError], list[str]]
 Parse = Callable[[Sequence[str] | None], argparse.Namespace]
-FinalHook = Callable[[Settings, RunLog, AgentError | None], None]
+FinalHook = Callable[[Settings, AgentError | None], None]
 
 
 def parser_for(command: str, description: str) -> argparse.ArgumentParser:
@@ -72,7 +75,7 @@ def run_command(
     needs_bucket: bool = True,
     parse: Parse | None = None,
     metrics: ErrorMetrics = lambda _options, _error: [],
-    final_hook: FinalHook = lambda _settings, _log, _error: None,
+    final_hook: FinalHook = lambda _settings, _error: None,
 ) -> int:
     """Parse, run the action, log the run, call the final hook, print the result, and return the exit code.
 
@@ -90,20 +93,20 @@ def run_command(
     except UsageError as problem:
         print_error(f"{parser.prog}: {problem}")
         return problem.exit_code
-    log = RunLog(log_name, settings)
+    log_to_stderr(verbose=bool(options.verbose))
+    record = RunRecord(log_name, settings)
     with Termination() as termination:
-        result, error = _run(action, options, settings, log, termination)
+        result, error = _run(action, options, settings, record, termination)
         if error is not None:
-            if options.verbose:
-                print_error("".join(traceback.format_exception(error)))
-            print_error(f"{parser.prog}: {error}")
-            log.add(error=str(error))
+            _log.debug("".join(traceback.format_exception(error)))
+            _log.error("%s: %s", parser.prog, error)
+            record.add(error=str(error))
         code = result.code if result else _code(error)
-        line = log.write(code) if result is None or result.logged else log.line(code)
+        line = record.write(code) if result is None or result.logged else record.line(code)
         unsent = count_metrics(settings, metrics(options, error) if error else list(result.metrics) if result else [])
         if unsent:
-            log.say(unsent)
-        final_hook(settings, log, error)
+            _log.warning(unsent)
+        final_hook(settings, error)
         # Last, because stdout may be broken: nothing of the run hangs on it.
         if options.json:
             print_result(json.dumps(result.document if result and result.document is not None else line, indent=2))
@@ -113,10 +116,10 @@ def run_command(
 
 
 def _run(
-    action: Workflow, options: argparse.Namespace, settings: Settings, log: RunLog, termination: Termination
+    action: Workflow, options: argparse.Namespace, settings: Settings, record: RunRecord, termination: Termination
 ) -> tuple[Result | None, AgentError | None]:
     try:
-        return action(options, settings, log), None
+        return action(options, settings, record), None
     except AgentError as problem:
         return None, problem
     except KeyboardInterrupt:

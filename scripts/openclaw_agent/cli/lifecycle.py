@@ -1,6 +1,7 @@
 """`openclaw-s3-lifecycle.py`: delete the snapshots that the retention rules no longer keep."""
 
 import argparse
+import logging
 from datetime import UTC, datetime
 
 from openclaw_agent.catalog.snapshots import list_snapshots
@@ -8,9 +9,11 @@ from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.errors import UsageError
 from openclaw_agent.retention.prune import plan_prune, prune, require_ownership_here
 from openclaw_agent.retention.report import retention_document, retention_sentence, retention_table
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
     """Run the command and return its exit code."""
 
-    def action(options: argparse.Namespace, settings: Settings, record: RunLog) -> Result:
+    def action(options: argparse.Namespace, settings: Settings, record: RunRecord) -> Result:
         now = _instant(options.now)
         with open_session(settings, record, clock) as session:
             return _prune(options, session, now or session.clock())
@@ -36,15 +39,15 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
 
 
 def _prune(options: argparse.Namespace, session: Session, now: datetime) -> Result:
-    store, log = session.bucket, session.record
+    store, record = session.bucket, session.record
     if not options.dry_run:
         require_ownership_here(session)
     plan = plan_prune(store, list_snapshots(store), now, strict_midnight=options.strict_midnight)
-    log.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
-    log.say(retention_sentence(plan, dry_run=options.dry_run))
+    record.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
+    _log.info(retention_sentence(plan, dry_run=options.dry_run))
     if not options.dry_run:
         pruned = prune(store, plan)
-        log.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
+        record.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
     if options.dry_run:
         return Result("planned", retention_document(plan), retention_table(plan))
     return Result("pruned", retention_document(plan))

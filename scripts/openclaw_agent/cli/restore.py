@@ -1,6 +1,7 @@
 """`openclaw-s3-restore.py`: restore the state, look at restore points, check them."""
 
 import argparse
+import logging
 import sys
 from dataclasses import asdict
 
@@ -22,9 +23,11 @@ from openclaw_agent.restore.diff import differences
 from openclaw_agent.restore.paths import PathSource, restore_paths, restore_paths_to
 from openclaw_agent.restore.restorer import Finished, Restorer
 from openclaw_agent.restore.verify import verify
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["main", "parser"]
 
@@ -32,7 +35,7 @@ __all__ = ["main", "parser"]
 def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
     """Run the command and return its exit code."""
 
-    def action(options: argparse.Namespace, settings: Settings, record: RunLog) -> Result:
+    def action(options: argparse.Namespace, settings: Settings, record: RunRecord) -> Result:
         _require_place(options, settings)
         with (
             Progress(shown=sys.stderr.isatty() and not options.json) as progress,
@@ -74,7 +77,7 @@ def _verify(options: argparse.Namespace, session: Session, finished: Finished) -
     session.record.add(**verdict.facts())
     if verdict.broken:
         raise AgentError(verdict.sentence())
-    session.record.say(verdict.sentence())
+    _log.info(verdict.sentence())
     return Result("verified")
 
 
@@ -88,7 +91,7 @@ def _boot(options: argparse.Namespace, session: Session, finished: Finished) -> 
     with session.agent_dir.locked(wait=True):
         reader = CatalogReader(session.bucket, session.record)
         outcome = Boot(session, reader, _lease_policy(options, session), finished).run()
-    session.record.say(outcome.sentence())
+    _log.info(outcome.sentence())
     return Result(outcome.value)
 
 
@@ -102,7 +105,7 @@ def _run(options: argparse.Namespace, session: Session, finished: Finished) -> R
             require_stopped_gateway(session.settings)
             kept = restore_paths(session, PathSource(reader, asked, options.path, finished))
             beside = f"; what was there is kept in {kept} until the next good backup." if kept else "."
-            session.record.say(f"Restored {', '.join(options.path)}{beside}")
+            _log.info("Restored %s%s", ", ".join(options.path), beside)
             return Result(BootOutcome.RESTORED.value)
         boot = Boot(session, reader, _lease_policy(options, session), finished)
         return Result(restore_manually(session, reader, boot, asked, force=bool(options.force)).value)
@@ -114,13 +117,13 @@ def _run_elsewhere(options: argparse.Namespace, session: Session, finished: Fini
     reader = CatalogReader(session.bucket, session.record)
     if options.path is not None:
         restore_paths_to(session, PathSource(reader, asked, options.path, finished), target)
-        session.record.say(f"Restored {', '.join(options.path)} to {target}.")
+        _log.info("Restored %s to %s.", ", ".join(options.path), target)
         return Result("restored")
     restored = Restorer(session, reader, finished).restore_to(target, asked)
     if restored is None:
         raise AgentError(reader.nothing_there())
     totals = restored.manifest.totals()
-    session.record.say(f"Restored {totals.files} files, {totals.bytes:,} bytes to {target}.")
+    _log.info("Restored %d files, %s bytes to %s.", totals.files, f"{totals.bytes:,}", target)
     return Result("restored")
 
 

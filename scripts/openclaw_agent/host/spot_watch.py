@@ -5,6 +5,7 @@ asked by itself, at its own pace: one that hangs, fails or is answered by nonsen
 """
 
 import json
+import logging
 import queue
 import subprocess
 import threading
@@ -21,7 +22,9 @@ from openclaw_agent.host.metadata import (
     MetadataUnavailable,
 )
 from openclaw_agent.host.units import BACKUP_UNIT, FINAL_UNIT, GATEWAY_UNIT, start_command, stop_command
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
+
+_log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0  # what AWS advises for the interruption notice
 QUIET_FAILURES = 12
@@ -132,7 +135,7 @@ _Heard = queue.SimpleQueue[tuple[str, Event | MetadataUnavailable | None]]
 
 
 def watch(
-    log: RunLog,
+    record: RunRecord,
     endpoint: str | None = None,
     run: Callable[[Step], int | None] = run_step,
     every: float = POLL_SECONDS,
@@ -145,7 +148,7 @@ def watch(
         asking = (InstanceMetadata(endpoint), path, heard, over, every)
         threading.Thread(target=_ask_on, args=asking, name=path.rsplit("/", 1)[-1], daemon=True).start()
     try:
-        return _respond_until_the_end(heard, log, run)
+        return _respond_until_the_end(heard, record, run)
     finally:
         over.set()
 
@@ -162,7 +165,7 @@ def _ask_on(metadata: InstanceMetadata, path: str, heard: _Heard, over: threadin
         over.wait(every)
 
 
-def _respond_until_the_end(heard: _Heard, log: RunLog, run: Callable[[Step], int | None]) -> Event:
+def _respond_until_the_end(heard: _Heard, record: RunRecord, run: Callable[[Step], int | None]) -> Event:
     seen: set[Event] = set()
     failures = dict.fromkeys(QUESTIONS, 0)
     while True:
@@ -170,25 +173,25 @@ def _respond_until_the_end(heard: _Heard, log: RunLog, run: Callable[[Step], int
         if isinstance(answer, MetadataUnavailable):
             failures[path] += 1
             if failures[path] % QUIET_FAILURES == 1:
-                log.say(f"{answer} Watching on.")
+                _log.warning("%s Watching on.", answer)
             continue
         failures[path] = 0
         if answer is None or answer in seen:
             continue
         seen.add(answer)
-        respond(answer, log, run)
+        respond(answer, record, run)
         if answer.kind is not EventKind.REBALANCE:
             return answer
 
 
-def respond(event: Event, log: RunLog, run: Callable[[Step], int | None]) -> None:
+def respond(event: Event, record: RunRecord, run: Callable[[Step], int | None]) -> None:
     """Do what the table says for an event; a step that fails or hangs does not keep the next from running."""
-    log.say(f"The metadata service announces {event.kind.value}: {event.text}")
+    _log.info("The metadata service announces %s: %s", event.kind.value, event.text)
     for step in RESPONSES[event.kind]:
         problem = _run(step, run)
         if problem:
-            log.say(f"{' '.join(step.command)} {problem}; going on.")
-    log.add(event=event.kind.value, announced=event.text)
+            _log.warning("%s %s; going on.", " ".join(step.command), problem)
+    record.add(event=event.kind.value, announced=event.text)
 
 
 def _run(step: Step, run: Callable[[Step], int | None]) -> str:

@@ -1,5 +1,6 @@
 """Reading and writing `owner.json`: claims by conditional writes, so that of two racers exactly one wins."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from openclaw_agent.errors import PreconditionFailed
 from openclaw_agent.lease.record import Lease, Liveness, Step, next_step, successor
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.store.bucket import Bucket
+
+_log = logging.getLogger(__name__)
 
 WAIT_LIMIT_SECONDS = 300.0
 POLL_SECONDS = 5.0
@@ -32,7 +35,6 @@ def acquire(
     store: Bucket,
     me: str,
     liveness_of: Callable[[str], Liveness],
-    say: Callable[[str], None],
     *,
     wait_limit: float = WAIT_LIMIT_SECONDS,
     poll: float = POLL_SECONDS,
@@ -58,7 +60,7 @@ def acquire(
         liveness = liveness_of(record.instance_id) if record and needs_look else Liveness.GONE
         decision = next_step(record, me, liveness, time.monotonic() - began, wait_limit)
         if decision.step is Step.WAIT:
-            say(f"Waiting: {decision.because}.")
+            _log.info("Waiting: %s.", decision.because)
             time.sleep(poll)
             continue
         claimed = successor(record, me, datetime.now(UTC).isoformat(timespec="seconds"), least_epoch=least_epoch)
@@ -68,9 +70,9 @@ def acquire(
             else:
                 store.put(LEASE_KEY, claimed.encode(), if_match=current.etag)
         except PreconditionFailed:
-            say("Another instance claimed the bucket first; looking again.")
+            _log.info("Another instance claimed the bucket first; looking again.")
             continue
-        say(f"This instance owns the bucket now (epoch {claimed.epoch}): {decision.because}.")
+        _log.info("This instance owns the bucket now (epoch %d): %s.", claimed.epoch, decision.because)
         return claimed
 
 

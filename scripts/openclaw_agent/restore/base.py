@@ -1,5 +1,7 @@
 """What a restore leaves behind in the agent's folder: the base of the next backup."""
 
+import logging
+
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.catalog.choice import Source
 from openclaw_agent.catalog.reader import OpenPoint
@@ -8,6 +10,8 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
+
+_log = logging.getLogger(__name__)
 
 
 def remember_restored(
@@ -45,5 +49,5 @@ def _snapshot_is_of_latest(session: Session, points: RestorePoints, manifest: Ma
     try:
         return session.bucket.etag(snapshot_manifest_key(manifest.snapshot)) == points.latest_etag
     except StoreError as problem:
-        session.record.say(f"The next backup sends every file again: {problem}")
+        _log.warning("The next backup sends every file again: %s", problem)
         return False

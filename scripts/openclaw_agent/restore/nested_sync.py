@@ -4,6 +4,7 @@ The sync puts the snapshot's own `.openclaw/` and its manifest into the state fo
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +23,8 @@ from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.staging import staging_beside, swap_in
 from openclaw_agent.state_dir.walk import walk
 
+_log = logging.getLogger(__name__)
+
 MANIFEST_START = b'{"format":'
 
 
@@ -31,7 +34,7 @@ def repair_nested_sync(session: Session) -> None:
     Raises:
         AgentError: when what was synced does not agree with its manifest.
     """
-    settings, records, record = session.settings, session.records, session.record
+    settings, records = session.settings, session.records
     folder = settings.state_dir
     nested = folder / STATE_PREFIX.rstrip("/")
     if not nested.is_dir() or nested.is_symlink() or not _was_synced_here(folder, records.base()):
@@ -56,8 +59,10 @@ def repair_nested_sync(session: Session) -> None:
     else:
         records.remember(replace(manifest, entries=built), known, BaseHeld.KNOWN_NOWHERE)
     name = manifest.snapshot if manifest else "a state without a manifest"
-    record.say(f"Finished the restore of {name} that lay one folder too deep; what was there before is kept in {kept}.")
-    record.add(repaired_nested_restore=name)
+    _log.info(
+        "Finished the restore of %s that lay one folder too deep; what was there before is kept in %s.", name, kept
+    )
+    session.record.add(repaired_nested_restore=name)
 
 
 def _was_synced_here(folder: Path, base: Manifest | None) -> bool:

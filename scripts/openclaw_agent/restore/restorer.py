@@ -1,5 +1,6 @@
 """Restore: build a restore point beside the state folder, check it, and swap it in."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.sqlite.files import fold, is_database
 from openclaw_agent.state_dir.staging import staging_at, staging_beside, swap_in
+
+_log = logging.getLogger(__name__)
 
 Finished = Callable[[int], None]
 
@@ -63,7 +66,7 @@ class Restorer:
         record, choice, totals = self._session.record, restored.point.choice, restored.manifest.totals()
         if choice.source is not Source.AS_FOUND:
             report_skipped_copies(self._session, restored.manifest, restored.skipped_copies)
-            record.say(f"Restored from {restored.point.name}, because {choice.because}.")
+            _log.info("Restored from %s, because %s.", restored.point.name, choice.because)
             record.add(snapshot=choice.name, bytes_restored=totals.bytes)
         record.add(source=choice.source.value, because=choice.because, files=totals.files)
         return restored
@@ -100,17 +103,18 @@ class Restorer:
                 place.with_name(place.name + "-shm").unlink(missing_ok=True)
                 problem = fold(place)
                 if problem is not None:
-                    self._session.record.say(
-                        f"Warning: the database {entry.path!r} fails its integrity check: {problem}."
-                    )
+                    _log.warning("Warning: the database %r fails its integrity check: %s.", entry.path, problem)
 
 
 def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[StoreError, ...]) -> None:
     """Warn of objects of `latest/` in whose place those of its snapshot were used."""
     if skipped:
-        session.record.say(
-            f"Warning: {len(skipped)} of {manifest.totals().files} objects under latest/ cannot be used; "
-            f"they were taken from snapshot {manifest.snapshot}. {skipped[0]} "
-            "openclaw-s3-backup.py --overwrite-latest rewrites latest/ in full."
+        _log.warning(
+            "Warning: %d of %d objects under latest/ cannot be used; they were taken from snapshot %s. %s "
+            "openclaw-s3-backup.py --overwrite-latest rewrites latest/ in full.",
+            len(skipped),
+            manifest.totals().files,
+            manifest.snapshot,
+            skipped[0],
         )
         session.record.add(skipped_copies=len(skipped))

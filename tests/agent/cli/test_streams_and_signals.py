@@ -131,7 +131,7 @@ def test_verbose_shows_where_a_failure_comes_from(world: FreshBucket, machine: S
     assert "Traceback" not in machine.backup().err
     run = machine.backup("--verbose")
     assert run.code == 1
-    assert run.err.startswith("Traceback (most recent call last):")
+    assert "\nTraceback (most recent call last):\n" in run.err
     assert run.err.splitlines()[-1].startswith("openclaw-s3-backup.py: ")
 
 

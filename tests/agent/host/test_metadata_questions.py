@@ -16,7 +16,7 @@ from openclaw_agent.host.metadata import (
     MetadataUnavailable,
 )
 from openclaw_agent.host.spot_watch import QUESTIONS, EventKind, Step, look, watch
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 from tests.support.odd_metadata import (
     TOKEN_PATH,
@@ -66,8 +66,8 @@ WITHIN_SECONDS = 1.5
 """Less than the deadline of one question, so that nothing can have been waited for."""
 
 
-def log_in(folder: Path) -> RunLog:
-    return RunLog("watch", Settings("bucket", "us-east-1", folder, folder, folder))
+def log_in(folder: Path) -> RunRecord:
+    return RunRecord("watch", Settings("bucket", "us-east-1", folder, folder, folder))
 
 
 def first_response(service: OddMetadata, folder: Path) -> tuple[EventKind, float]:

@@ -13,7 +13,7 @@ from openclaw_agent.host.gateway_secrets import TOKEN_NAME, Secret, write_secret
 from openclaw_agent.host.metrics import count_metrics
 from openclaw_agent.lease.liveness import ec2_liveness
 from openclaw_agent.lease.record import Liveness
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 from tests.support.simulated_instance import FreshBucket
 
@@ -178,5 +178,5 @@ def test_a_log_that_cannot_be_written_costs_the_line_and_not_the_run(
 ) -> None:
     (tmp_path / "log").write_text("a file where a folder is wanted")
     settings = Settings("bucket", "us-east-1", tmp_path, tmp_path, tmp_path / "log")
-    assert RunLog("backup", settings).write("done")["result"] == "done"
+    assert RunRecord("backup", settings).write("done")["result"] == "done"
     assert "cannot be written" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from lab.machine.imds_answers import InstanceIdentity, SpotAction
 from openclaw_agent.cli import spot_watch as watch_command
 from openclaw_agent.host.metadata import InstanceMetadata, MetadataUnavailable
 from openclaw_agent.host.spot_watch import RESPONSES, Event, EventKind, Step, look, watch
-from openclaw_agent.run_log import RunLog
+from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 
 AT = datetime(2026, 2, 27, 14, 2, tzinfo=UTC)
@@ -29,8 +29,8 @@ def imds() -> Iterator[ImdsServer]:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> RunLog:
-    return RunLog("watch", Settings("bucket", "us-east-1", tmp_path, tmp_path, tmp_path))
+def record(tmp_path: Path) -> RunRecord:
+    return RunRecord("watch", Settings("bucket", "us-east-1", tmp_path, tmp_path, tmp_path))
 
 
 class Systemctl:
@@ -48,8 +48,8 @@ class Systemctl:
         return self.code
 
 
-def watched(imds: ImdsServer, log: RunLog, systemctl: Systemctl) -> Event:
-    return watch(log, imds.endpoint_url, systemctl, SOON)
+def watched(imds: ImdsServer, record: RunRecord, systemctl: Systemctl) -> Event:
+    return watch(record, imds.endpoint_url, systemctl, SOON)
 
 
 def soon(happening: Callable[[], None], seconds: float = 0.1) -> None:
@@ -62,43 +62,45 @@ BACK_UP_NOW = "systemctl start --no-block openclaw-s3-backup.service"
 
 
 @pytest.mark.parametrize("action", list(SpotAction), ids=lambda action: str(action.value))
-def test_a_notice_stops_the_gateway_and_then_saves(imds: ImdsServer, log: RunLog, action: SpotAction) -> None:
+def test_a_notice_stops_the_gateway_and_then_saves(imds: ImdsServer, record: RunRecord, action: SpotAction) -> None:
     systemctl = Systemctl()
     soon(lambda: imds.interrupt(AT, action))
-    assert watched(imds, log, systemctl).kind is EventKind.INTERRUPTION
+    assert watched(imds, record, systemctl).kind is EventKind.INTERRUPTION
     assert systemctl.commands == STOP_AND_SAVE
 
 
-def test_a_rebalance_recommendation_asks_for_one_backup_and_watches_on(imds: ImdsServer, log: RunLog) -> None:
+def test_a_rebalance_recommendation_asks_for_one_backup_and_watches_on(imds: ImdsServer, record: RunRecord) -> None:
     systemctl = Systemctl(lambda: soon(lambda: imds.interrupt(AT)))
     imds.recommend_rebalance(AT)
-    assert watched(imds, log, systemctl).kind is EventKind.INTERRUPTION
+    assert watched(imds, record, systemctl).kind is EventKind.INTERRUPTION
     assert systemctl.commands == [BACK_UP_NOW, *STOP_AND_SAVE]
 
 
-def test_a_second_recommendation_of_another_time_asks_again(imds: ImdsServer, log: RunLog) -> None:
+def test_a_second_recommendation_of_another_time_asks_again(imds: ImdsServer, record: RunRecord) -> None:
     systemctl = Systemctl(lambda: imds.recommend_rebalance(AT + timedelta(hours=1)), lambda: imds.interrupt(AT))
     imds.recommend_rebalance(AT)
-    watched(imds, log, systemctl)
+    watched(imds, record, systemctl)
     assert systemctl.commands.count(BACK_UP_NOW) == 2
 
 
-def test_a_group_that_terminates_the_instance_is_a_notice_too(imds: ImdsServer, log: RunLog) -> None:
+def test_a_group_that_terminates_the_instance_is_a_notice_too(imds: ImdsServer, record: RunRecord) -> None:
     systemctl = Systemctl()
     imds.set_target_lifecycle_state("InService")
     soon(lambda: imds.set_target_lifecycle_state("Terminated"))
-    assert watched(imds, log, systemctl).kind is EventKind.TERMINATION
+    assert watched(imds, record, systemctl).kind is EventKind.TERMINATION
     assert systemctl.commands == STOP_AND_SAVE
 
 
-def test_a_gateway_that_cannot_be_stopped_does_not_keep_the_backup_from_running(imds: ImdsServer, log: RunLog) -> None:
+def test_a_gateway_that_cannot_be_stopped_does_not_keep_the_backup_from_running(
+    imds: ImdsServer, record: RunRecord
+) -> None:
     systemctl = Systemctl(code=1)
     imds.interrupt(AT)
-    watched(imds, log, systemctl)
+    watched(imds, record, systemctl)
     assert systemctl.commands == STOP_AND_SAVE
 
 
-def test_a_service_that_goes_silent_is_watched_on(log: RunLog, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_goes_silent_is_watched_on(record: RunRecord, caplog: pytest.LogCaptureFixture) -> None:
     listener = listen_on_loopback()
     address = listener.getsockname()
     server = ImdsServer(IDENTITY, listener)
@@ -114,12 +116,12 @@ def test_a_service_that_goes_silent_is_watched_on(log: RunLog, capsys: pytest.Ca
     soon(server.close)
     soon(come_back, 0.25)
     try:
-        assert watched(server, log, systemctl).kind
+        assert watched(server, record, systemctl).kind
     finally:
         for again in restarted:
             again.close()
     assert systemctl.commands == STOP_AND_SAVE
-    said = capsys.readouterr().err.splitlines()
+    said = caplog.messages
     # Each question says it once, and not at every try.
     assert 1 <= sum("spot/instance-action" in line and "Watching on" in line for line in said) <= 2
 
@@ -173,10 +175,10 @@ def test_no_service_at_all_is_said_so() -> None:
 @pytest.mark.subprocess
 def test_the_steps_are_run_one_after_another_and_what_fails_or_hangs_is_told(
     imds: ImdsServer,
-    log: RunLog,
+    record: RunRecord,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     steps = (
         Step(("sh", "-c", f"echo stop > '{tmp_path}/ran'; exit 7"), 10),
@@ -187,10 +189,10 @@ def test_the_steps_are_run_one_after_another_and_what_fails_or_hangs_is_told(
     monkeypatch.setitem(RESPONSES, EventKind.INTERRUPTION, steps)
     imds.interrupt(AT)
     began = time.monotonic()
-    watch(log, imds.endpoint_url, every=SOON)
+    watch(record, imds.endpoint_url, every=SOON)
     assert time.monotonic() - began < 20
     assert (tmp_path / "ran").read_text() == "stop\nsave\n"
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "ended with exit code 7; going on." in said
     assert "no-such-program cannot be run (No such file or directory); going on." in said
     assert "sleep 60 has not ended within 0.1 s; going on." in said

@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_agent.lease.claim import acquire, read_lease, release
 from openclaw_agent.lease.record import Liveness
+from tests.support.breaking import at_request
 from tests.support.simulated_instance import FreshBucket
 
 # The whole claim at full size: OPENCLAW_RACE_ROUNDS=1000.
@@ -19,10 +20,6 @@ RACERS = 4
 
 class Lost(Exception):
     """Another racer of this round holds the bucket."""
-
-
-def quiet(_sentence: str) -> None:
-    pass
 
 
 def owner_is_gone_unless_of(round_number: int) -> Callable[[str], Liveness]:
@@ -42,7 +39,7 @@ def race(world: FreshBucket, racer: int, barrier: Barrier, result: Connection) -
         me = f"{number}:{racer}"
         barrier.wait(60)
         try:
-            owner = acquire(store, me, owner_is_gone_unless_of(number), quiet)
+            owner = acquire(store, me, owner_is_gone_unless_of(number))
         except Lost:
             won.append(None)
         else:
@@ -79,45 +76,49 @@ def test_of_many_racers_exactly_one_owns_each_round(world: FreshBucket) -> None:
     print(f"\ncovered: ownership, {ROUNDS} rounds of {RACERS} racers, one owner each; won {winners}")
 
 
-def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: FreshBucket) -> None:
-    acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
-    said: list[str] = []
-    owner = acquire(world.store(), "late", lambda _id: Liveness.ALIVE, said.append, wait_limit=0.3, poll=0.1)
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged, a sentence each."""
+    caplog.set_level("INFO", "openclaw_agent.lease")
+    return lambda: caplog.messages
+
+
+def alive(_instance_id: str) -> Liveness:
+    return Liveness.ALIVE
+
+
+def gone(_instance_id: str) -> Liveness:
+    return Liveness.GONE
+
+
+def test_a_racer_waits_for_the_winner_as_long_as_it_may(world: FreshBucket, said: Callable[[], list[str]]) -> None:
+    acquire(world.store(), "winner", gone)
+    owner = acquire(world.store(), "late", alive, wait_limit=0.3, poll=0.1)
     assert owner.epoch == 2
-    assert sum("Waiting: winner still runs" in sentence for sentence in said) >= 2
-    assert "has not released the bucket in 0 s" in said[-1]
+    assert sum("Waiting: winner still runs" in sentence for sentence in said()) >= 2
+    assert "has not released the bucket in 0 s" in said()[-1]
 
 
-def test_a_winner_that_releases_while_others_wait_is_followed_at_once(world: FreshBucket) -> None:
-    first = acquire(world.store(), "winner", lambda _id: Liveness.GONE, quiet)
-    said: list[str] = []
-
-    def release_when_waited_for(sentence: str) -> None:
-        said.append(sentence)
-        if "Waiting" in sentence:
-            assert release(world.store(), first.epoch, "winner")
-
-    acquire(world.store(), "late", lambda _id: Liveness.ALIVE, release_when_waited_for, wait_limit=60, poll=0.01)
-    assert "winner released the bucket" in said[-1]
+def test_a_winner_that_releases_while_others_wait_is_followed_at_once(
+    world: FreshBucket, said: Callable[[], list[str]]
+) -> None:
+    first = acquire(world.store(), "winner", gone)
+    with at_request("GET owner.json", lambda: release(world.store(), first.epoch, "winner"), nth=2):
+        acquire(world.store(), "late", alive, wait_limit=60, poll=0.01)
+    assert "winner released the bucket" in said()[-1]
 
 
-def test_the_wait_begins_anew_with_every_new_owner(world: FreshBucket) -> None:
-    acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
-    said: list[str] = []
-
-    def another_takes_over(sentence: str) -> None:
-        said.append(sentence)
-        if len(said) == 3:
-            acquire(world.store(), "two", lambda _id: Liveness.GONE, quiet)
-
-    owner = acquire(world.store(), "late", lambda _id: Liveness.ALIVE, another_takes_over, wait_limit=0.5, poll=0.1)
+def test_the_wait_begins_anew_with_every_new_owner(world: FreshBucket, said: Callable[[], list[str]]) -> None:
+    acquire(world.store(), "one", gone)
+    with at_request("GET owner.json", lambda: acquire(world.store(), "two", gone), nth=3):
+        owner = acquire(world.store(), "late", alive, wait_limit=0.5, poll=0.1)
     assert owner.epoch == 3
-    assert sum("Waiting: two" in sentence for sentence in said) >= 4
+    assert sum("Waiting: two" in sentence for sentence in said()) >= 4
 
 
 @pytest.mark.parametrize(("epoch", "me"), [(1, "other"), (2, "one"), (0, "one")])
 def test_only_the_current_owner_can_let_go(world: FreshBucket, epoch: int, me: str) -> None:
-    acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
+    acquire(world.store(), "one", gone)
     assert not release(world.store(), epoch, me)
     current = read_lease(world.store())
     assert current is not None
@@ -125,16 +126,9 @@ def test_only_the_current_owner_can_let_go(world: FreshBucket, epoch: int, me: s
 
 
 def test_a_release_that_races_with_a_take_over_changes_nothing(world: FreshBucket) -> None:
-    one = acquire(world.store(), "one", lambda _id: Liveness.GONE, quiet)
-    stale = world.store()
-    put = stale.put
-
-    def after_a_take_over(key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        acquire(world.store(), "two", lambda _id: Liveness.GONE, quiet)
-        return put(key, body, if_match=if_match, if_absent=if_absent)
-
-    stale.put = after_a_take_over  # type: ignore[method-assign]
-    assert not release(stale, one.epoch, "one")
+    one = acquire(world.store(), "one", gone)
+    with at_request("PUT owner.json", lambda: acquire(world.store(), "two", gone)):
+        assert not release(world.store(), one.epoch, "one")
     assert world.owner()["instance_id"] == "two"
     assert not world.owner()["released"]
 

@@ -1,27 +1,25 @@
-"""What a run tells: sentences on stderr for a person, and one JSON line in a log file."""
+"""The record of a run: one JSON line in a log file. What a person reads meanwhile goes by `logging`."""
 
 import json
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent.settings import Settings
-from openclaw_agent.streams import print_error
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class RunLog:
+class RunRecord:
     """One run of one command: its facts are collected on the way and written once, whatever the result."""
 
     command: str
     settings: Settings
     began: float = field(default_factory=time.monotonic)
     facts: dict[str, object] = field(default_factory=dict)
-
-    def say(self, sentence: str) -> None:
-        """Tell the person (or the journal) what happens."""
-        print_error(sentence)
 
     def add(self, **facts: object) -> None:
         """Remember facts for the line."""
@@ -48,5 +46,5 @@ class RunLog:
             with target.open("a") as out:
                 out.write(json.dumps(line) + "\n")
         except OSError as problem:
-            self.say(f"The log {target} cannot be written ({problem.strerror}); the run itself is not affected.")
+            _log.warning("The log %s cannot be written (%s); the run itself is not affected.", target, problem.strerror)
         return line
