@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+_SIGNED_BY = re.compile(r"Credential=([^/]+)/")
+
 
 class Operation(StrEnum):
     """What a request asks of S3."""
@@ -40,11 +42,19 @@ class Fault(StrEnum):
     EXPIRED_TOKEN = "400 ExpiredToken"  # noqa: S105 - S3's name for an error
     ACCESS_DENIED = "403 AccessDenied"
     NO_SUCH_BUCKET = "404 NoSuchBucket"
+    PRECONDITION_FAILED = "412 PreconditionFailed, the server never sees the request"
+    WRITE_UNDER_WAY = "409 ConditionalRequestConflict, the server never sees the request"
+    MALFORMED_XML = "400 MalformedXML, the server never sees the request"
+    OTHER_REGION = "301 PermanentRedirect that names the bucket's region"
+    OTHER_REGION_SIGNED = "400 AuthorizationHeaderMalformed that names the bucket's region"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it arrived; `number` counts from 1, `length` is that of its body in bytes."""
+    """One request as it arrived; `number` counts from 1, `length` is that of its body in bytes.
+
+    `signed_by` is the id of the key that signed it, "" where none did.
+    """
 
     number: int
     operation: Operation
@@ -53,6 +63,7 @@ class Seen:
     key: str
     query: str
     length: int
+    signed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +108,24 @@ class Plan:
         return None
 
 
-def seen_from(number: int, method: str, target: str, *, copies: bool, length: int) -> Seen:
+def seen_from(number: int, method: str, target: str, *, copies: bool, length: int, authorization: str = "") -> Seen:
     """Read a path-style S3 request line; `copies` says whether it names a copy's source."""
     address = urlsplit(target)
     bucket, _, key = unquote(address.path.lstrip("/"), errors="surrogateescape").partition("/")
     query = dict(parse_qsl(address.query, keep_blank_values=True))
     if not key and "prefix" in query:
         key = query["prefix"]
-    return Seen(number, _operation(method, query, copies=copies), method, bucket, key, address.query, length)
+    signed_by = _SIGNED_BY.search(authorization)
+    return Seen(
+        number,
+        _operation(method, query, copies=copies),
+        method,
+        bucket,
+        key,
+        address.query,
+        length,
+        signed_by[1] if signed_by else "",
+    )
 
 
 def _operation(method: str, query: dict[str, str], *, copies: bool) -> Operation:

@@ -18,21 +18,13 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from lab.faults.answers import ERRORS, Answer, error_answer, refusal
 from lab.faults.checksums import flipped, refused_checksum
 from lab.faults.plan import Fault, Plan, Rule, Seen, seen_from
 
 SERVER_TIMEOUT_SECONDS = 60.0
 DROPS = 100
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "proxy-connection", "te"})
-_ERROR_STATUS: dict[Fault, tuple[int, str, str]] = {
-    Fault.INTERNAL_ERROR: (500, "InternalError", "We encountered an internal error. Please try again."),
-    Fault.ERROR_IN_OK: (200, "InternalError", "We encountered an internal error. Please try again."),
-    Fault.SLOW_DOWN: (503, "SlowDown", "Please reduce your request rate."),
-    Fault.CLOCK_SKEW: (403, "RequestTimeTooSkewed", "The difference between the request time and ours is too large."),
-    Fault.EXPIRED_TOKEN: (400, "ExpiredToken", "The provided token has expired."),
-    Fault.ACCESS_DENIED: (403, "AccessDenied", "Access Denied"),
-    Fault.NO_SUCH_BUCKET: (404, "NoSuchBucket", "The specified bucket does not exist"),
-}
 
 
 class Moment(Enum):
@@ -54,13 +46,6 @@ class Exchange:
     seen: Seen
     status: int | None
     fault: Fault | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 class FaultProxy:
@@ -137,12 +122,14 @@ class FaultProxy:
         return self._observer is None or self._observer(moment, seen)
 
     @contextlib.contextmanager
-    def exchange(self, method: str, target: str, *, copies: bool, length: int) -> Iterator[tuple[Seen, Rule | None]]:
+    def exchange(
+        self, method: str, target: str, *, copies: bool, length: int, authorization: str
+    ) -> Iterator[tuple[Seen, Rule | None]]:
         """Number a request and look its fate up; it counts as under way for the length of the block."""
         with self._lock:
             self._number += 1
             self._under_way += 1
-            seen = seen_from(self._number, method, target, copies=copies, length=length)
+            seen = seen_from(self._number, method, target, copies=copies, length=length, authorization=authorization)
             plan = self._plan
         try:
             yield seen, plan.verdict(seen)
@@ -155,7 +142,7 @@ class FaultProxy:
         with self._lock:
             self._log.append(Exchange(seen, status, fault))
 
-    def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> _Answer:
+    def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """Ask the server."""
         connection = http.client.HTTPConnection(*self._target, timeout=SERVER_TIMEOUT_SECONDS)
         try:
@@ -164,9 +151,11 @@ class FaultProxy:
                 connection.putheader(name, value)
             if body or method in ("PUT", "POST"):
                 connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body or None)
+            # A server may answer, and close, before it has read the body: its answer is what counts.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(body or None)
             response = connection.getresponse()
-            return _Answer(response.status, response.getheaders(), response.read())
+            return Answer(response.status, response.getheaders(), response.read())
         finally:
             connection.close()
 
@@ -206,7 +195,11 @@ class _Relay(BaseHTTPRequestHandler):
         body = self._read_body()
         proxy = self.server.proxy
         copies = "x-amz-copy-source" in self.headers
-        with proxy.exchange(self.command, self.path, copies=copies, length=len(body)) as (seen, rule):
+        authorization = self.headers.get("Authorization", "")
+        with proxy.exchange(self.command, self.path, copies=copies, length=len(body), authorization=authorization) as (
+            seen,
+            rule,
+        ):
             fault = rule.fault if rule else None
             status = None
             try:
@@ -226,13 +219,13 @@ class _Relay(BaseHTTPRequestHandler):
             return self._reset()
         if rule is not None and fault is Fault.STALL:
             return self._stall(rule.seconds)
-        if fault in _ERROR_STATUS:
-            return self._pass_on(seen, rule, _error(*_ERROR_STATUS[fault]))
+        if fault in ERRORS:
+            return self._pass_on(seen, rule, error_answer(fault))
         if fault is Fault.CORRUPTED_REQUEST:
             body = flipped(body)
             refused = refused_checksum(dict(self.headers.items()), body)
             if refused is not None:
-                return self._pass_on(seen, rule, _error(400, *refused))
+                return self._pass_on(seen, rule, refusal(400, *refused))
         kept = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP]
         kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
         answer = proxy.forward(self.command, self.path, kept, body)
@@ -243,12 +236,12 @@ class _Relay(BaseHTTPRequestHandler):
         if rule is not None and fault is Fault.STALL_AFTER:
             return self._stall(rule.seconds)
         if fault is Fault.CORRUPTED_ANSWER:
-            answer = _Answer(answer.status, answer.headers, flipped(answer.body))
+            answer = Answer(answer.status, answer.headers, flipped(answer.body))
         status = self._pass_on(seen, rule, answer)
         proxy.observe(Moment.PASSED_ON, seen)
         return status
 
-    def _pass_on(self, seen: Seen, rule: Rule | None, answer: _Answer) -> int:
+    def _pass_on(self, seen: Seen, rule: Rule | None, answer: Answer) -> int:
         fault = rule.fault if rule else None
         # Before a byte of it leaves: whoever has the answer finds the request in the log.
         self.server.proxy.note(seen, answer.status, fault)
@@ -309,8 +302,3 @@ class _Relay(BaseHTTPRequestHandler):
         while self.rfile.readline().strip():
             pass
         return b"".join(pieces)
-
-
-def _error(status: int, code: str, message: str) -> _Answer:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
-    return _Answer(status, [("Content-Type", "application/xml")], body.encode())

@@ -2,6 +2,8 @@
 
 import http.client
 import socket
+import socketserver
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -60,6 +62,11 @@ def test_without_a_rule_everything_passes_and_is_counted(proxy: FaultProxy, clie
         (Fault.EXPIRED_TOKEN, 400, b"ExpiredToken"),
         (Fault.ACCESS_DENIED, 403, b"AccessDenied"),
         (Fault.NO_SUCH_BUCKET, 404, b"NoSuchBucket"),
+        (Fault.PRECONDITION_FAILED, 412, b"PreconditionFailed"),
+        (Fault.WRITE_UNDER_WAY, 409, b"ConditionalRequestConflict"),
+        (Fault.MALFORMED_XML, 400, b"MalformedXML"),
+        (Fault.OTHER_REGION, 301, b"PermanentRedirect"),
+        (Fault.OTHER_REGION_SIGNED, 400, b"AuthorizationHeaderMalformed"),
     ],
     ids=lambda value: value.name.lower() if isinstance(value, Fault) else "",
 )
@@ -203,3 +210,22 @@ def test_requests_are_known_by_what_they_ask(
 ) -> None:
     seen = seen_from(1, method, target, copies=copies, length=0)
     assert (seen.operation, seen.key) == (operation, key)
+
+
+@pytest.mark.parametrize("length", [1, 8 * 1024 * 1024], ids=["small body", "large body"])
+def test_an_answer_that_comes_before_the_body_was_read_reaches_the_client(length: int) -> None:
+    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+
+    class AnswersAtOnce(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with (
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), AnswersAtOnce) as server,
+        FaultProxy(f"http://127.0.0.1:{server.server_address[1]}") as proxy,
+    ):
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        for _ in range(5):
+            assert Client(proxy, "bucket").ask("PUT", "key", bytes(length)) == (403, b"no")
+        server.shutdown()
