@@ -220,9 +220,9 @@ class FreshBucket:
         assert run.code == 0, run.err
         return machine
 
-    def store(self, *, attempts: int = 6) -> Bucket:
+    def store(self, *, attempts: int = 6, sleep: Callable[[float], object] = time.sleep) -> Bucket:
         with mock.patch.dict(os.environ, self.environment):
-            return Bucket(self.bucket, self.aws.region, attempts=attempts, stall_seconds=30)
+            return Bucket(self.bucket, self.aws.region, attempts=attempts, stall_seconds=30, sleep=sleep)
 
     def put(self, key: str, body: bytes | str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)

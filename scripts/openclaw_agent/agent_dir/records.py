@@ -17,6 +17,7 @@ from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.snapshot.manifest import Manifest
 
 LATEST_PARTIAL = "latest-partial"
+LATEST_DOUBTED = "latest-doubted"
 UNRESTORABLE = "unrestorable.json"
 # Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
 NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
@@ -145,8 +146,21 @@ class Records:
         self._write(LATEST_PARTIAL, [snapshot.encode()])
 
     def mark_latest_intact(self) -> None:
-        """Take the note back."""
+        """Take both notes back."""
         (self._folder / LATEST_PARTIAL).unlink(missing_ok=True)
+        (self._folder / LATEST_DOUBTED).unlink(missing_ok=True)
+
+    def doubt_latest(self) -> None:
+        """Note that objects may be missing under `latest/`: it is written in whole by the next backup that succeeds.
+
+        What is left there may still be the last good copy of something.
+        """
+        self._write(LATEST_DOUBTED, [b""])
+
+    @property
+    def latest_is_doubted(self) -> bool:
+        """Whether `latest/` may lack objects."""
+        return (self._folder / LATEST_DOUBTED).exists()
 
     def latest_under_way(self) -> str | None:
         """The snapshot for which a write under `latest/` was begun and never finished ("" for unknown), or None."""

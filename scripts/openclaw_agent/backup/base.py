@@ -11,17 +11,26 @@ from openclaw_agent.snapshot.names import parse_snapshot_name
 
 @dataclass(frozen=True, slots=True)
 class LastBackup:
-    """Where the last backup's content is known to be intact: in its snapshot, in `latest/`, or both."""
+    """Where the last backup's content is known to be intact: in its snapshot, in `latest/`, or both.
+
+    `latest_is_doubted`: what `latest/` has is right, but it may lack objects.
+    """
 
     manifest: Manifest | None
     snapshot_holds_it: bool
     latest_holds_it: bool
     # Of the last state that was backed up, wherever it is now; None for unknown.
     files: int | None = None
+    latest_is_doubted: bool = False
 
     def known_nowhere(self) -> "LastBackup":
         """The same, of whose content nothing may be used."""
         return LastBackup(None, snapshot_holds_it=False, latest_holds_it=False, files=self.files)
+
+    @property
+    def latest_is_whole(self) -> bool:
+        """Whether `latest/` need not be written in whole."""
+        return self.latest_holds_it and not self.latest_is_doubted
 
     @property
     def copy_source(self) -> Manifest | None:
@@ -35,7 +44,7 @@ NOTHING_KNOWN = LastBackup(None, snapshot_holds_it=False, latest_holds_it=False)
 def is_due(capture: Capture, last: LastBackup, now: datetime) -> bool:
     """Whether a state is worth a new snapshot."""
     base = last.manifest
-    if base is None or not last.snapshot_holds_it or not last.latest_holds_it:
+    if base is None or not last.snapshot_holds_it or not last.latest_is_whole:
         return True
     taken_at = parse_snapshot_name(base.snapshot)
     if taken_at is None or taken_at.date() != now.date():

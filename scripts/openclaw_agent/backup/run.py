@@ -90,13 +90,19 @@ class Backup:
         last = self._last_backup()
         # First the last snapshot's objects are gone (deleted by hand), so that nothing can be copied from it; then the
         # last good copy of a damaged database is gone from latest/ too.
-        without_snapshot = replace(last, snapshot_holds_it=False) if last.latest_holds_it else last.known_nowhere()
+        without_snapshot = (
+            replace(last, snapshot_holds_it=False, latest_is_doubted=True)
+            if last.latest_holds_it
+            else last.known_nowhere()
+        )
         for less in (without_snapshot, last.known_nowhere()):
             try:
                 return self._run_against(last, boot, options)
             except ObjectMissing as missing:
                 _log.warning("%s Sending everything again.", missing)
                 self._record.add(base_missing=missing.key)
+                # Who deletes there may have deleted under latest/ too.
+                self._records.doubt_latest()
                 last = less
         return self._run_against(last, boot, options)
 
@@ -111,6 +117,7 @@ class Backup:
             snapshot_holds_it=self._records.may_copy_from(base, self._settings.bucket),
             latest_holds_it=here and not self._records.latest_may_be_partial,
             files=base.totals().files,
+            latest_is_doubted=self._records.latest_is_doubted,
         )
         return known if known.snapshot_holds_it or known.latest_holds_it else known.known_nowhere()
 
@@ -215,7 +222,7 @@ class Backup:
         if verdict is None:
             _log.info("Quarantined the state as snapshot %s: %s.", name, options.quarantine)
             return BackupResult(BackupOutcome.DONE, name)
-        known = last.latest_holds_it and not (verdict.is_uncertain or options.full or options.overwrite_latest)
+        known = last.latest_is_whole and not (verdict.is_uncertain or options.full or options.overwrite_latest)
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
         _log.info("Backed up as snapshot %s.", name)
         _fail_where_it_must(manifest, capture)

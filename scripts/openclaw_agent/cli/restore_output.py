@@ -9,7 +9,8 @@ def list_table(rows: list[ListRow]) -> str:
     head = ("snapshot", "age", "files", "size", "complete", "tier")
     cells = [
         (
-            row.name,
+            # Somebody else's folder may have any name.
+            row.name if row.name.isprintable() else repr(row.name),
             row.age,
             "-" if row.files is None else f"{row.files:,}",
             "-" if row.size_bytes is None else f"{row.size_bytes:,}",

@@ -39,14 +39,14 @@ class BucketContent:
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Download and check."""
-        downloads = (Download(self._keys_of(entry), target, entry.sha256) for entry, target in wanted)
+        downloads = (Download(self._keys_of(entry), target, entry.sha256, entry.size) for entry, target in wanted)
         self._store.download(downloads, self._finished, self._skipped_copies)
 
     def check(self, entries: Sequence[Entry]) -> list[tuple[Entry, StoreError]]:
         """Download and check without writing anything; return what is missing or corrupt, and why."""
         broken: dict[tuple[str, ...], StoreError] = {}
         self._store.download(
-            (Download(self._keys_of(entry), None, entry.sha256) for entry in entries),
+            (Download(self._keys_of(entry), None, entry.sha256, entry.size) for entry in entries),
             self._finished,
             self._skipped_copies,
             lambda work, problem: broken.update({work.keys: problem}),

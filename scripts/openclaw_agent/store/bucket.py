@@ -2,27 +2,24 @@
 
 import contextlib
 import functools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.store.deletions import delete_objects
 from openclaw_agent.store.errors import error_code, store_error
 from openclaw_agent.store.retries import request_policy
 from openclaw_agent.store.transfers import MIB, Copy, Download, Fetched, ListedObject, Traffic, Upload
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from openclaw_agent.store.bulk import BulkTransfer
 
 # The most that one CopyObject takes (S3 user guide).
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
 # boto3's own 8 MiB would make a thousand requests of such a copy.
 HUGE_COPY_PART_BYTES = 512 * MIB
-DELETE_BATCH = 1000
 # Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
 _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
 
@@ -45,8 +42,9 @@ class Bucket:
     ) -> None:
         # Here: a command that asks S3 nothing, or only prints its help, does not load it.
         from boto3.session import Session
-        from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
+
+        from openclaw_agent.store.client import s3_client
 
         self.bucket = name
         self._attempts = attempts
@@ -57,16 +55,7 @@ class Bucket:
         self._refusals: tuple[type[Exception], ...] = (ClientError, BotoCoreError)
         self._failures: tuple[type[Exception], ...] = (*self._refusals, OSError)
         self._session = Session(region_name=region)
-        self._endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        self._s3: S3Client = self._session.client(
-            "s3",
-            config=Config(
-                connect_timeout=5,
-                read_timeout=stall_seconds,
-                retries={"mode": "standard", "total_max_attempts": attempts},
-                s3={"addressing_style": "path"} if self._endpoint else {},
-            ),
-        )
+        self._s3 = s3_client(self._session, attempts=attempts, stall_seconds=stall_seconds)
 
     @functools.cached_property
     def _bulk(self) -> "BulkTransfer":
@@ -75,9 +64,9 @@ class Bucket:
 
         return BulkTransfer(
             self._session,
+            self._s3,
             self.bucket,
             self.traffic,
-            endpoint=self._endpoint,
             attempts=self._attempts,
             stall_seconds=self._stall_seconds,
         )
@@ -236,19 +225,15 @@ class Bucket:
             raise self._error(problem, work.source_key) from problem
 
     def delete(self, keys: Iterable[str]) -> dict[str, str]:
-        """Delete objects in batches; return what S3 refused, key to reason (S3 answers per key)."""
-        refused: dict[str, str] = {}
-        for batch in _batches(keys, DELETE_BATCH):
+        """Delete objects; return what S3 refused, key to reason (S3 answers per key)."""
+
+        def count() -> None:
             self.traffic.requests["DELETE"] += 1
-            try:
-                answer = self._s3.delete_objects(
-                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
-                )
-            except self._refusals as problem:
-                raise self._error(problem, batch[0]) from problem
-            for row in answer.get("Errors", []):
-                refused[row["Key"]] = row.get("Code", "unknown error")
-        return refused
+
+        try:
+            return delete_objects(self._s3, self.bucket, keys, count)
+        except self._refusals as problem:
+            raise self._error(problem, "") from problem
 
     def list(self, prefix: str, *, start_after: str = "", most: int | None = None) -> Iterator[ListedObject]:
         """Every object below `prefix` in key order, page by page; an unreadable page raises, it never ends the list."""
@@ -305,14 +290,3 @@ def _may_pass(problem: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 
     return isinstance(problem, ClientError | BotoCoreError) and error_code(problem) in _TRY_AGAIN
-
-
-def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for key in keys:
-        batch.append(key)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

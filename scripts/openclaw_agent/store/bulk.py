@@ -9,28 +9,35 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import obstore
-from botocore.exceptions import NoCredentialsError
-from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from openclaw_agent.errors import CorruptObject, ObjectMissing, StoreError
-from openclaw_agent.store.errors import is_worth_another_try, store_error
+from openclaw_agent.errors import AgentError, CorruptObject, ObjectMissing, StoreError
+from openclaw_agent.store.client import CurrentKeys, bucket_url, certificate_authorities
+from openclaw_agent.store.errors import address, is_worth_another_try, store_error
 from openclaw_agent.store.retries import request_policy
 from openclaw_agent.store.transfers import MIB, Copy, Download, Traffic, Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 # One PUT up to this size, multipart above. S3 takes at most 10,000 parts (S3 user guide).
 PART_BYTES = 8 * MIB
 MAX_PARTS = 10_000
-PARALLEL_REQUESTS = 24
+# A small request takes S3 100 to 200 ms, however small: what a spot notice leaves time for hangs on how many are under
+# way. Those 128 are well below the 3,500 writes a second that S3 takes for each prefix.
+PARALLEL_REQUESTS = 128
 PARALLEL_PARTS = 2
 # What may be on its way up at once. The engine holds it in memory, and gives up on a request whose answer has not begun
 # within the stall limit, however well its body moves: so all of this must pass a slow line in that time.
 UPLOADING_BYTES = PARALLEL_PARTS * PART_BYTES
+# What may be on its way down at once. Each body is held in pieces of at most this size.
+DOWNLOAD_PIECE_BYTES = MIB
+DOWNLOADING_BYTES = 24 * DOWNLOAD_PIECE_BYTES
 # A body may take its time as long as it moves: what stands still is the stall limit's to notice.
 LONGEST_BODY = timedelta(hours=12)
 
@@ -46,18 +53,18 @@ class BulkTransfer:
     def __init__(
         self,
         session: boto3.Session,
+        client: "S3Client",
         bucket: str,
         traffic: Traffic,
         *,
-        endpoint: str | None,
         attempts: int,
         stall_seconds: float,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._session = session
+        self._client = client
         self._bucket = bucket
         self._traffic = traffic
-        self._endpoint = endpoint
         self._attempts = attempts
         self._retries = request_policy(attempts, _may_pass)
         self._sleep = sleep
@@ -69,19 +76,28 @@ class BulkTransfer:
         # Built on first use: an idle run transfers nothing.
         if self._opened is None:
             try:
-                if self._session.get_credentials() is None:
-                    raise NoCredentialsError
-                credentials = Boto3CredentialProvider(self._session)
+                keys = CurrentKeys(self._session)
+                url = bucket_url(self._client, self._bucket)
+                trusted = certificate_authorities()
+                certificates = Path(trusted).read_bytes() if trusted else b""
+            except AgentError:
+                raise
             except Exception as problem:
                 raise self._error(problem, "") from problem
             self._opened = S3Store(
                 self._bucket,
-                region=self._session.region_name,
-                credential_provider=credentials,
+                region=self._client.meta.region_name,
+                credential_provider=keys,
+                # The client's own address of the bucket, whichever style it has. The engine reads variables by itself:
+                # both of its names for it are given.
+                endpoint=url,
+                aws_endpoint_url_s3=url,
+                virtual_hosted_style_request=True,
                 # S3 compares the digest with what it received: a body corrupted on its way is refused.
                 checksum_algorithm="SHA256",
                 client_options={
-                    "allow_http": bool(self._endpoint and self._endpoint.startswith("http://")),
+                    "allow_http": url.startswith("http://"),
+                    **({"root_certificate": certificates} if certificates else {}),
                     "connect_timeout": timedelta(seconds=5),
                     "read_timeout": timedelta(seconds=self._stall_seconds),
                     "timeout": LONGEST_BODY,
@@ -96,7 +112,6 @@ class BulkTransfer:
                         "base": 2,
                     },
                 },
-                config={"endpoint": self._endpoint, "virtual_hosted_style_request": False} if self._endpoint else None,
             )
         return self._opened
 
@@ -113,7 +128,7 @@ class BulkTransfer:
                 max_concurrency=PARALLEL_PARTS,
             )
 
-        self._run_all(uploads, one, room=_ByteBudget(UPLOADING_BYTES))
+        self._run_all(uploads, one, room=_ByteBudget(UPLOADING_BYTES), held=lambda work: work.size)
 
     def copy(self, copies: Iterable[Copy]) -> None:
         """Copy objects of at most 5 GiB inside the bucket.
@@ -162,14 +177,15 @@ class BulkTransfer:
                 raise failures[0]
             broken(work, failures[0])
 
-        self._run_all(downloads, one)
+        room = _ByteBudget(DOWNLOADING_BYTES)
+        self._run_all(downloads, one, room, held=lambda work: min(work.size, DOWNLOAD_PIECE_BYTES))
 
     async def _download_one(self, key: str, work: Download) -> int:
         for last_try in (False, True):
             self._traffic.requests["GET"] += 1
             try:
                 response = await obstore.get_async(self._store, key)
-                size, digest = await _write_stream(response.stream(min_chunk_size=MIB), work.target)
+                size, digest = await _write_stream(response.stream(min_chunk_size=DOWNLOAD_PIECE_BYTES), work.target)
             except (BaseError, OSError) as problem:
                 if isinstance(problem, OSError) and problem.errno is not None:
                     raise
@@ -182,7 +198,7 @@ class BulkTransfer:
             if not work.sha256 or digest == work.sha256:
                 return size
         raise CorruptObject(
-            f"The object s3://{self._bucket}/{key} is corrupt: its SHA-256 is {digest.hex()}, "
+            f"The object {address(self._bucket, key)} is corrupt: its SHA-256 is {digest.hex()}, "
             f"the manifest promises {work.sha256.hex()}."
         )
 
@@ -192,7 +208,11 @@ class BulkTransfer:
         self._traffic.uploaded_bytes += size
 
     def _run_all(
-        self, works: Iterable[_Work], one: Callable[[_Work], Awaitable[None]], room: "_ByteBudget | None" = None
+        self,
+        works: Iterable[_Work],
+        one: Callable[[_Work], Awaitable[None]],
+        room: "_ByteBudget | None" = None,
+        held: Callable[[_Work], int] = lambda _work: 0,
     ) -> None:
         # Work is made when its turn comes: 100,000 copies waiting in a list would take 30 MiB.
         pending = iter(works)
@@ -207,7 +227,7 @@ class BulkTransfer:
             nonlocal failed
             for work in waiting:
                 try:
-                    async with room.for_bytes(getattr(work, "size", 0)) if room else contextlib.nullcontext():
+                    async with room.for_bytes(held(work)) if room else contextlib.nullcontext():
                         if failed:
                             return
                         await self._retries.call_async(functools.partial(one, work), self._sleep)

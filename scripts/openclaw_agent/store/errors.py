@@ -8,6 +8,7 @@ from openclaw_agent.errors import CorruptObject, ObjectMissing, PreconditionFail
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _BROKEN_CONNECTION = ("error sending request", "operation timed out", "connection", "response body error")
+_REDIRECT = "redirect without location"
 _ENGINE_RETRIED = re.compile(r"after [1-9]\d* retries")
 _PASSING = frozenset({"ConnectionError", "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
 
@@ -50,8 +51,22 @@ ERROR_ROWS: tuple[ErrorRow, ...] = (
         "S3 kept answering with errors for {target} ({code}); nothing is lost, the next run tries again.",
     ),
     ErrorRow(
-        frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}),
+        frozenset(
+            {
+                "PermanentRedirect",
+                "TemporaryRedirect",
+                "AuthorizationHeaderMalformed",
+                "IllegalLocationConstraintException",
+                "301",
+                "307",
+            }
+        ),
         "The bucket {bucket!r} is in another region; pass the right --region.",
+    ),
+    ErrorRow(
+        frozenset({"ConditionalRequestConflict", "OperationAborted", "409"}),
+        "S3 kept answering that another write of {target} is under way ({code}); nothing is lost, the next run tries "
+        "again. If it goes on, look who else writes there.",
     ),
     ErrorRow(
         frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}),
@@ -84,7 +99,7 @@ def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
         return ObjectMissing(key)
     if code in ("PreconditionFailed", "412", "AlreadyExistsError", "PreconditionError"):
         return PreconditionFailed(f"Somebody else wrote {key!r} first.")
-    target = f"s3://{bucket}/{key}"
+    target = address(bucket, key)
     if code == "FlexibleChecksumError":
         return CorruptObject(f"The object {target} is corrupt: it is not what its own checksum promises.")
     for row in ERROR_ROWS:
@@ -92,6 +107,21 @@ def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
             return StoreError(row.sentence.format(bucket=bucket, target=target, code=code))
     detail = " ".join(str(problem).split())[:200]
     return StoreError(f"S3 failed for {target} ({code}: {detail}); nothing is lost, the next run tries again.")
+
+
+def address(bucket: str, key: str) -> str:
+    """An object's address for a message; what no terminal should be sent is escaped."""
+    return f"s3://{bucket}/{key if key.isprintable() else repr(key)[1:-1]}"
+
+
+def another_region(bucket: str, region: str, configured: str) -> str:
+    """The sentence for a bucket that is not where it was looked for; `region` is "" where S3 did not tell."""
+    where = f"in the region {region}" if region and region != configured else "somewhere else"
+    right = f"pass --region {region}" if region and region != configured else "pass the right --region"
+    return (
+        f"The bucket {bucket!r} is {where}, and {configured} is configured: {right}, or write it into the settings "
+        "file. Nothing was written."
+    )
 
 
 def error_code(problem: BaseException) -> str:
@@ -106,6 +136,8 @@ def error_code(problem: BaseException) -> str:
         found = expression.search(text)
         if found:
             return found.group(1)
+    if _REDIRECT in text.lower():
+        return "PermanentRedirect"
     if any(words in text.lower() for words in _BROKEN_CONNECTION):
         return "ConnectionError"
     return type(problem).__name__

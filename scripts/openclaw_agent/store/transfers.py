@@ -32,12 +32,13 @@ class Copy:
 class Download:
     """The keys that should hold some content, tried in order, and the local file it goes to (None only checks it).
 
-    `sha256` is the digest it must have, or b"" where none is known.
+    `sha256` is the digest it must have, or b"" where none is known; `size` in bytes bounds how many are under way.
     """
 
     keys: tuple[str, ...]
     target: Path | None
     sha256: bytes
+    size: int = MIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.store.bulk import PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
 from openclaw_agent.store.transfers import MIB, Traffic, Upload
 
+NOTHING_LISTENS = "http://127.0.0.1:1"
+
 
 async def without_a_pause(_seconds: float) -> None:
     pass
@@ -20,9 +22,9 @@ def transfer() -> BulkTransfer:
     session = boto3.Session("testing", "testing", region_name="me-central-1")
     return BulkTransfer(
         session,
+        session.client("s3", endpoint_url=NOTHING_LISTENS),
         "bucket",
         Traffic(),
-        endpoint="http://127.0.0.1:1",
         attempts=2,
         stall_seconds=1.0,
         sleep=without_a_pause,
@@ -55,7 +57,7 @@ def test_a_failure_begins_nothing_new_and_lets_what_is_under_way_end(tmp_path: P
 @pytest.mark.parametrize(
     ("sizes", "most_at_once"),
     [
-        ([1000] * 100, PARALLEL_REQUESTS),
+        ([1000] * 2 * PARALLEL_REQUESTS, PARALLEL_REQUESTS),
         ([UPLOADING_BYTES // 4] * 12, 4),
         ([UPLOADING_BYTES // 2 + 1] * 5, 1),
         ([UPLOADING_BYTES * 40, 10, UPLOADING_BYTES * 40, 10, 10], 3),
@@ -95,7 +97,8 @@ def test_a_session_without_credentials_is_told_once_and_begins_nothing(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     session = boto3.Session(region_name="me-central-1")
-    without = BulkTransfer(session, "bucket", Traffic(), endpoint="http://127.0.0.1:1", attempts=2, stall_seconds=1.0)
+    client = session.client("s3", endpoint_url=NOTHING_LISTENS)
+    without = BulkTransfer(session, client, "bucket", Traffic(), attempts=2, stall_seconds=1.0)
     begun = mock.AsyncMock()
     with (
         mock.patch("openclaw_agent.store.bulk.obstore.put_async", begun),
