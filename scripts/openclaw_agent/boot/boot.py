@@ -6,7 +6,7 @@
 4. what somebody has uploaded, and a restore would ignore, stops the boot;
 5. a local state that a restore is about to replace is quarantined as a snapshot;
 6. the newest usable restore point is built beside the state folder and swapped in (`restore/`);
-7. an empty bucket is a first boot: an empty state is initialised;
+7. a bucket without a state is a first boot: an empty state is initialised;
 8. the boot is recorded as restored, in an epoch above every manifest that another holder wrote.
 """
 
@@ -60,7 +60,7 @@ class BootOutcome(StrEnum):
             BootOutcome.ALREADY_RESTORED: "Boot: this boot has restored already.",
             BootOutcome.KEPT: "Boot: kept the local state (newer than S3).",
             BootOutcome.RESTORED: "Boot: restored.",
-            BootOutcome.FIRST_BOOT: "Boot: first boot, the bucket is empty.",
+            BootOutcome.FIRST_BOOT: "Boot: first boot, the bucket holds no state.",
         }[self]
 
 
@@ -265,4 +265,4 @@ class Boot:
                     os.chown(path, GATEWAY_UID, GATEWAY_UID)
         except OSError as problem:
             raise LocalStorageError(f"The state folder {folder} cannot be prepared ({problem.strerror}).") from problem
-        _log.info("The bucket is empty: this is a first boot.")
+        _log.info("The bucket holds no state: this is a first boot.")

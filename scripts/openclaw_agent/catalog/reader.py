@@ -7,7 +7,14 @@ from typing import TypeVar
 
 from openclaw_agent.catalog.choice import NEWEST, Choice, Source, Wanted
 from openclaw_agent.catalog.restore_points import RestorePoints, complete_snapshots, find_restore_points
-from openclaw_agent.catalog.unmanaged import MOST_NAMED, UnmanagedObjects, choose_unmanaged, named, unexplained
+from openclaw_agent.catalog.unmanaged import (
+    MOST_NAMED,
+    UnmanagedObjects,
+    choose_unmanaged,
+    named,
+    strays,
+    unexplained,
+)
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_key, snapshot_key, snapshot_manifest_key
@@ -67,7 +74,7 @@ class CatalogReader:
         return bool(self.points().choices()) or self.unmanaged() is not None
 
     def unmanaged(self) -> UnmanagedObjects | None:
-        """The state that was uploaded without a manifest, or None where the bucket is empty (a first boot).
+        """The state that was uploaded without a manifest, or None where the bucket holds none (a first boot).
 
         Raises:
             AgentError: when something is there of which no state can be made.
@@ -83,6 +90,12 @@ class CatalogReader:
                 f"The bucket {self.bucket.bucket} holds {len(unexpected)} objects ({named(unexpected)}), but nothing "
                 "that can be restored by itself, so this is no first boot. Restore a snapshot by its name "
                 "(openclaw-s3-restore.py list, then run --snapshot NAME), or empty the bucket to start afresh."
+            )
+        nobodys = strays(listed)
+        if self._unmanaged is None and nobodys:
+            self._report_once(
+                f"The bucket {self.bucket.bucket} holds {len(nobodys)} objects that are no state ({named(nobodys)}); "
+                "they stay where they are."
             )
         return self._unmanaged
 

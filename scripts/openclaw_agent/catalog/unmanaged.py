@@ -16,7 +16,7 @@ from openclaw_agent.snapshot.keys import (
 )
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Manifest
 from openclaw_agent.snapshot.names import parse_snapshot_name
-from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
+from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID, is_litter, is_sign_of_state
 from openclaw_agent.store.transfers import ListedObject
 
 ROOT = ""
@@ -29,7 +29,8 @@ class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
     `confidence` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a
-    folder `.openclaw/`, else 0. `unrestorable` are keys of which no file can be made, or that lie beside the state.
+    folder `.openclaw/` or has another sign of a state. `unrestorable` are keys of which no file can be made, or that lie
+    beside the state.
     """
 
     prefix: str
@@ -101,6 +102,7 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
     """The state in one place, nested in `.openclaw/` or flat; None where there is none, or only a part of one.
 
     It is nested unless something of a state's lies beside `.openclaw/`: a flat state may have a folder of that name.
+    Flat objects of which none is a sign of a state (an access log, a README) are no state.
     """
     objects = {row.key.removeprefix(place): row for row in listed if not _is_marker(row)}
     if place == SNAPSHOTS_PREFIX:
@@ -121,14 +123,14 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
         aside = [path for path in beside if path.split("/")[0] in OWN_NAMES]
     folders = _folders_of(files)
     usable = {path: row for path, row in files.items() if path not in folders and is_file_path(path)}
-    if not usable:
+    if all(is_litter(path) for path in usable) or not (nested or any(map(is_sign_of_state, usable))):
         return None
     refused = [row.key for path, row in files.items() if path not in usable]
     return UnmanagedObjects(
         place + (STATE_PREFIX if nested else ""),
         tuple(_made_up_entries(usable)),
         {path: row.key for path, row in usable.items()},
-        confidence=2 if CONFIG_FILE in usable else int(nested),
+        confidence=2 if CONFIG_FILE in usable else 1,
         oldest_ns=min(_nanoseconds(row) for row in usable.values()),
         unrestorable=tuple(sorted([*refused, *(place + path for path in aside)])),
     )
@@ -143,9 +145,27 @@ def is_file_path(path: str) -> bool:
     return all(part not in ("", ".", "..") and len(part.encode()) <= MOST_NAME_BYTES for part in parts)
 
 
+def is_stray(key: str) -> bool:
+    """Whether an object is nobody's state wherever one may lie: litter, or at the root and without a sign of a state.
+
+    A sign further down (a whole state in some folder) is not where a restore looks, and still in a first start's way.
+    """
+    if is_litter(key):
+        return True
+    parts = key.split("/")
+    if place_of(key) != ROOT or parts[0] in OWN_NAMES or STATE_PREFIX.rstrip("/") in parts:
+        return False
+    return not any(is_sign_of_state("/".join(parts[depth:])) for depth in range(len(parts)))
+
+
+def strays(listed: Iterable[ListedObject]) -> list[str]:
+    """The keys of objects that are nobody's state."""
+    return [row.key for row in listed if not _is_marker(row) and is_stray(row.key)]
+
+
 def unexplained(listed: Iterable[ListedObject]) -> list[str]:
-    """The keys that are no owner record, no folder marker and no part of a backup that was cut short."""
-    rows = [row for row in listed if row.key != LEASE_KEY and not _is_marker(row)]
+    """The keys that are no owner record, no folder marker, no stray and no part of a backup that was cut short."""
+    rows = [row for row in listed if row.key != LEASE_KEY and not _is_marker(row) and not is_stray(row.key)]
     committed = {place_of(row.key) for row in rows if row.key == place_of(row.key) + MANIFEST_FILE}
     cut_short = {place_of(row.key) for row in rows if row.key == place_of(row.key) + RESERVED_FILE} - committed
     cut_short = {place for place in cut_short if place.startswith(SNAPSHOTS_PREFIX)}

@@ -42,7 +42,7 @@ class Restorer:
         self._finished = finished
 
     def restore_state(self, wanted: Wanted) -> Restored | None:
-        """Swap a restore point in for the state folder; None when the bucket is empty (a first boot).
+        """Swap a restore point in for the state folder; None when the bucket holds none (a first boot).
 
         Raises:
             AgentError: when no restore point could be used; the state folder is as it was.

@@ -38,7 +38,7 @@ def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
         (first.disk / "instance.json").write_text('{"stack": "dev"}')
     run = first.boot()
     assert run.code == 0, run.err
-    assert "The bucket is empty: this is a first boot." in run.err
+    assert "The bucket holds no state: this is a first boot." in run.err
     for place in (first.state, first.state / "openclaw.json"):
         assert (place.stat().st_uid, place.stat().st_gid) == (owner, owner)
 
@@ -55,3 +55,17 @@ def test_a_file_in_place_of_the_state_folder_is_told_and_the_gateway_does_not_st
     first.state.unlink()
     assert first.boot().code == 0
     assert contents(first.state) == {"openclaw.json": "{}"}
+
+
+def test_a_bucket_of_stray_objects_is_a_first_start_that_names_them_and_leaves_them(world: FreshBucket) -> None:
+    strays = {"AWSLogs/123456789012/a-line": "a log", "README.txt": "what this is for", ".DS_Store": "Mac"}
+    for key, text in strays.items():
+        world.put(key, text)
+    first = world.machine()
+    run = first.boot()
+    assert (run.code, run.line["result"]) == (0, "first-boot")
+    assert "holds 3 objects that are no state ('.DS_Store', 'AWSLogs/" in run.err
+    assert contents(first.state) == {"openclaw.json": "{}"}
+    assert first.backup("--final").code == 0
+    assert contents(world.booted("second").state) == {"openclaw.json": "{}"}
+    assert {key: world.get(key).decode() for key in strays} == strays

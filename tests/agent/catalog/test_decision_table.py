@@ -239,7 +239,7 @@ def test_an_empty_bucket_is_a_first_start(world: FreshBucket) -> None:
     first = world.machine()
     run = first.boot()
     assert run.code == 0
-    assert "The bucket is empty: this is a first boot." in run.err
+    assert "The bucket holds no state: this is a first boot." in run.err
     assert run.line["result"] == "first-boot"
     assert first.state.is_dir()
     assert first.restore("--before-start").code == 0

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openclaw_agent.catalog.unmanaged import choose_unmanaged, is_file_path, unexplained
+from openclaw_agent.catalog.unmanaged import choose_unmanaged, is_file_path, strays, unexplained
 from openclaw_agent.store.transfers import ListedObject
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -124,6 +124,58 @@ NOTHING: dict[str, tuple[tuple[str, ...], set[str]]] = {
 def test_what_is_in_the_way_of_a_first_start(keys: tuple[str, ...], in_the_way: set[str]) -> None:
     assert choose_unmanaged(listed(*keys)) is None
     assert set(unexplained(listed(*keys))) == in_the_way
+
+
+STRAYS: dict[str, tuple[str, ...]] = {
+    "access logs": ("AWSLogs/123456789012/2026-01-01-00-00-00-ABC", "2026-01-01-00-00-00-DEF"),
+    "a note for people": ("README.txt",),
+    "what file managers leave": (".DS_Store", "latest/.DS_Store", "latest/.openclaw/Thumbs.db", "snapshots/x/._y"),
+    "an inventory": ("inventory/bucket/all/2026-01-01T00-00Z/manifest.checksum",),
+    "names that only begin like a sign": ("agents/README", "openclaw.jsonl", "state/other.sqlite", "workspaces/a"),
+}
+
+
+@pytest.mark.parametrize("keys", STRAYS.values(), ids=STRAYS)
+def test_an_object_that_is_no_state_is_never_taken_for_one(keys: tuple[str, ...]) -> None:
+    rows = listed(*keys, "owner.json", "latest/")
+    assert choose_unmanaged(rows) is None
+    assert unexplained(rows) == []
+    assert strays(rows) == list(keys)
+
+
+SIGNS = (
+    "openclaw.json",
+    "openclaw.json.bak",
+    "openclaw.json.bak.3",
+    "state/openclaw.sqlite",
+    "agents/main/agent/openclaw-agent.sqlite",
+    "agents/main/sessions/a.jsonl",
+    "credentials/telegram.json",
+    "workspace/notes.md",
+    "workspace-work/.git/HEAD",
+)
+
+
+@pytest.mark.parametrize("prefix", ["", "latest/", "snapshots/before-upgrade/"], ids=["root", "latest", "a snapshot"])
+@pytest.mark.parametrize("sign", SIGNS)
+def test_what_looks_like_a_state_at_its_depth_is_restored_with_all_beside_it(prefix: str, sign: str) -> None:
+    found = choose_unmanaged(listed(prefix + sign, f"{prefix}notes.md", "AWSLogs/a"))
+    assert found is not None
+    assert {sign, "notes.md"} <= set(found.keys)
+    assert found.prefix == prefix
+
+
+@pytest.mark.parametrize("sign", [*SIGNS, ".openclaw/anything"])
+def test_what_looks_like_a_state_where_none_is_looked_for_is_no_first_start(sign: str) -> None:
+    rows = listed(f"backups/monday/{sign}", "README.txt")
+    assert choose_unmanaged(rows) is None
+    assert unexplained(rows) == [f"backups/monday/{sign}"]
+
+
+@pytest.mark.parametrize("key", ["latest/README.txt", "snapshots/before-upgrade/README.txt", "manifest.json"])
+def test_what_no_state_can_be_made_of_is_in_the_way_where_states_lie(key: str) -> None:
+    assert choose_unmanaged(listed(key)) is None
+    assert unexplained(listed(key)) == [key]
 
 
 @pytest.mark.parametrize(
