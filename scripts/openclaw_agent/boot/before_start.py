@@ -9,6 +9,7 @@ from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import LocalStorageError, NotOwner, PreconditionFailed, Refused, StoreError
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.restore.nested_sync import repair_nested_sync
+from openclaw_agent.restore.plain_copy import settle_plain_copy
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.state_dir.content import holds_files
@@ -31,6 +32,7 @@ def prepare_start(session: Session) -> None:
     _require_ownership(session, boot)
     repair_nested_sync(session)
     _require_state(session)
+    settle_plain_copy(session)
     if session.settings.on_instance:
         _provide_auth_key_folder(session.settings.state_dir)
 

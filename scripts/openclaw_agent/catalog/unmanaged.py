@@ -29,8 +29,8 @@ class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
     `confidence` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a
-    folder `.openclaw/` or has another sign of a state. `unrestorable` are keys of which no file can be made, or that lie
-    beside the state.
+    folder `.openclaw/` or has another sign of a state. `unrestorable` are keys of which no file can be made, or that
+    lie beside the state.
     """
 
     prefix: str

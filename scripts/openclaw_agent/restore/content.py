@@ -57,15 +57,16 @@ class BucketContent:
 
 
 class FolderContent:
-    """Content that already lies in a local folder, laid out as in the bucket (by relative keys)."""
+    """Content that already lies in a local folder, laid out as `place_of` says; as in the bucket, by relative keys."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place_of: Callable[[Entry], str] = lambda entry: entry.relative_key) -> None:
         self._folder = folder
+        self._place_of = place_of
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> None:
         """Copy and check."""
         for entry, target in wanted:
-            source = self._folder / entry.relative_key
+            source = self._folder / self._place_of(entry)
             if not source.is_file():
                 raise CorruptObject(f"{entry.path!r} is not in {self._folder}.")
             shutil.copyfile(source, target, follow_symlinks=False)

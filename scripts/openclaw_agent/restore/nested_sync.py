@@ -6,7 +6,7 @@ The sync puts the snapshot's own `.openclaw/` and its manifest into the state fo
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import decode_manifest
 from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX
-from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Manifest
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.staging import staging_beside, swap_in
-from openclaw_agent.state_dir.walk import walk
+from openclaw_agent.state_dir.walk import WalkEntry, walk
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +41,11 @@ def repair_nested_sync(session: Session) -> None:
         return
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
+    content = FolderContent(nested, lambda entry: entry.path) if manifest is None else FolderContent(folder)
     require_room(folder.parent, entries)
     with staging_beside(folder) as building:
         try:
-            built = rebuild(entries, FolderContent(folder), building)
+            built = rebuild(entries, content, building)
         except CorruptObject as problem:
             raise AgentError(
                 f"The snapshot synced into {folder} is not complete ({problem}); sync it again, or use "
@@ -67,31 +68,38 @@ def repair_nested_sync(session: Session) -> None:
 
 def _was_synced_here(folder: Path, base: Manifest | None) -> bool:
     """Whether a snapshot's folder was synced into the state folder, which may hold a `.openclaw/` of its own too."""
-    with contextlib.suppress(OSError), (folder / MANIFEST_FILE).open("rb") as manifest:
-        if manifest.read(len(MANIFEST_START)) == MANIFEST_START:
-            return True
+    known = base.by_path() if base else {}
+    files = {row.path: row for row in walk(folder, Exclusions()).found if row.kind is EntryKind.FILE}
+    if MANIFEST_FILE in files and not _is_as_known(files[MANIFEST_FILE], known.get(MANIFEST_FILE)):
+        with contextlib.suppress(OSError), (folder / MANIFEST_FILE).open("rb") as manifest:
+            if manifest.read(len(MANIFEST_START)) == MANIFEST_START:
+                return True
     # An upload without a manifest: the sync's --delete has left no other file, but for what a running gateway wrote
     # between the sync and its stop.
-    files = {row.path: row.fingerprint for row in walk(folder, Exclusions()).found if row.kind is EntryKind.FILE}
-    if not any(path.startswith(STATE_PREFIX) for path in files):
+    nested = [row for path, row in files.items() if path.startswith(STATE_PREFIX)]
+    if not nested or any(_is_as_known(row, known.get(row.path)) for row in nested):
         return False
-    if all(_is_of_a_snapshot(path) for path in files):
-        return True
-    return base is not None and _most_is_deleted(base, files)
+    if base is None:
+        # What a gateway has made there before the first backup is its own; the sync of an operator is root's.
+        return all(map(_is_of_a_snapshot, files)) and (os.geteuid() != 0 or all(row.uid == 0 for row in nested))
+    return all(map(_is_of_a_snapshot, files)) or _most_is_deleted(base, files)
 
 
 def _is_of_a_snapshot(path: str) -> bool:
     return path.startswith(STATE_PREFIX) or path.split("/")[0] in OWN_NAMES
 
 
-def _most_is_deleted(base: Manifest, files: Mapping[str, Fingerprint]) -> bool:
-    """Whether most files of the last known state are gone, and those in `.openclaw/` are none of it."""
+def _is_as_known(row: WalkEntry, known: Entry | None) -> bool:
+    """Whether the last known state has this file, as it is now or of another owner than a copy's."""
+    if known is None or known.kind is not EntryKind.FILE:
+        return False
+    return row.fingerprint.mtime_ns == known.mtime_ns or (row.uid == known.uid != 0)
+
+
+def _most_is_deleted(base: Manifest, files: Container[str]) -> bool:
+    """Whether most files of the last known state are gone."""
     outside = [entry.path for entry in base.files() if not entry.path.startswith(STATE_PREFIX)]
-    own_folder = any(
-        entry.path.startswith(STATE_PREFIX) and (now := files.get(entry.path)) and now.mtime_ns == entry.mtime_ns
-        for entry in base.files()
-    )
-    return not own_folder and 2 * sum(path in files for path in outside) < len(outside)
+    return 2 * sum(path in files for path in outside) < len(outside)
 
 
 def _nested_manifest(path: Path) -> Manifest | None:
@@ -107,25 +115,14 @@ def _nested_manifest(path: Path) -> Manifest | None:
 
 
 def _entries_as_found(nested: Path) -> tuple[Entry, ...]:
-    entries: list[Entry] = []
-    for place, folders, files in os.walk(nested):
-        relative = os.path.relpath(place, nested)
-        path = "" if relative == "." else relative
-        status = Path(place).lstat()
-        entries.append(Entry(path, EntryKind.DIR, 0o700, GATEWAY_UID, GATEWAY_UID, status.st_mtime_ns))
-        folders.sort()
-        for name in sorted(files):
-            found = Path(place) / name
-            status = found.lstat()
-            entries.append(
-                Entry(
-                    f"{path}/{name}" if path else name,
-                    EntryKind.FILE,
-                    0o600,
-                    GATEWAY_UID,
-                    GATEWAY_UID,
-                    status.st_mtime_ns,
-                    size=status.st_size,
-                )
-            )
-    return tuple(entries)
+    found = walk(nested, Exclusions(rules=())).found
+    return tuple(_as_found(row) for row in found)
+
+
+def _as_found(row: WalkEntry) -> Entry:
+    """A path as it is; what root has copied there is nobody's: it becomes the gateway's, and readable by it alone."""
+    nobodys = row.uid in (0, os.geteuid())
+    uid, gid = (GATEWAY_UID, GATEWAY_UID) if nobodys else (row.uid, row.gid)
+    mode = row.mode & 0o700 if nobodys and row.kind is not EntryKind.SYMLINK else row.mode
+    size = row.fingerprint.size if row.kind is EntryKind.FILE else 0
+    return Entry(row.path, row.kind, mode, uid, gid, row.fingerprint.mtime_ns, size=size, target=row.target)

@@ -49,16 +49,15 @@ _LINE_END, _STAND_IN = "\n", "\0"
 class Exclusions:
     """Answers, for a path, whether it is left out and why."""
 
-    def __init__(self, extra_patterns: Iterable[str] = ()) -> None:
-        """Compile the default rules and the configured patterns.
+    def __init__(self, extra_patterns: Iterable[str] = (), *, rules: Iterable[ExclusionRule] = DEFAULT_RULES) -> None:
+        """Compile the rules (by default those of every backup) and the configured patterns.
 
         Raises:
             UsageError: when a configured pattern is empty, absolute or climbs out of the state folder.
         """
         extra = tuple(ExclusionRule(pattern, "excluded by the configuration") for pattern in extra_patterns)
         self._rules = tuple(
-            (_compile(rule.pattern), rule.pattern.rstrip().endswith("/"), rule.reason)
-            for rule in (*DEFAULT_RULES, *extra)
+            (_compile(rule.pattern), rule.pattern.rstrip().endswith("/"), rule.reason) for rule in (*rules, *extra)
         )
 
     def reason_for(self, path: str, *, is_folder: bool) -> str | None:

@@ -1,13 +1,17 @@
 """The last look at the state folder before the gateway starts: nothing left, a sync one folder too deep, an outage."""
 
+import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_agent.errors import PreconditionFailed, StoreError
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.store.bucket import Bucket
-from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 
 @pytest.fixture
@@ -142,3 +146,73 @@ def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_
     assert run.code == 1
     assert f"The folder {machine.state}/.config cannot be made (No such file or directory)." in run.err
     assert not machine.state.exists()
+
+
+def nested_state(machine: SimulatedInstance) -> Path:
+    """A state that lies one folder deeper, with what no plain sync brings."""
+    inner = machine.state / ".openclaw"
+    machine.write(".openclaw/openclaw.json", "{}").chmod(0o600)
+    machine.write(".openclaw/workspace/run.sh", "#!/bin/sh\n").chmod(0o755)
+    machine.write(".openclaw/workspace/fixed", "fixed").chmod(0o400)
+    machine.write(".openclaw/a\ttab\\and\nmore", "a name that no key holds")
+    for name, target in {"current": "workspace", "gone": "nowhere", "config": "openclaw.json"}.items():
+        (inner / name).symlink_to(target)
+    return inner
+
+
+def beside(machine: SimulatedInstance) -> None:
+    machine.write("openclaw.json", "{}")
+
+
+def of_its_own_that_looks_like_a_manifest(machine: SimulatedInstance) -> None:
+    machine.write("manifest.json", '{"format": 2}')
+    machine.write("manifest.json", '{"format":2}')
+
+
+@pytest.mark.parametrize("also", [lambda _machine: None, beside, of_its_own_that_looks_like_a_manifest])
+def test_a_nested_state_that_the_last_backup_knows_is_the_users(
+    machine: SimulatedInstance, also: Callable[[SimulatedInstance], None]
+) -> None:
+    nested_state(machine)
+    also(machine)
+    assert machine.backup().code == 0
+    before = picture(machine.state)
+    assert machine.restore("--before-start").code == 0
+    assert picture(machine.state) == before
+    # Nor once the gateway has written there, and its backup is yet to come.
+    machine.write(".openclaw/workspace/later", "since")
+    machine.write(".openclaw/openclaw.json", '{"later": 1}')
+    before = picture(machine.state)
+    assert machine.restore("--before-start").code == 0
+    assert picture(machine.state) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_nested_state_that_a_gateway_made_before_the_first_backup_is_its_own(machine: SimulatedInstance) -> None:
+    nested_state(machine)
+    for place in (machine.state, *machine.state.rglob("*")):
+        os.chown(place, GATEWAY_UID, GATEWAY_UID, follow_symlinks=False)
+    before = picture(machine.state)
+    assert machine.restore("--before-start").code == 0
+    assert picture(machine.state) == before
+
+
+def test_what_is_moved_out_of_a_nested_sync_keeps_links_and_names_and_no_mode_gets_wider(
+    writer: SimulatedInstance,
+) -> None:
+    writer.lose_state()
+    inner = nested_state(writer)
+    os.mkfifo(inner / "pipe")
+    rows = {path: row for path, row in picture(inner).items() if path}
+    assert writer.restore("--before-start").code == 0
+    moved = {path: row for path, row in picture(writer.state).items() if path}
+    assert set(moved) == set(rows)
+    for path, row in rows.items():
+        assert moved[path][0] == row[0]
+        if row[0] == "symlink":
+            assert moved[path][3] == row[3]
+        else:
+            mode = int(str(row[1]), 8)
+            assert int(str(moved[path][1]), 8) & ~mode == 0
+    assert moved["workspace/run.sh"][1] == "0700"
+    assert moved["workspace/fixed"][1] == "0400"

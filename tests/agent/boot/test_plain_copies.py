@@ -1,0 +1,185 @@
+"""A plain `aws s3 sync` into the state folder: the next start of the gateway puts it in order, and nothing else."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from openclaw_agent.errors import StoreError
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
+from tests.support.breaking import at_request, raising
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and copies as root")
+
+GATEWAYS = (GATEWAY_UID, GATEWAY_UID)
+
+
+def give_all(folder: Path, owner: tuple[int, int] = GATEWAYS) -> None:
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, *owner, follow_symlinks=False)
+
+
+def plain_copy(world: FreshBucket, prefix: str, folder: Path, *, delete: bool = False) -> None:
+    """What `aws s3 sync` does as root: files as S3 dates them, 0644, in folders of 0755; links and modes are lost."""
+    if delete:
+        for place in (*folder.rglob("*"),):
+            if place.is_file() or place.is_symlink():
+                place.unlink()
+    for key, (_etag, modified, _size) in world.picture(prefix).items():
+        target = folder / key.removeprefix(prefix)
+        for parent in reversed([row for row in target.parents if row.is_relative_to(folder)]):
+            if not parent.exists():
+                parent.mkdir()
+                parent.chmod(0o755)
+        target.unlink(missing_ok=True)
+        target.write_bytes(world.get(key))
+        target.chmod(0o644)
+        os.utime(target, (modified.timestamp(),) * 2)  # type: ignore[attr-defined]
+
+
+def without_folder_times(folder: Path) -> dict[str, tuple[object, ...]]:
+    return {path: row[:3] if row[0] == "folder" else row for path, row in picture(folder).items()}
+
+
+@pytest.fixture
+def writer(machine: SimulatedInstance) -> SimulatedInstance:
+    machine.write("openclaw.json", "{}").chmod(0o600)
+    machine.write("workspace/run.sh", "#!/bin/sh\n").chmod(0o755)
+    machine.write("workspace/secret", "s").chmod(0o400)
+    (machine.state / "workspace/current").symlink_to("run.sh")
+    (machine.state / "credentials").mkdir(mode=0o700)
+    database = machine.state / "state/openclaw.sqlite"
+    database.parent.mkdir()
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table t (x)")
+    connection.close()
+    give_all(machine.state)
+    machine.state.chmod(0o700)
+    assert machine.backup().code == 0
+    return machine
+
+
+@pytest.mark.parametrize("from_an_older_one", [False, True])
+@pytest.mark.parametrize("emptied", [False, True], ids=["in the folder", "in a new folder"])
+def test_a_copied_snapshot_is_as_it_was_backed_up(
+    world: FreshBucket, writer: SimulatedInstance, from_an_older_one: bool, emptied: bool
+) -> None:
+    before = without_folder_times(writer.state)
+    (name,) = world.snapshots()
+    if from_an_older_one:
+        writer.write("openclaw.json", '{"later": true}')
+        give_all(writer.state)
+        assert writer.backup().code == 0
+    if emptied:
+        shutil.rmtree(writer.state)
+        writer.state.mkdir(mode=0o755)
+    plain_copy(world, f"snapshots/{name}/.openclaw/", writer.state, delete=True)
+    assert (writer.state / "openclaw.json").stat().st_mode & 0o777 == 0o644
+    run = writer.restore("--before-start")
+    assert run.code == 0, run.err
+    assert f"Put the plain copy of snapshot {name} in order" in run.err
+    assert without_folder_times(writer.state) == before
+    assert writer.restore("--before-start").err == ""
+    assert writer.backup().code == 0
+    assert without_folder_times(world.booted("second").state) == before
+
+
+def test_a_copy_over_newer_work_leaves_that_work_as_it_is(world: FreshBucket, writer: SimulatedInstance) -> None:
+    (name,) = world.snapshots()
+    writer.write("openclaw.json", "of the gateway, since").chmod(0o640)
+    writer.write("workspace/new.md", "new").chmod(0o644)
+    give_all(writer.state)
+    newer = without_folder_times(writer.state)
+    plain_copy(world, f"snapshots/{name}/.openclaw/workspace/", writer.state / "workspace")
+    run = writer.restore("--before-start")
+    assert run.code == 0, run.err
+    assert without_folder_times(writer.state) == newer
+
+
+def test_what_is_nobodys_becomes_the_gateways_and_is_read_by_nobody_else(
+    world: FreshBucket, writer: SimulatedInstance
+) -> None:
+    for path, mode in {"openclaw.json": 0o644, "workspace/run.sh": 0o755, "media/a.png": 0o444}.items():
+        (writer.state / path).unlink(missing_ok=True)
+        writer.write(path, "put there by root").chmod(mode)
+    run = writer.restore("--before-start")
+    assert run.code == 0, run.err
+    rows = picture(writer.state)
+    assert rows["openclaw.json"][:3] == ("file", "0600", GATEWAYS)
+    assert rows["workspace/run.sh"][:3] == ("file", "0700", GATEWAYS)
+    assert rows["media/a.png"][:3] == ("file", "0400", GATEWAYS)
+    assert rows["media"][:3] == ("folder", "0700", GATEWAYS)
+    assert run.line["given_to_the_gateway"] == 4
+    assert writer.restore("--before-start").err == ""
+
+
+def test_an_outage_keeps_no_gateway_down_and_no_copy_readable(world: FreshBucket, writer: SimulatedInstance) -> None:
+    writer.write("workspace/run.sh", "of an older snapshot").chmod(0o755)
+    give_all(writer.state)
+    assert writer.backup().code == 0
+    plain_copy(world, f"snapshots/{world.snapshots()[0]}/.openclaw/", writer.state)
+    with at_request("LIST", raising(StoreError("S3 cannot be reached."))):
+        run = writer.restore("--before-start")
+    assert run.code == 0, run.err
+    assert picture(writer.state)["workspace/run.sh"][1:3] == ("0600", GATEWAYS)
+    assert picture(writer.state)["openclaw.json"][1:3] == ("0600", GATEWAYS)
+
+
+def test_a_log_of_the_database_before_is_not_replayed_into_the_copied_one(
+    world: FreshBucket, writer: SimulatedInstance
+) -> None:
+    database = writer.state / "state/openclaw.sqlite"
+    with sqlite3.connect(database) as connection:
+        connection.execute("insert into t values (1)")
+    connection.close()
+    for suffix in ("-wal", "-shm"):
+        database.with_name(database.name + suffix).write_bytes(b"of another database")
+    give_all(writer.state)
+    plain_copy(world, f"snapshots/{world.snapshots()[0]}/.openclaw/", writer.state)
+    assert writer.restore("--before-start").code == 0
+    assert sorted(path.name for path in database.parent.iterdir()) == ["openclaw.sqlite"]
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select count(*) from t").fetchone() == (0,)
+    connection.close()
+
+
+def another_name(machine: SimulatedInstance, outside: Path) -> None:
+    os.link(outside, machine.state / "workspace/linked")
+
+
+def a_link(machine: SimulatedInstance, outside: Path) -> None:
+    (machine.state / "workspace/linked").symlink_to(outside)
+
+
+@pytest.mark.parametrize("plant", [another_name, a_link])
+def test_a_file_of_the_host_is_not_given_away_through_a_link(
+    writer: SimulatedInstance, plant: Callable[[SimulatedInstance, Path], None]
+) -> None:
+    outside = writer.disk / "hosts"
+    outside.write_text("of the host")
+    outside.chmod(0o644)
+    plant(writer, outside)
+    assert writer.restore("--before-start").code == 0
+    status = outside.stat()
+    assert (status.st_uid, status.st_mode & 0o7777) == (0, 0o644)
+
+
+def test_what_was_roots_when_it_was_backed_up_stays_roots(world: FreshBucket, writer: SimulatedInstance) -> None:
+    writer.write("workspace/by-root", "on purpose").chmod(0o644)
+    assert writer.backup().code == 0
+    assert writer.restore("--before-start").err == ""
+    assert picture(writer.state)["workspace/by-root"][1:3] == ("0644", (0, 0))
+
+
+def test_a_state_of_root_has_nothing_to_tell_a_copy_by(machine: SimulatedInstance) -> None:
+    machine.write("openclaw.json", "{}").chmod(0o644)
+    assert machine.backup().code == 0
+    machine.write("later").chmod(0o644)
+    before = picture(machine.state)
+    assert machine.restore("--before-start").err == ""
+    assert picture(machine.state) == before
+    assert contents(machine.state) == {"openclaw.json": "{}", "later": "text\n"}
