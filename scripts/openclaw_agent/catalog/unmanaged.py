@@ -29,8 +29,8 @@ class UnmanagedObjects:
     """Objects without a manifest: where they lie, and the entries made up for them with their keys.
 
     `confidence` says how surely this is a state: 2 where it holds the gateway's configuration, 1 where it lies in a
-    folder `.openclaw/` or has another sign of a state. `unrestorable` are keys of which no file can be made, or that
-    lie beside the state.
+    folder `.openclaw/` or has another sign of a state, else 0. `unrestorable` are keys of which no file can be made, or
+    that lie beside the state.
     """
 
     prefix: str
@@ -102,7 +102,7 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
     """The state in one place, nested in `.openclaw/` or flat; None where there is none, or only a part of one.
 
     It is nested unless something of a state's lies beside `.openclaw/`: a flat state may have a folder of that name.
-    Flat objects of which none is a sign of a state (an access log, a README) are no state.
+    Anything may lie at the bucket's root: flat objects there of which none is a sign of a state are none.
     """
     objects = {row.key.removeprefix(place): row for row in listed if not _is_marker(row)}
     if place == SNAPSHOTS_PREFIX:
@@ -123,14 +123,16 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
         aside = [path for path in beside if path.split("/")[0] in OWN_NAMES]
     folders = _folders_of(files)
     usable = {path: row for path, row in files.items() if path not in folders and is_file_path(path)}
-    if all(is_litter(path) for path in usable) or not (nested or any(map(is_sign_of_state, usable))):
+    if all(is_litter(path) for path in usable):
+        return None
+    if place == ROOT and not (nested or any(map(is_sign_of_state, usable))):
         return None
     refused = [row.key for path, row in files.items() if path not in usable]
     return UnmanagedObjects(
         place + (STATE_PREFIX if nested else ""),
         tuple(_made_up_entries(usable)),
         {path: row.key for path, row in usable.items()},
-        confidence=2 if CONFIG_FILE in usable else 1,
+        confidence=2 if CONFIG_FILE in usable else int(nested or any(map(is_sign_of_state, usable))),
         oldest_ns=min(_nanoseconds(row) for row in usable.values()),
         unrestorable=tuple(sorted([*refused, *(place + path for path in aside)])),
     )

@@ -51,7 +51,7 @@ def settle_plain_copy(session: Session) -> None:
     """
     if os.geteuid() != ROOT_UID or not session.settings.state_dir.is_dir():
         return
-    base = session.agent_dir.base()
+    base = session.records.base()
     known = base.by_path() if base else {}
     owner = _owner(session, known)
     if owner.uid == ROOT_UID:

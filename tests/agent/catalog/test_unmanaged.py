@@ -172,10 +172,11 @@ def test_what_looks_like_a_state_where_none_is_looked_for_is_no_first_start(sign
     assert unexplained(rows) == [f"backups/monday/{sign}"]
 
 
-@pytest.mark.parametrize("key", ["latest/README.txt", "snapshots/before-upgrade/README.txt", "manifest.json"])
-def test_what_no_state_can_be_made_of_is_in_the_way_where_states_lie(key: str) -> None:
-    assert choose_unmanaged(listed(key)) is None
-    assert unexplained(listed(key)) == [key]
+@pytest.mark.parametrize("key", ["latest/notes.md", "snapshots/before-upgrade/notes.md"])
+def test_what_somebody_has_put_where_states_lie_is_one_without_a_sign_too(key: str) -> None:
+    found = choose_unmanaged(listed(key, "README.txt"))
+    assert found is not None
+    assert set(found.keys) == {"notes.md"}
 
 
 @pytest.mark.parametrize(
