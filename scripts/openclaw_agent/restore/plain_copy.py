@@ -6,6 +6,7 @@ snapshot gets back what that snapshot's manifest says; what is nobody's becomes 
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,8 @@ from openclaw_agent.sqlite.files import SIDECAR_SUFFIXES
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 from openclaw_agent.store.manifests import read_manifest
+
+_log = logging.getLogger(__name__)
 
 ROOT_UID = 0
 OWNER_BITS = 0o700
@@ -106,16 +109,19 @@ def _settle(
             entry = Entry(path, row.kind, row.mode & OWNER_BITS, owner.uid, owner.gid, row.fingerprint.mtime_ns)
         _give(top, entry)
     if origin is None:
-        session.record.say(f"Gave {len(copied)} files and folders that root has put into the state to the gateway.")
+        _log.info("Gave %d files and folders that root has put into the state to the gateway.", len(copied))
         session.record.add(given_to_the_gateway=len(copied))
         return
     name = origin.manifest.snapshot
     _remove_stale_sidecars(top, origin, found)
     if _is_whole(origin, found, copied):
         _add_what_s3_cannot_hold(session, top, origin, found)
-    session.record.say(
-        f"Put the plain copy of snapshot {name} in order: {len(origin.same)} files are as in it, and have its modes "
-        f"and owners; {len(digests) - len(origin.same)} others that root has put there are the gateway's."
+    _log.info(
+        "Put the plain copy of snapshot %s in order: %d files are as in it, and have its modes and owners; %d others "
+        "that root has put there are the gateway's.",
+        name,
+        len(origin.same),
+        len(digests) - len(origin.same),
     )
     session.record.add(settled_plain_copy=name, as_in_the_snapshot=len(origin.same))
 
@@ -143,7 +149,7 @@ def _find_origin(session: Session, digests: Mapping[str, bytes], base: Manifest 
                 break
     except StoreError as problem:
         # An outage must not keep the gateway down; the copy is made safe all the same.
-        session.record.say(f"Of which snapshot the plain copy is could not be looked up: {problem}")
+        _log.warning("Of which snapshot the plain copy is could not be looked up: %s", problem)
     return best
 
 
@@ -213,9 +219,12 @@ def _add_what_s3_cannot_hold(
         _give(top, entry)
     absent = sum(entry.kind is EntryKind.FILE and _is_encoded(entry) for entry in missing)
     if absent:
-        session.record.say(
-            f"Warning: {absent} files of snapshot {origin.manifest.snapshot} have names that no plain copy brings "
-            f"back; openclaw-s3-restore.py run --snapshot {origin.manifest.snapshot} does."
+        _log.warning(
+            "Warning: %d files of snapshot %s have names that no plain copy brings back; "
+            "openclaw-s3-restore.py run --snapshot %s does.",
+            absent,
+            origin.manifest.snapshot,
+            origin.manifest.snapshot,
         )
 
 
