@@ -1,6 +1,7 @@
 """What every workflow needs: one machine, one bucket, one clock; made once, at the command's edge."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,10 @@ from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.swap import finish_interrupted_swap
 from openclaw_agent.store.bucket import Bucket
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -37,6 +41,19 @@ class Session:
     def records(self) -> Records:
         """What the agent remembers on this machine."""
         return self.agent_dir.records
+
+    @contextlib.contextmanager
+    def locked(self, *, wait: bool) -> Iterator[None]:
+        """Hold the machine's one lock; a restore that was cut off while it swapped is finished before anything else.
+
+        Raises:
+            Refused: when another run holds it and `wait` is false.
+            LocalStorageError: when what was cut off cannot be finished.
+        """
+        with self.agent_dir.locked(wait=wait):
+            if finished := finish_interrupted_swap(self.agent_dir.aside):
+                _log.warning("%s", finished)
+            yield
 
     def instance_id(self) -> str:
         """This machine's id; asks the metadata service, which only what writes to the bucket may depend on.

@@ -1,11 +1,21 @@
 """One embedded AWS for the session; a fresh bucket and a fresh disk for each test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.moto.server import EmbeddedAws
+from tests.support.mounts import Mounts
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance
+
+
+@pytest.fixture
+def mounts() -> Iterator[Mounts]:
+    """Mounts that are undone after the test."""
+    made = Mounts()
+    yield made
+    made.undo()
 
 
 @pytest.fixture

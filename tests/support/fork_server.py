@@ -29,7 +29,7 @@ from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
 from openclaw_agent.fs import clone
 from openclaw_agent.session import Clock, utc_now
-from openclaw_agent.state_dir import staging as restore_workspace
+from openclaw_agent.state_dir import swap
 from tests.support.gateways import SignalFreezer
 
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
@@ -42,7 +42,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (os, "mkdir"),
     (os, "symlink"),
     (os, "fsync"),
-    (restore_workspace, "exchange"),
+    (swap, "exchange"),
     (subprocess, "run"),
     (capture, "clone_file"),
     (clone, "_copy_bytes"),

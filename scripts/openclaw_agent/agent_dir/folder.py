@@ -2,13 +2,14 @@
 
 import contextlib
 import fcntl
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from openclaw_agent.agent_dir.aside import AsideRecords
 from openclaw_agent.agent_dir.records import Records
 from openclaw_agent.errors import LocalStorageError, Refused
+from openclaw_agent.fs.removal import remove_tree
 
 
 class AgentDir:
@@ -22,6 +23,11 @@ class AgentDir:
     def clone_dir(self) -> Path:
         """Where captured files wait for their upload."""
         return self.folder / "clone"
+
+    @property
+    def aside(self) -> AsideRecords:
+        """What restores have made, and how far they got."""
+        return AsideRecords(self.folder)
 
     def prepare(self) -> None:
         """Create the folder.
@@ -77,4 +83,5 @@ class AgentDir:
 
     def drop_clone(self) -> None:
         """Remove captured files."""
-        shutil.rmtree(self.clone_dir, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(self.clone_dir)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.fs.atomic import replace_file
+from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.snapshot.manifest import Manifest
 
@@ -139,7 +140,7 @@ class Records:
     def forget_base(self) -> None:
         """Drop what is remembered of S3, so that the next backup uploads everything."""
         for name in ("base-manifest.json", "latest.json"):
-            (self._folder / name).unlink(missing_ok=True)
+            remove_file(self._folder / name)
 
     def mark_latest_partial(self, snapshot: str = "") -> None:
         """Note, before the first write under `latest/`, that it may be torn from here on, and for which snapshot."""
@@ -147,8 +148,8 @@ class Records:
 
     def mark_latest_intact(self) -> None:
         """Take both notes back."""
-        (self._folder / LATEST_PARTIAL).unlink(missing_ok=True)
-        (self._folder / LATEST_DOUBTED).unlink(missing_ok=True)
+        remove_file(self._folder / LATEST_PARTIAL)
+        remove_file(self._folder / LATEST_DOUBTED)
 
     def doubt_latest(self) -> None:
         """Note that objects may be missing under `latest/`: it is written in whole by the next backup that succeeds.

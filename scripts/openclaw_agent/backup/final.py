@@ -22,7 +22,7 @@ def back_up(session: Session, freezer: Freezer, options: BackupOptions, *, final
     Raises:
         AgentError: as `Backup.run`; the lease is released also where all there is has been kept nevertheless.
     """
-    with session.agent_dir.locked(wait=final):
+    with session.locked(wait=final):
         try:
             result = Backup(session, freezer).run(options)
         except AgentError as problem:

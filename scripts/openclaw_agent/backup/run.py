@@ -35,7 +35,7 @@ from openclaw_agent.snapshot.keys import (
     snapshot_prefix,
 )
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.state_dir.staging import remove_previous_states
+from openclaw_agent.state_dir.put_aside import remove_put_aside
 
 _log = logging.getLogger(__name__)
 
@@ -226,7 +226,8 @@ class Backup:
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
         _log.info("Backed up as snapshot %s.", name)
         _fail_where_it_must(manifest, capture)
-        remove_previous_states(self._settings.state_dir)
+        for sentence in remove_put_aside(self._agent_dir.aside, self._settings.state_dir):
+            _log.warning("%s", sentence)
         return BackupResult(BackupOutcome.DONE, name)
 
     def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:

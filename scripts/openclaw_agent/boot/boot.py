@@ -36,6 +36,7 @@ from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
 from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
+from openclaw_agent.state_dir.staging import disk_of
 from openclaw_agent.store.manifests import load_header_or_none
 
 _log = logging.getLogger(__name__)
@@ -238,7 +239,7 @@ class Boot:
         """Refuse, before the local state is quarantined, what could not be restored anyhow."""
         point = reader.first_usable(NEWEST)
         if point is not None:
-            require_room(self._settings.state_dir.parent, point.manifest.entries)
+            require_room(disk_of(self._settings.state_dir), point.manifest.entries)
 
     def _quarantine_local_state(self, *, bucket_changed: bool) -> None:
         """Quarantine what a restore is about to replace as a snapshot, once."""

@@ -82,13 +82,13 @@ def _verify(options: argparse.Namespace, session: Session, finished: Finished) -
 
 
 def _before_start(_options: argparse.Namespace, session: Session, _finished: Finished) -> Result:
-    with session.agent_dir.locked(wait=True):
+    with session.locked(wait=True):
         prepare_start(session)
     return Result("ready")
 
 
 def _boot(options: argparse.Namespace, session: Session, finished: Finished) -> Result:
-    with session.agent_dir.locked(wait=True):
+    with session.locked(wait=True):
         reader = CatalogReader(session.bucket, session.record)
         outcome = Boot(session, reader, _lease_policy(options, session), finished).run()
     _log.info(outcome.sentence())
@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace, session: Session, finished: Finished) -> R
     if options.to is not None:
         return _run_elsewhere(options, session, finished)
     asked = wanted(options.snapshot)
-    with session.agent_dir.locked(wait=True):
+    with session.locked(wait=True):
         reader = CatalogReader(session.bucket, session.record)
         if options.path is not None:
             require_stopped_gateway(session.settings)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.fs.removal import remove_file
 
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
@@ -32,7 +33,7 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> N
         sync_folder(path.parent)
     except OSError as problem:
         with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+            remove_file(unfinished)
         raise LocalStorageError(
             f"{path} cannot be written ({problem.strerror}); free some space or make the disk writable."
         ) from problem

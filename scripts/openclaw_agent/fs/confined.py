@@ -1,4 +1,4 @@
-"""Opening what lies below a folder without ever leaving it: no symlink is followed, whoever swaps folders meanwhile.
+"""Opening what lies below a folder without ever leaving it: no symlink and no mount is followed, whoever swaps folders.
 
 The agent is root and the gateway owns the state folder: a folder that becomes a symlink between two looks at it must
 not bring a file of the host into a backup.
@@ -13,8 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from openclaw_agent.fs.mounts import mount_id
+
 _SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
-_RESOLVE_NO_SYMLINKS = 0x04  # linux/openat2.h
+_RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
+_RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 # An older kernel or a seccomp filter refuses the call; a path may be longer than the kernel takes at once.
 _STEP_BY_STEP = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG, errno.EAGAIN, errno.ENAMETOOLONG})
@@ -38,7 +41,7 @@ _libc.syscall.restype = ctypes.c_long
 
 @lru_cache
 def _how(flags: int) -> _OpenHow:
-    return _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
+    return _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_XDEV)
 
 
 class ConfinedDir:
@@ -65,40 +68,59 @@ class ConfinedDir:
         """Open the relative `path` ("" is the folder itself); the caller closes it.
 
         Raises:
-            FileNotFoundError: when it is not there, or a symlink lies on the way or at its end.
+            FileNotFoundError: when it is not there, or a symlink or a mount lies on the way or at its end.
             OSError: when it cannot be opened.
         """
         try:
-            return self._open(path, flags)
+            return open_beneath(self._handle, path, flags)
         except OSError as problem:
-            if problem.errno in (errno.ELOOP, errno.ENOTDIR):
+            if problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.EXDEV):
                 raise FileNotFoundError(errno.ENOENT, "not there any more", str(self.path / path)) from problem
+            problem.filename = str(self.path / path)
             raise
 
-    def _open(self, path: str, flags: int) -> int:
-        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-        how = _how(flags)
-        handle: int = _libc.syscall(
-            _SYS_OPENAT2, self._handle, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how)
-        )
-        if handle >= 0:
-            return handle
-        code = ctypes.get_errno()
-        if code in _STEP_BY_STEP:
-            return self._open_step_by_step(path, flags)
-        raise OSError(code, os.strerror(code), str(self.path / path))
 
-    def _open_step_by_step(self, path: str, flags: int) -> int:
-        *folders, name = path.split("/")
-        here = os.dup(self._handle)
-        try:
-            for folder in folders:
-                deeper = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-                os.close(here)
-                here = deeper
-            return os.open(name or ".", flags, dir_fd=here)
-        finally:
+def open_beneath(folder: int, path: str, flags: int) -> int:
+    """Open what lies below an open folder ("" is the folder itself).
+
+    Raises:
+        OSError: ELOOP or ENOTDIR for a symlink, EXDEV for a mount on the way or at the end; else why not.
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    how = _how(flags)
+    handle: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how))
+    if handle >= 0:
+        return handle
+    code = ctypes.get_errno()
+    if code in _STEP_BY_STEP:
+        return _open_step_by_step(folder, path, flags)
+    raise OSError(code, os.strerror(code), path)
+
+
+def _open_step_by_step(folder: int, path: str, flags: int) -> int:
+    *folders, name = path.split("/")
+    own = mount_id(folder)
+    here = os.dup(folder)
+    try:
+        for part in folders:
+            deeper = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
             os.close(here)
+            here = deeper
+            _require_mount(here, own, path)
+        handle = os.open(name or ".", flags, dir_fd=here)
+    finally:
+        os.close(here)
+    try:
+        _require_mount(handle, own, path)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_mount(handle: int, own: int, path: str) -> None:
+    if mount_id(handle) != own:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
 
 
 @dataclass(frozen=True, slots=True)

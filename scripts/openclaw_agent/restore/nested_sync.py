@@ -13,6 +13,7 @@ from pathlib import Path
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import decode_manifest
@@ -20,7 +21,8 @@ from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
-from openclaw_agent.state_dir.staging import staging_beside, swap_in
+from openclaw_agent.state_dir.staging import disk_of, staging_for
+from openclaw_agent.state_dir.swap import swap_in
 from openclaw_agent.state_dir.walk import WalkEntry, walk
 
 _log = logging.getLogger(__name__)
@@ -42,8 +44,9 @@ def repair_nested_sync(session: Session) -> None:
     manifest = _nested_manifest(folder / MANIFEST_FILE)
     entries = _entries_as_found(nested) if manifest is None else manifest.entries
     content = FolderContent(nested, lambda entry: entry.path) if manifest is None else FolderContent(folder)
-    require_room(folder.parent, entries)
-    with staging_beside(folder) as building:
+    require_room(disk_of(folder), entries)
+    replacement = plan_replacement(session, entries, not_below=STATE_PREFIX)
+    with staging_for(session.agent_dir.aside, folder) as building:
         try:
             built = rebuild(entries, content, building)
         except CorruptObject as problem:
@@ -51,7 +54,8 @@ def repair_nested_sync(session: Session) -> None:
                 f"The snapshot synced into {folder} is not complete ({problem}); sync it again, or use "
                 "openclaw-s3-restore.py run --snapshot NAME."
             ) from problem
-        kept = swap_in(building, folder)
+    kept = swap_in(session.agent_dir.aside, building, folder, replacement)
+    say_what_is_kept(replacement, kept)
     known = records.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
         records.mark_latest_partial()

@@ -1,24 +1,22 @@
 """Restoring single files or folders out of a restore point."""
 
-import contextlib
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from openclaw_agent.catalog.choice import Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
-from openclaw_agent.errors import AgentError, LocalStorageError, StoreError, UsageError
+from openclaw_agent.errors import AgentError, StoreError, UsageError
 from openclaw_agent.restore.content import BucketContent
 from openclaw_agent.restore.restorer import Finished, report_skipped_copies
+from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
 from openclaw_agent.sqlite.files import LOG_SUFFIXES, SIDECAR_SUFFIXES
-from openclaw_agent.state_dir.parents import opened_parent, require_real_parents
-from openclaw_agent.state_dir.staging import PREVIOUS_INFIX, staging_at, staging_beside
+from openclaw_agent.state_dir.parents import require_real_parents
+from openclaw_agent.state_dir.staging import staging_at, staging_for
+from openclaw_agent.state_dir.swap import swap_in
 from openclaw_agent.state_dir.walk import require_state_folder
 
 
@@ -59,14 +57,14 @@ def restore_paths(session: Session, source: PathSource) -> Path | None:
     for path in paths:
         require_real_parents(state_dir, path)
     known = {entry.path: entry for entry in chosen}
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    kept = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
-    with staging_beside(state_dir) as building:
+    targets = tuple(dict.fromkeys(name for path in paths for name in _with_sidecars(known[path])))
+    replacement = plan_replacement(session, chosen, targets)
+    records = session.agent_dir.aside
+    with staging_for(records, state_dir) as building:
         _build(session, source, point, chosen, building)
-        for path in paths:
-            _move_in(building, state_dir, known[path], kept)
-    shutil.rmtree(building, ignore_errors=True)
-    return kept if kept.exists() else None
+    kept = swap_in(records, building, state_dir, replacement)
+    say_what_is_kept(replacement, kept)
+    return kept
 
 
 def _cleaned(paths: Sequence[str]) -> list[str]:
@@ -110,50 +108,13 @@ def _logs_of(path: str, known: Mapping[str, Entry]) -> list[str]:
     return [path + suffix for suffix in LOG_SUFFIXES if path + suffix in known]
 
 
+def _with_sidecars(entry: Entry) -> list[str]:
+    # A log that stays beside a restored database would corrupt it.
+    return [entry.path, *(entry.path + suffix for suffix in SIDECAR_SUFFIXES if entry.database)]
+
+
 def _build(session: Session, source: PathSource, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
     require_room(building, chosen)
     skipped: list[StoreError] = []
     rebuild(chosen, BucketContent(session.bucket, point.keys_of, source.finished, skipped.append), building)
     report_skipped_copies(session, point.manifest, tuple(skipped))
-
-
-def _move_in(building: Path, state_dir: Path, entry: Entry, kept: Path) -> None:
-    """Swap one path in for what is there; roll back if that fails."""
-    folder, _, name = entry.path.rpartition("/")
-    # A log that stays beside a restored database would corrupt it.
-    names = [name, *(name + suffix for suffix in SIDECAR_SUFFIXES if entry.database)]
-    moved: list[str] = []
-    try:
-        with opened_parent(state_dir, entry.path, building) as parent:
-            try:
-                for old in filter(lambda old: _is_there(old, parent), names):
-                    (kept / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-                    os.rename(old, kept / folder / old, src_dir_fd=parent)
-                    moved.append(old)
-                os.rename(building / entry.path, name, dst_dir_fd=parent)
-            except OSError:
-                for old in moved:
-                    os.rename(kept / folder / old, old, dst_dir_fd=parent)
-                _remove_empty(kept, folder)
-                raise
-    except OSError as problem:
-        others = f" What other paths have replaced is kept in {kept}." if kept.exists() else ""
-        raise LocalStorageError(
-            f"{entry.path!r} cannot be restored ({problem.strerror}); what was there was not changed.{others}"
-        ) from problem
-
-
-def _is_there(name: str, parent: int) -> bool:
-    try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _remove_empty(kept: Path, folder: str) -> None:
-    with contextlib.suppress(OSError):
-        place = kept / folder
-        while place != kept.parent:
-            place.rmdir()
-            place = place.parent

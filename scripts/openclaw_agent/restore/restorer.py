@@ -8,13 +8,16 @@ from pathlib import Path
 from openclaw_agent.catalog.choice import Source, Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import StoreError
+from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.sqlite.files import fold, is_database
-from openclaw_agent.state_dir.staging import staging_at, staging_beside, swap_in
+from openclaw_agent.state_dir.staging import staging_at, staging_for
+from openclaw_agent.state_dir.swap import swap_in
 
 _log = logging.getLogger(__name__)
 
@@ -72,11 +75,13 @@ class Restorer:
         return restored
 
     def _into_state_folder(self, point: OpenPoint) -> Restored:
-        state_dir = self._session.settings.state_dir
-        with staging_beside(state_dir) as building:
+        state_dir, records = self._session.settings.state_dir, self._session.agent_dir.aside
+        replacement = plan_replacement(self._session, point.manifest.entries)
+        with staging_for(records, state_dir) as building:
             restored = self._build(point, building)
         # Not inside the block: halfway through, the old state has the name of what was built.
-        swap_in(building, state_dir)
+        kept = swap_in(records, building, state_dir, replacement)
+        say_what_is_kept(replacement, kept)
         remember_restored(
             self._session,
             self._reader.points(),
@@ -100,7 +105,7 @@ class Restorer:
             place = building / entry.path
             if is_database(place):
                 # The -shm file of another machine is stale.
-                place.with_name(place.name + "-shm").unlink(missing_ok=True)
+                remove_file(place.with_name(place.name + "-shm"))
                 problem = fold(place)
                 if problem is not None:
                     _log.warning("Warning: the database %r fails its integrity check: %s.", entry.path, problem)

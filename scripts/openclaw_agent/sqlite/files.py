@@ -8,6 +8,7 @@ from typing import overload
 
 from openclaw_agent.fs.clone import Source, clone_file, open_nofollow
 from openclaw_agent.fs.confined import ConfinedPath
+from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.sqlite.check import Outcome, Verdict, check
 
 HEADER = b"SQLite format 3\x00"  # https://sqlite.org/fileformat.html, "The Database Header"
@@ -80,7 +81,7 @@ def fold_and_check(clone: Path) -> Verdict:
     verdict = check(clone)
     if verdict.outcome is Outcome.WHOLE or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
         for suffix in SIDECAR_SUFFIXES:
-            sidecar_path(clone, suffix).unlink(missing_ok=True)
+            remove_file(sidecar_path(clone, suffix))
     return verdict
 
 
@@ -99,7 +100,7 @@ def fold(clone: Path) -> str | None:
 def discard_clone(clone: Path) -> None:
     """Remove a clone and whatever lies beside it."""
     for suffix in ("", *SIDECAR_SUFFIXES):
-        sidecar_path(clone, suffix).unlink(missing_ok=True)
+        remove_file(sidecar_path(clone, suffix))
 
 
 @overload

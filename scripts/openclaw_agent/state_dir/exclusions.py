@@ -21,8 +21,14 @@ class ExclusionRule:
     reason: str
 
 
+CONFIGURED = "excluded by the configuration"
+# In a state folder that is a volume of its own: where a restore builds, and puts aside what it replaces.
+AGENT_FOLDER = ".openclaw-agent"
+
 # Source of the rebuildable folders: OpenClaw's own backup and a fresh gateway's state.
 DEFAULT_RULES: tuple[ExclusionRule, ...] = (
+    ExclusionRule(f"{AGENT_FOLDER}/", "what a restore builds or has put aside"),
+    ExclusionRule("lost+found/", "the file system's own"),
     ExclusionRule("cache/", "a cache that OpenClaw rebuilds"),
     ExclusionRule("tmp/", "temporary files and locks"),
     ExclusionRule("npm/", "packages that OpenClaw installs again"),
@@ -55,7 +61,7 @@ class Exclusions:
         Raises:
             UsageError: when a configured pattern is empty, absolute or climbs out of the state folder.
         """
-        extra = tuple(ExclusionRule(pattern, "excluded by the configuration") for pattern in extra_patterns)
+        extra = tuple(ExclusionRule(pattern, CONFIGURED) for pattern in extra_patterns)
         self._rules = tuple(
             (_compile(rule.pattern), rule.pattern.rstrip().endswith("/"), rule.reason) for rule in (*rules, *extra)
         )

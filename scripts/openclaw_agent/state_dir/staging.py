@@ -1,50 +1,104 @@
-"""The staging directories in which a restore is built, and how what was built gets to its place."""
+"""The staging directories in which a restore is built: which of them are ours is known by record."""
 
 import contextlib
+import itertools
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-from openclaw_agent.errors import LocalStorageError
-from openclaw_agent.fs.atomic import exchange, sync_folder
+from openclaw_agent.agent_dir.aside import NOT_MADE_YET, AsideRecords, MadeFolder
+from openclaw_agent.errors import LocalStorageError, Refused
+from openclaw_agent.fs.atomic import sync_folder
+from openclaw_agent.fs.mounts import is_mount_point
+from openclaw_agent.fs.removal import remove_content, remove_empty_folder, remove_tree
+from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
 
 STAGING_SUFFIX = ".restoring"
-PREVIOUS_INFIX = ".before-restore-"
 
 
-def fresh_staging_dir(state_dir: Path) -> Path:
-    """An empty sibling of the state folder; what a broken restore left there is removed.
+def work_folder(state_dir: Path) -> Path:
+    """Where a restore builds and puts aside: on the state's own mount, or nothing could be renamed into place."""
+    return state_dir / AGENT_FOLDER if is_mount_point(state_dir) else state_dir.parent
+
+
+def disk_of(state_dir: Path) -> Path:
+    """A folder that is on the disk on which a restore builds."""
+    return state_dir if is_mount_point(state_dir) else state_dir.parent
+
+
+def fresh_staging_dir(records: AsideRecords, state_dir: Path) -> Path:
+    """An empty folder to build in, noted as ours; what is there under its name is somebody's, and left alone.
 
     Raises:
         LocalStorageError: when it cannot be created.
     """
-    building = state_dir.with_name(state_dir.name + STAGING_SUFFIX)
+    place = state_dir.with_name(state_dir.name + STAGING_SUFFIX)
     try:
-        if building.is_symlink() or building.is_file():
-            building.unlink()
-        elif building.exists():
-            shutil.rmtree(building)
-        state_dir.parent.mkdir(parents=True, exist_ok=True)
-        building.mkdir(mode=0o700)
+        folder = _made_work_folder(state_dir)
+        for number in itertools.count(1):
+            place = folder / f"{state_dir.name}{STAGING_SUFFIX}{'' if number == 1 else f'-{number}'}"
+            if not os.path.lexists(place):
+                break
+        records.note_staging(MadeFolder(str(place), NOT_MADE_YET))
+        place.mkdir(mode=0o700)
+        records.note_staging(MadeFolder(str(place), place.lstat().st_ino))
     except OSError as problem:
         raise LocalStorageError(
-            f"The folder {building} cannot be created ({problem.strerror or problem}); the state in place is untouched."
+            f"The folder {place} cannot be created ({problem.strerror or problem}); the state in place is untouched."
         ) from problem
-    return building
+    return place
+
+
+def _made_work_folder(state_dir: Path) -> Path:
+    folder = work_folder(state_dir)
+    if folder == state_dir.parent:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    # In a volume it lies in the gateway's own folder.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise Refused(f"Refused: {folder} is no folder of the agent's, which would build there; move it away.")
+    return folder
 
 
 @contextlib.contextmanager
-def staging_beside(state_dir: Path) -> Iterator[Path]:
+def staging_for(records: AsideRecords, state_dir: Path) -> Iterator[Path]:
     """A fresh building folder, of which a failure or an interruption leaves nothing."""
-    building = fresh_staging_dir(state_dir)
+    building = fresh_staging_dir(records, state_dir)
     try:
         yield building
     except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        drop_staging(records)
         raise
+
+
+def drop_staging(records: AsideRecords) -> None:
+    """Remove the staging directory, if it is the one that was made; what cannot be removed now is tried again."""
+    made = records.staging()
+    # A swap that was cut off still needs what was built.
+    if made is None or records.swap() is not None:
+        return
+    place = Path(made.path)
+    with contextlib.suppress(OSError):
+        if made.is_there():
+            remove_tree(place)
+        elif made.inode == NOT_MADE_YET and place.is_dir() and not place.is_symlink():
+            # Made, and cut off before that was noted: it is empty then, or it is not ours.
+            with contextlib.suppress(OSError):
+                remove_empty_folder(place)
+        remove_work_folder(place.parent)
+        records.forget_staging()
+
+
+def remove_work_folder(folder: Path) -> None:
+    """Remove the folder in a volume in which restores work, once nothing is left in it."""
+    if folder.name == AGENT_FOLDER:
+        with contextlib.suppress(OSError):
+            remove_empty_folder(folder)
 
 
 @contextlib.contextmanager
@@ -64,59 +118,9 @@ def staging_at(target: Path) -> Iterator[Path]:
         if not is_there:
             _move(building, target)
     except BaseException:
-        _remove(building, but_the_folder=is_there)
-        raise
-
-
-def swap_in(building: Path, state_dir: Path) -> Path | None:
-    """Swap the built state in; return where the old one is kept, or None when there was none.
-
-    Raises:
-        LocalStorageError: when the swap fails; the old state is in place then, and what was built is removed.
-    """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    previous = state_dir.with_name(f"{state_dir.name}{PREVIOUS_INFIX}{stamp}")
-    try:
-        if not os.path.lexists(state_dir):
-            building.rename(state_dir)
-            sync_folder(state_dir.parent)
-            return None
-        if exchange(building, state_dir):
-            try:
-                building.rename(previous)
-            except OSError:
-                exchange(building, state_dir)
-                raise
-        else:
-            state_dir.rename(previous)
-            try:
-                building.rename(state_dir)
-            except OSError:
-                previous.rename(state_dir)
-                raise
-        sync_folder(state_dir.parent)
-    except OSError as problem:
-        shutil.rmtree(building, ignore_errors=True)
-        raise LocalStorageError(
-            f"The restored state cannot be moved to {state_dir} ({problem.strerror}); the old state is in place."
-        ) from problem
-    return previous
-
-
-def previous_states(state_dir: Path) -> list[Path]:
-    """The old states that restores have put aside, oldest first."""
-    return sorted(state_dir.parent.glob(_glob_escape(state_dir.name) + PREVIOUS_INFIX + "*"))
-
-
-def remove_previous_states(state_dir: Path) -> None:
-    """Remove what restores have put aside: a good backup of the state that replaced them exists."""
-    for folder in previous_states(state_dir):
         with contextlib.suppress(OSError):
-            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
-
-
-def _glob_escape(name: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
+            (remove_content if is_there else remove_tree)(building)
+        raise
 
 
 def _new_sibling(target: Path) -> Path:
@@ -135,15 +139,3 @@ def _move(building: Path, target: Path) -> None:
         raise LocalStorageError(
             f"What was restored cannot be moved to {target} ({problem.strerror}); nothing was changed."
         ) from problem
-
-
-def _remove(building: Path, *, but_the_folder: bool) -> None:
-    if not but_the_folder:
-        shutil.rmtree(building, ignore_errors=True)
-        return
-    with contextlib.suppress(OSError):
-        for row in list(building.iterdir()):
-            if row.is_dir() and not row.is_symlink():
-                shutil.rmtree(row, ignore_errors=True)
-            else:
-                row.unlink(missing_ok=True)

@@ -3,13 +3,14 @@
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
 from openclaw_agent.sqlite.files import sidecar_base
 from openclaw_agent.state_dir.exclusions import Exclusions
@@ -18,6 +19,8 @@ from openclaw_agent.state_dir.exclusions import Exclusions
 MOST_PATH_BYTES = 4096 - 256
 MOST_BYTES_A_CHARACTER = 4
 NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
+MOUNTED = "another file system is mounted there"
+MOUNT_POINT_MODE = 0o700
 
 _SPECIAL_KINDS = {
     stat.S_IFSOCK: "a socket",
@@ -86,24 +89,62 @@ def open_state_folder(root: Path) -> ConfinedDir:
 def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHING_KNOWN) -> Tree:
     """List the tree below `root` without following symlinks; what vanishes on the way is not there.
 
+    Of what is mounted in it only the empty folder is listed, to be mounted at again, and nothing is asked of it.
     Files that are as in `known` share its fingerprints and paths, which is most of what a large tree takes in memory.
 
     Raises:
         AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
     """
     tree = Tree()
-    with open_state_folder(root) as top:
-        tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
-        pending = [""]
-        while pending:
-            pending.extend(_walk_folder(top, pending.pop(), exclusions, known, tree))
+    for _folder in _walked_folders(root, exclusions, known, tree):
+        pass
     # Sorting part by part keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
     tree.found.sort(key=lambda row: path_order(row.path))
     return tree
 
 
+def walk_left_out(root: Path, exclusions: Exclusions) -> Tree:
+    """The same without what a backup takes, but for files that have the name of a database's sidecar.
+
+    Raises:
+        AgentError: as `walk`.
+    """
+    tree = Tree()
+    sidecars: list[WalkEntry] = []
+    for _folder in _walked_folders(root, exclusions, NOTHING_KNOWN, tree):
+        # Of a large tree nothing else is kept in memory.
+        sidecars += (row for row in tree.found if row.kind is EntryKind.FILE and sidecar_base(row.path) is not None)
+        tree.found.clear()
+    tree.found = sidecars
+    return tree
+
+
+def _walked_folders(root: Path, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> Iterator[str]:
+    """Walk folder by folder; after each of them `tree` holds what was found in it too."""
+    with open_state_folder(root) as top:
+        tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
+        mounts = _mounts_below(root)
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            pending.extend(_walk_folder(top, folder, exclusions, known, tree, mounts))
+            yield folder
+
+
+def _mounts_below(root: Path) -> frozenset[str]:
+    try:
+        return frozenset(mounts_below(root))
+    except OSError as problem:
+        raise AgentError(f"What is mounted below {root} cannot be told ({problem}).") from problem
+
+
 def _walk_folder(
-    top: ConfinedDir, folder: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree
+    top: ConfinedDir,
+    folder: str,
+    exclusions: Exclusions,
+    known: Mapping[str, Entry],
+    tree: Tree,
+    mounts: frozenset[str],
 ) -> list[str]:
     """Add what lies in one folder to the tree; return the folders in it that are to be walked."""
     try:
@@ -116,6 +157,12 @@ def _walk_folder(
     try:
         with os.scandir(handle) as listing:
             for item in listing:
+                path = f"{folder}/{item.name}" if folder else item.name
+                if path in mounts:
+                    _add_mount(
+                        path, os.fstat(handle), known, exclusions, tree, is_folder=item.is_dir(follow_symlinks=False)
+                    )
+                    continue
                 try:
                     status = item.stat(follow_symlinks=False)
                     target = os.readlink(item.name, dir_fd=handle) if stat.S_ISLNK(status.st_mode) else ""
@@ -124,7 +171,6 @@ def _walk_folder(
                     if problem.errno in (errno.ENOENT, errno.EINVAL):
                         continue
                     raise
-                path = f"{folder}/{item.name}" if folder else item.name
                 if _add(path, status, target, exclusions, known, tree):
                     deeper.append(path)
     except OSError as problem:
@@ -157,6 +203,32 @@ def _add(
     else:
         tree.skipped.append(Omission(path, _SPECIAL_KINDS.get(kind, "no regular file")))
     return False
+
+
+def _add_mount(
+    path: str,
+    parent: os.stat_result,
+    known: Mapping[str, Entry],
+    exclusions: Exclusions,
+    tree: Tree,
+    *,
+    is_folder: bool,
+) -> None:
+    """Add a mount point; what is mounted is not even looked at, for it may refuse root, or never answer."""
+    if (reason := exclusions.reason_for(path, is_folder=is_folder)) is not None:
+        tree.excluded.append(Omission(path, reason))
+        return
+    tree.skipped.append(Omission(path, MOUNTED))
+    if not is_folder:
+        return
+    before = known.get(path)
+    if before is not None and before.kind is EntryKind.DIR:
+        # What the folder beneath was, as far as anybody can tell.
+        mode, uid, gid, mtime_ns = before.mode, before.uid, before.gid, before.mtime_ns
+    else:
+        mode, uid, gid, mtime_ns = MOUNT_POINT_MODE, parent.st_uid, parent.st_gid, parent.st_mtime_ns
+    nothing = Fingerprint(0, mtime_ns, mtime_ns, 0)
+    tree.found.append(WalkEntry(path, EntryKind.DIR, intern_int(mode), intern_int(uid), intern_int(gid), nothing))
 
 
 def _is_too_long(path: str) -> bool:

@@ -15,8 +15,11 @@ from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.fs import atomic
 from openclaw_agent.host.freezer import ComposeFreezer, Gateway, GatewayUnknown, UnitFreezer
 from openclaw_agent.snapshot.names import format_snapshot_name
-from openclaw_agent.state_dir.staging import previous_states
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
+
+
+def previous_states(machine: SimulatedInstance) -> list[Path]:
+    return list(machine.disk.glob("state.before-restore-*"))
 
 
 def make_database(place: Path) -> None:
@@ -125,15 +128,15 @@ def test_the_state_before_a_restore_is_kept_until_a_backup_without_damage(machin
     assert machine.backup().code == 0
     machine.write("notes", "not saved")
     assert machine.restore("--force").code == 0
-    assert len(previous_states(machine.state)) == 1
+    assert len(previous_states(machine)) == 1
     damage(machine.state / "db.sqlite")
     machine.write("notes", "two")
     assert machine.backup().code == 1
-    assert len(previous_states(machine.state)) == 1
+    assert len(previous_states(machine)) == 1
     make_database(machine.state / "another.sqlite")
     (machine.state / "db.sqlite").unlink()
     assert machine.backup().code == 0
-    assert previous_states(machine.state) == []
+    assert previous_states(machine) == []
 
 
 def test_a_gateway_that_may_still_stand_still_fails_the_run_after_everything_is_backed_up(

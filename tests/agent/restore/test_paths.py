@@ -147,7 +147,7 @@ def test_a_path_that_cannot_be_put_in_place_leaves_what_was_there(writer: Simula
     assert writer.backup().code == 0
     writer.write("db.sqlite-wal", "a log")
     before = contents(writer.state)
-    with mock.patch("openclaw_agent.restore.paths.os.rename", side_effect=refuse_what_was_built()):
+    with mock.patch("openclaw_agent.state_dir.swap.os.rename", side_effect=refuse_what_was_built()):
         run = writer.restore("--path", "db.sqlite")
     assert run.code == 1
     assert "'db.sqlite' cannot be restored (No space left on device); what was there was not changed." in run.err
@@ -160,7 +160,7 @@ def refuse_what_was_built() -> object:
     rename = os.rename
 
     def refuse(source: str | Path, target: str | Path, **folders: int) -> None:
-        if ".restoring" in str(source):
+        if folders and ".restoring" in str(Path(f"/proc/self/fd/{folders['src_dir_fd']}").readlink()):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         rename(source, target, **folders)
 

@@ -192,7 +192,9 @@ def test_a_symlink_that_becomes_a_file_when_it_is_to_be_read_is_left_to_the_next
     (root / "link").symlink_to("elsewhere")
     readlink = os.readlink
 
-    def replaced(name: str, *, dir_fd: int) -> str:
+    def replaced(name: str, *, dir_fd: int | None = None) -> str:
+        if dir_fd is None:
+            return readlink(name)
         (root / "link").unlink()
         (root / "link").write_text("")
         return readlink(name, dir_fd=dir_fd)
@@ -206,7 +208,11 @@ def test_what_cannot_be_looked_at_ends_the_walk_with_its_folder(root: Path, monk
     (root / "d").mkdir()
     (root / "d/link").symlink_to("elsewhere")
 
-    def broken(name: str, **_options: int) -> str:
+    readlink = os.readlink
+
+    def broken(name: str, **options: int) -> str:
+        if not options:
+            return readlink(name)
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
 
     monkeypatch.setattr(os, "readlink", broken)

@@ -1,0 +1,76 @@
+"""Mounting in tests: what is mounted is looked at again, and all of it is undone."""
+
+import ctypes
+import os
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+MS_BIND = 4096  # linux/mount.h
+MNT_DETACH = 2
+PRECIOUS = "the only copy"
+
+
+def _call(name: str, *arguments: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+
+
+@cache
+def may_mount() -> bool:
+    """Whether this process may mount: root with CAP_SYS_ADMIN."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _call("mount", os.fsencode(folder), os.fsencode(folder), None, MS_BIND, None)
+        except OSError:
+            return False
+        _call("umount2", os.fsencode(folder), MNT_DETACH)
+    return True
+
+
+needs_mounts = pytest.mark.skipif(not may_mount(), reason="only root may mount")
+
+
+@dataclass
+class Mounts:
+    """What a test has mounted, with the content that must be there afterwards."""
+
+    mounted: dict[Path, Path] = field(default_factory=dict)
+
+    def mount(self, kind: str, source: Path, place: Path) -> None:
+        """Mount: the folder `source` (bind), the file `precious` in it (file), or a new tmpfs with such a file."""
+        if kind == "file":
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+            self._mount(source / "precious", place, None, MS_BIND)
+        else:
+            place.mkdir(parents=True, exist_ok=True)
+            if kind == "bind":
+                self._mount(source, place, None, MS_BIND)
+            else:
+                self._mount(Path("none"), place, b"tmpfs", 0)
+                (place / "precious").write_text(PRECIOUS)
+
+    def _mount(self, source: Path, place: Path, kind: bytes | None, flags: int) -> None:
+        _call("mount", os.fsencode(source), os.fsencode(place), kind, flags, None)
+        self.mounted[place] = source
+
+    def require_untouched(self, place: Path) -> None:
+        """It is mounted where it was and holds what it held."""
+        points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        assert str(place).replace(" ", r"\040") in points, f"{place} is no mount any more"
+        held = place if place.is_file() else place / "precious"
+        assert held.read_text() == PRECIOUS
+
+    def unmount(self, place: Path) -> None:
+        _call("umount2", os.fsencode(place), MNT_DETACH)
+        del self.mounted[place]
+
+    def undo(self) -> None:
+        for place in reversed(list(self.mounted)):
+            self.unmount(place)
