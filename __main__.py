@@ -1,5 +1,6 @@
 """The root project, for a lab: platform and instance in one program and one stack."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ with program.one_sentence_refusals():
     scope = program.current_scope()
     settings = InstanceSettings(program.given())
     choices = PlatformSettings(program.given())
-    placement = find_placement(settings, scope)
+    placement = find_placement(settings, scope, os.environ)
     template = read_user_data_template(REPOSITORY)
     release, archive = program.prepare_release(choices, REPOSITORY)
 

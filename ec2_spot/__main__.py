@@ -1,5 +1,6 @@
 """The ec2-spot project: configuration and the platform's outputs in, one component, its outputs out."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 with program.one_sentence_refusals():
     scope = program.current_scope()
     settings = Ec2SpotSettings(program.given())
-    placement = find_placement(settings, scope)
+    placement = find_placement(settings, scope, os.environ)
     template = read_user_data_template(REPOSITORY)
     organization = settings.platform_organization or pulumi.get_organization()
     platform_outputs = referenced_platform(organization, scope.stack)

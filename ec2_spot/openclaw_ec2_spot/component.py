@@ -58,7 +58,7 @@ class SpotInstance(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         platform = program.known(args.platform)
 
-        network = Network("network", NetworkArgs(scope, settings), child)
+        network = Network("network", NetworkArgs(scope, settings, args.placement.subnet), child)
         identity = Identity("instance", IdentityArgs(scope, platform), child)
         group = SpotGroup(
             "instance",

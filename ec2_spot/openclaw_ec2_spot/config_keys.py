@@ -20,6 +20,12 @@ OPENCLAW_VERSION = "2026.9.6"
 MAX_INSTANCE_TYPES = 20
 """How many instance types a stack may list; the group's own limit is 40."""
 
+NARROWEST_NETWORK = 25
+"""The longest prefix of a network that is cut into a part for each zone; `network_plan` holds to it."""
+
+NEWEST_IMAGE = "newest"
+"""The value of `ami_id` with which each deployment takes the newest image."""
+
 _BACKUP_INTERVALS = (5, 10, 15, 20, 30, 60)
 _PRIVATE_NETWORKS = tuple(IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
@@ -34,6 +40,7 @@ def _instance_types(text: str) -> tuple[str, ...]:
 
 def _private_network(text: str) -> IPv4Network:
     network = IPv4Network(text)
+    # Version 0.1.0 took networks down to /28, and a stack that it deployed is to go on.
     if "/" not in text or not 16 <= network.prefixlen <= 28:
         raise ValueError(text)
     if not any(network.subnet_of(private) for private in _PRIVATE_NETWORKS):
@@ -118,8 +125,8 @@ class InstanceSettings(ConfigTable):
     cidr = ConfigKey(
         kind=Kind.STRING,
         default="10.77.0.0/24",
-        allowed="a private IPv4 network (in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) from /16 to /28",
-        meaning="Addresses of the stack's own network.",
+        allowed="a private IPv4 network (in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16) from /16 to /25",
+        meaning="Addresses of the stack's own network, an eighth for each zone; fixed while the stack is deployed.",
         parse=_private_network,
     )
     extra_egress_ports = ConfigKey(
@@ -132,9 +139,10 @@ class InstanceSettings(ConfigTable):
     ami_id = ConfigKey(
         kind=Kind.STRING,
         default="",
-        allowed="the id of an Amazon Linux 2023 image such as ami-0123456789abcdef0, or nothing",
-        meaning="Pins the machine image; without it every `pulumi up` takes the newest Amazon Linux 2023.",
-        parse=text_matching(r"ami-([0-9a-f]{8}|[0-9a-f]{17})", or_empty=True),
+        allowed=f"the id of an Amazon Linux 2023 image such as ami-0123456789abcdef0, `{NEWEST_IMAGE}`, or nothing",
+        meaning="Pins the machine image; `newest` takes the newest Amazon Linux 2023 at each `pulumi up`; without it "
+        "the deployed one stays until `make up REFRESH_AMI=1`. Another image replaces the instance.",
+        parse=text_matching(rf"ami-([0-9a-f]{{8}}|[0-9a-f]{{17}})|{NEWEST_IMAGE}", or_empty=True),
     )
 
     def require_agreement(self) -> None:

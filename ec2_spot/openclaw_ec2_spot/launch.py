@@ -118,6 +118,9 @@ def _group(args: SpotGroupArgs, template: aws.ec2.LaunchTemplate) -> aws.autosca
         ),
         instance_refresh=aws.autoscaling.GroupInstanceRefreshArgs(
             strategy="Rolling",
+            # Without it the instance would stay in its old zone, whose subnet then could not go. The name is that of
+            # the provider's own attribute.
+            triggers=["vpc_zone_identifier"],
             preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
                 min_healthy_percentage=0, max_healthy_percentage=100, instance_warmup="0"
             ),

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from openclaw_ec2_spot.config_keys import InstanceSettings
+from openclaw_ec2_spot.network_plan import ZoneSubnet
 from openclaw_platform.names import Scope
 
 WEB_PORTS = (80, 443)
@@ -14,10 +15,11 @@ WEB_PORTS = (80, 443)
 
 @dataclass(frozen=True, slots=True)
 class NetworkArgs:
-    """Where the network lies, its zone and addresses, and the ports that may be reached from it."""
+    """Where the network lies, its addresses and those of its subnet, and the ports that may be reached from it."""
 
     scope: Scope
     settings: InstanceSettings
+    subnet: ZoneSubnet
 
 
 class Network(pulumi.ComponentResource):
@@ -44,11 +46,12 @@ class Network(pulumi.ComponentResource):
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], tags=tags, opts=child)
 
         internet = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags=tags, opts=child)
+        # A name for each zone: another zone is another subnet, which is made before this one goes.
         subnet = aws.ec2.Subnet(
-            name,
+            name + args.subnet.name,
             vpc_id=vpc.id,
-            cidr_block=str(settings.cidr),
-            availability_zone=settings.availability_zone,
+            cidr_block=str(args.subnet.cidr),
+            availability_zone=args.subnet.zone,
             # A NAT gateway would cost several times what the instance does.
             map_public_ip_on_launch=True,
             tags=tags,
@@ -62,7 +65,9 @@ class Network(pulumi.ComponentResource):
             gateway_id=internet.id,
             opts=child,
         )
-        aws.ec2.RouteTableAssociation(name, route_table_id=routes.id, subnet_id=subnet.id, opts=child)
+        # The way out of every subnet. An association of the subnet's own would be gone before the subnet is, and the
+        # instance that leaves a zone still has its final backup to make.
+        aws.ec2.MainRouteTableAssociation(name, vpc_id=vpc.id, route_table_id=routes.id, opts=child)
         # Free, and backups stay off the internet. Packages and image layers come from other S3 buckets of AWS's, so
         # the endpoint has no policy of its own; what the instance may touch is the role's business.
         aws.ec2.VpcEndpoint(

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from openclaw_ec2_spot.network_plan import ZoneSubnet
 from openclaw_platform.refusals import ConfigRefused
 
 
@@ -30,9 +31,9 @@ class InstanceTypeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What AWS confirmed: the zone, the types in order of preference, their architecture and its machine image."""
+    """What AWS confirmed: the subnet in its zone, the types in order of preference, architecture and image."""
 
-    availability_zone: str
+    subnet: ZoneSubnet
     instance_types: tuple[str, ...]
     architecture: Architecture
     burstable: bool
@@ -109,15 +110,3 @@ def all_burstable(facts: Iterable[InstanceTypeFacts]) -> bool:
             "but must be burstable types (t...) only, or none of them."
         )
     return bool(burstable)
-
-
-def require_image_architecture(ami_id: str, actual: str, wanted: Architecture) -> None:
-    """Refuse a pinned machine image that the instance types cannot boot.
-
-    Raises:
-        ConfigRefused: when its architecture is not the types'.
-    """
-    if actual != wanted.value:
-        raise ConfigRefused(
-            f"ami_id is {ami_id!r}, an image for {actual}, but must be one for {wanted.value} as instance_type is."
-        )

@@ -39,3 +39,7 @@ class ProtectedResource(ProgramFailed):
 
 class DestroyRefused(EngineError):
     """A destroy was refused before anything was deleted."""
+
+
+class InvokeRefused(Exception):
+    """AWS knows no answer to a provider function; the program may catch it, as with the real provider."""

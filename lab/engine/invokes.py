@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab.engine.errors import InvalidInput, UnknownInvoke
+from lab.engine.errors import InvalidInput, InvokeRefused, UnknownInvoke
+from lab.engine.invokes_deployed import DEPLOYED, FILTERS, NAMED, filters_of
 from lab.engine.policy_document import policy_document
 from lab.engine.region import Region
 from lab.engine.shapes import SWITCH, TEXT, TEXTS, Shape, an_object, check_shape, list_of
 from lab.engine.values import Inputs
-
-
-class InvokeRefused(Exception):
-    """AWS knows no answer; the program may catch it, as with the real provider."""
-
-
-FILTERS = list_of(an_object("name values", name=TEXT, values=TEXTS))
 
 
 def answer(token: str, arguments: Inputs, cloud: Region) -> Inputs:
@@ -59,7 +51,7 @@ def _partition(cloud: Region, _asked: Inputs) -> Inputs:
 
 
 def _availability_zones(cloud: Region, asked: Inputs) -> Inputs:
-    found = cloud.client("ec2").describe_availability_zones(Filters=_filters(asked))["AvailabilityZones"]
+    found = cloud.client("ec2").describe_availability_zones(Filters=filters_of(asked))["AvailabilityZones"]
     kept = [
         zone
         for zone in found
@@ -76,7 +68,7 @@ def _availability_zones(cloud: Region, asked: Inputs) -> Inputs:
 
 def _availability_zone(cloud: Region, asked: Inputs) -> Inputs:
     names = [asked["name"]] if "name" in asked else []
-    found = cloud.client("ec2").describe_availability_zones(ZoneNames=names, Filters=_filters(asked))
+    found = cloud.client("ec2").describe_availability_zones(ZoneNames=names, Filters=filters_of(asked))
     matching = [zone for zone in found["AvailabilityZones"] if asked.get("zoneId", zone["ZoneId"]) == zone["ZoneId"]]
     if len(matching) != 1:
         raise InvokeRefused(f"{len(matching)} availability zones match, one is wanted.")
@@ -150,7 +142,7 @@ def _instance_type(cloud: Region, asked: Inputs) -> Inputs:
 
 
 def _instance_types(cloud: Region, asked: Inputs) -> Inputs:
-    pages = cloud.client("ec2").get_paginator("describe_instance_types").paginate(Filters=_filters(asked))
+    pages = cloud.client("ec2").get_paginator("describe_instance_types").paginate(Filters=filters_of(asked))
     return {"instanceTypes": sorted(each["InstanceType"] for page in pages for each in page["InstanceTypes"])}
 
 
@@ -158,7 +150,7 @@ def _offerings(cloud: Region, asked: Inputs) -> Inputs:
     given = {"LocationType": asked["locationType"]} if "locationType" in asked else {}
     pages = cloud.client("ec2").get_paginator("describe_instance_type_offerings")
     found = [
-        offer for page in pages.paginate(Filters=_filters(asked), **given) for offer in page["InstanceTypeOfferings"]
+        offer for page in pages.paginate(Filters=filters_of(asked), **given) for offer in page["InstanceTypeOfferings"]
     ]
     return {
         "instanceTypes": [offer["InstanceType"] for offer in found],
@@ -175,59 +167,16 @@ def _offering(cloud: Region, asked: Inputs) -> Inputs:
     return {"instanceType": preferred[0], "location": cloud.region, "locationType": asked.get("locationType", "region")}
 
 
-def _image(cloud: Region, asked: Inputs) -> Inputs:
-    owners = {"Owners": asked["owners"]} if asked.get("owners") else {}
-    images = cloud.client("ec2").describe_images(Filters=_filters(asked), **owners)["Images"]
-    if "nameRegex" in asked:
-        images = [image for image in images if re.search(asked["nameRegex"], image.get("Name", ""))]
-    if not images:
-        raise InvokeRefused("Your query returned no results. Please change your search criteria and try again.")
-    if len(images) > 1 and not asked.get("mostRecent"):
-        raise InvokeRefused("Your query returned more than one result; set mostRecent to take the newest.")
-    image = max(images, key=lambda each: str(each.get("CreationDate", "")))
-    return {
-        "id": image["ImageId"],
-        "imageId": image["ImageId"],
-        "arn": cloud.arn("ec2", f"image/{image['ImageId']}", account=False),
-        "architecture": image.get("Architecture", ""),
-        "creationDate": str(image.get("CreationDate", "")),
-        "description": image.get("Description", ""),
-        "name": image.get("Name", ""),
-        "ownerId": image.get("OwnerId", ""),
-        "rootDeviceName": image.get("RootDeviceName", ""),
-        "rootDeviceType": image.get("RootDeviceType", ""),
-        "state": image.get("State", ""),
-        "virtualizationType": image.get("VirtualizationType", ""),
-        "hypervisor": image.get("Hypervisor", ""),
-        "tags": {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])},
-    }
-
-
 def _policy(_cloud: Region, asked: Inputs) -> Inputs:
     return policy_document(asked)
 
 
-def _filters(asked: Inputs) -> list[dict[str, Any]]:
-    return [{"Name": each["name"], "Values": each["values"]} for each in asked.get("filters", [])]
-
-
-NAMED = {"region": TEXT, "id": TEXT}
 CONDITION = an_object("test variable values", test=TEXT, variable=TEXT, values=TEXTS)
 PRINCIPAL = an_object("type identifiers", type=TEXT, identifiers=TEXTS)
 STATEMENT = an_object(
     sid=TEXT, effect=TEXT, actions=TEXTS, notActions=TEXTS, resources=TEXTS, notResources=TEXTS,
     principals=list_of(PRINCIPAL), notPrincipals=list_of(PRINCIPAL), conditions=list_of(CONDITION),
 )  # fmt: skip
-
-AMI_QUERY = an_object(
-    **NAMED,
-    owners=TEXTS,
-    filters=FILTERS,
-    mostRecent=SWITCH,
-    nameRegex=TEXT,
-    includeDeprecated=SWITCH,
-    allowUnsafeFilter=SWITCH,
-)
 
 INVOKES: Mapping[str, tuple[Shape, Callable[[Region, Inputs], Inputs]]] = {
     "aws:index/getRegion:getRegion": (an_object(**NAMED, name=TEXT, endpoint=TEXT), _region),
@@ -254,7 +203,7 @@ INVOKES: Mapping[str, tuple[Shape, Callable[[Region, Inputs], Inputs]]] = {
         an_object(**NAMED, locationType=TEXT, filters=FILTERS),
         _offerings,
     ),
-    "aws:ec2/getAmi:getAmi": (AMI_QUERY, _image),
+    **DEPLOYED,
     "aws:iam/getPolicyDocument:getPolicyDocument": (
         an_object(id=TEXT, policyId=TEXT, version=TEXT, statements=list_of(STATEMENT)),
         _policy,

@@ -14,8 +14,8 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from lab.engine import wire
 from lab.engine.deployment import PROVIDER_PREFIX, Deployment
 from lab.engine.diff import Goal
-from lab.engine.errors import EngineError, InvalidInput, MissingStack, ProgramFailed
-from lab.engine.invokes import InvokeRefused, answer
+from lab.engine.errors import EngineError, InvalidInput, InvokeRefused, MissingStack, ProgramFailed
+from lab.engine.invokes import answer
 from lab.engine.state import Resource, StackState
 from lab.engine.values import Inputs
 

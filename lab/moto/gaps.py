@@ -24,6 +24,7 @@ def close_gaps() -> None:
     hide_folders_of_deleted_keys()
     launch_from_the_whole_template()
     keep_user_data_of_later_versions()
+    hide_deprecated_images()
     parse_managed_policies_once()
     list_own_services_once()
     parse_timestamps_once()
@@ -187,6 +188,38 @@ def keep_user_data_of_later_versions() -> None:
         return original(self, data, description)
 
     LaunchTemplate.create_version = create_version  # type: ignore[method-assign]
+
+
+def hide_deprecated_images() -> None:
+    """EC2: moto deprecates no images; AWS hides a deprecated one unless it is asked for by its id or included.
+
+    A filter by `image-id` is no such question: it does not find the image.
+    """
+    from botocore.utils import parse_to_aware_datetime
+    from moto.core.responses import ActionResult
+    from moto.core.utils import utcnow
+    from moto.ec2.models.amis import Ami
+    from moto.ec2.responses.amis import AmisResponse
+
+    def enable_image_deprecation(self: AmisResponse) -> ActionResult:
+        (image,) = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        image.deprecation_time = parse_to_aware_datetime(self._get_param("DeprecateAt")).replace(tzinfo=None)
+        return ActionResult({"Return": True})
+
+    def describe_images(self: AmisResponse) -> Any:
+        answer: Any = original(self)
+        if not self._get_param("ImageIds", []) and not self._get_bool_param("IncludeDeprecated"):
+            shown = [image for image in answer.result["Images"] if not is_deprecated(image)]
+            answer = ActionResult({"Images": shown})
+        return answer
+
+    def is_deprecated(image: Ami) -> bool:
+        ends = getattr(image, "deprecation_time", None)
+        return ends is not None and ends <= utcnow()
+
+    original = AmisResponse.describe_images
+    AmisResponse.describe_images = describe_images  # type: ignore[method-assign]
+    AmisResponse.enable_image_deprecation = enable_image_deprecation  # type: ignore[attr-defined]
 
 
 def parse_managed_policies_once() -> None:

@@ -53,7 +53,7 @@ def test_the_network_is_one_public_subnet_in_the_configured_zone(aws: EmbeddedAw
     (subnet,) = aws.client("ec2").describe_subnets(Filters=_of(vpc))["Subnets"]
 
     assert vpc["CidrBlock"] == "10.77.0.0/24"
-    assert subnet["CidrBlock"] == "10.77.0.0/24"
+    assert subnet["CidrBlock"] == "10.77.0.0/27"
     assert subnet["AvailabilityZone"] == "us-east-1a"
     assert subnet["MapPublicIpOnLaunch"] is True
 
@@ -64,7 +64,8 @@ def test_the_way_out_is_an_internet_gateway_and_s3_has_its_own(aws: EmbeddedAws,
 
     (gateway,) = ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]
     tables = ec2.describe_route_tables(Filters=_of(vpc))["RouteTables"]
-    (table,) = [table for table in tables if any("SubnetId" in found for found in table["Associations"])]
+    # The main one, so that no subnet is ever without it.
+    (table,) = [table for table in tables if any(found["Main"] for found in table["Associations"])]
     (endpoint,) = ec2.describe_vpc_endpoints(Filters=_of(vpc))["VpcEndpoints"]
 
     routes = {route.get("DestinationCidrBlock"): route.get("GatewayId") for route in table["Routes"]}

@@ -81,12 +81,17 @@ def with_platform(stacks: Stacks) -> str:
         (
             {**ZONE, "cidr": "10.77.0.0/29"},
             "cidr is '10.77.0.0/29', but must be a private IPv4 network (in 10.0.0.0/8, 172.16.0.0/12 or "
-            "192.168.0.0/16) from /16 to /28.",
+            "192.168.0.0/16) from /16 to /25.",
+        ),
+        (
+            {**ZONE, "cidr": "10.77.0.0/26"},
+            "cidr is '10.77.0.0/26', but must be a private IPv4 network (in 10.0.0.0/8, 172.16.0.0/12 or "
+            "192.168.0.0/16) from /16 to /25.",
         ),
         (
             {**ZONE, "cidr": "nonsense"},
             "cidr is 'nonsense', but must be a private IPv4 network (in 10.0.0.0/8, 172.16.0.0/12 or "
-            "192.168.0.0/16) from /16 to /28.",
+            "192.168.0.0/16) from /16 to /25.",
         ),
         (
             {**ZONE, "ami_id": "ami-0123456789abcdef0"},
@@ -103,7 +108,8 @@ def with_platform(stacks: Stacks) -> str:
         "architectures mixed",
         "credits mixed",
         "volume too small",
-        "network too small",
+        "no network",
+        "network too small to be cut",
         "network malformed",
         "image unknown",
     ],

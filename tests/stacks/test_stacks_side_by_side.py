@@ -27,7 +27,7 @@ def prod(stacks: Stacks, dev: dict[str, Any]) -> dict[str, Any]:
         instance_type="c7g.medium,c7g.large",
         root_volume_size_gib="20",
         swap_size_mib="0",
-        cidr="192.168.4.0/28",
+        cidr="192.168.4.0/25",
         extra_egress_ports="22",
         backup_interval_minutes="60",
     )
@@ -86,7 +86,7 @@ def test_what_was_configured_is_what_was_made(aws: EmbeddedAws, prod: dict[str, 
     overrides = group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"]
     assert [override["InstanceType"] for override in overrides] == ["c7g.medium", "c7g.large"]
     assert [member["InstanceType"] for member in group["Instances"]] == ["c7g.medium"]
-    assert vpc["CidrBlock"] == "192.168.4.0/28"
+    assert vpc["CidrBlock"] == "192.168.4.0/25"
     assert {rule["FromPort"] for rule in security_group["IpPermissionsEgress"]} == {22, 80, 443}
     assert backup_alarm["EvaluationPeriods"] * backup_alarm["Period"] == 3 * 3_600
 

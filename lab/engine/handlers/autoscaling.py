@@ -50,6 +50,12 @@ NEVER_UPDATED = ("defaultCooldown", "terminationPolicies", "maxInstanceLifetime"
 """moto's UpdateAutoScalingGroup takes these without keeping them; they stay in the state."""
 
 
+ALWAYS_TRIGGERING = ("launchTemplate", "mixedInstancesPolicy")
+TRIGGERS = {"tag": "tags", "vpc_zone_identifier": "vpcZoneIdentifiers", "availability_zones": "availabilityZones",
+            "health_check_type": "healthCheckType", "max_instance_lifetime": "maxInstanceLifetime"}  # fmt: skip
+"""Names that `triggers` may hold, which are the provider's own, each with what the program calls the same input."""
+
+
 class Group(Handler):
     """An Auto Scaling group."""
 
@@ -79,6 +85,10 @@ class Group(Handler):
         if isinstance(policy, dict):
             _check_strategy(policy.get("instancesDistribution"))
         _check_types(cloud, inputs)
+        refresh = inputs.get("instanceRefresh")
+        for trigger in known_texts(refresh.get("triggers")) if isinstance(refresh, dict) else ():
+            if trigger not in TRIGGERS:
+                raise InvalidInput(f"an instance refresh has no trigger '{trigger}', only {', '.join(TRIGGERS)}")
 
     def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Create the group, which launches its instances."""
@@ -157,7 +167,7 @@ def roll_instances(cloud: Region, group: str) -> None:
 def _refresh_triggered(old: Inputs, new: Inputs) -> bool:
     """A refresh starts at a change of the launch template or mixed instances policy, and of what `triggers` names."""
     triggers = new["instanceRefresh"].get("triggers") or []
-    watched = ("launchTemplate", "mixedInstancesPolicy", *("tags" if each == "tag" else each for each in triggers))
+    watched = (*ALWAYS_TRIGGERING, *(TRIGGERS[each] for each in triggers))
     return any(old.get(key) != new.get(key) for key in watched)
 
 

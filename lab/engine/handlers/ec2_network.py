@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from typing import Any
 
 from lab.engine.errors import InvalidInput
@@ -15,6 +16,9 @@ from lab.engine.values import Inputs, known_text
 
 WIDEST_PREFIX = 16
 NARROWEST_PREFIX = 28
+EMPTY_SUBNET_SECONDS = 30
+"""How long a subnet may still have an instance before its deletion fails; the provider gives it 20 minutes."""
+EMPTY_SUBNET_PAUSE_SECONDS = 0.5
 
 
 def check_block(text: str | None, what: str) -> None:
@@ -104,8 +108,6 @@ class Subnet(Handler):
         "vpcId", vpcId=TEXT, availabilityZone=TEXT, cidrBlock=TEXT, mapPublicIpOnLaunch=SWITCH, tags=TAGS
     )
     replace_on = frozenset({"vpcId", "availabilityZone", "cidrBlock"})
-    # Its block cannot be given out twice, so an old subnet goes before its successor comes.
-    unique = True
 
     def check(self, cloud: Region, inputs: Inputs) -> None:
         """The zone must be the region's; moto lists all regions' zones in its refusal, and takes some wrong ones."""
@@ -148,7 +150,15 @@ class Subnet(Handler):
         }
 
     def delete(self, cloud: Region, current: Resource) -> None:
-        """Delete the subnet."""
+        """Delete the subnet once no instance is in it; AWS refuses before, and the provider asks again for a while."""
+        until = time.monotonic() + EMPTY_SUBNET_SECONDS
+        while instances := _instances_in(cloud, current.id):
+            if time.monotonic() > until:
+                raise InvalidInput(
+                    f"The subnet '{current.id}' has dependencies and cannot be deleted (DependencyViolation): "
+                    f"{', '.join(instances)}"
+                )
+            time.sleep(EMPTY_SUBNET_PAUSE_SECONDS)
         with ignoring_gone():
             cloud.client("ec2").delete_subnet(SubnetId=current.id)
 
@@ -156,6 +166,29 @@ class Subnet(Handler):
         cloud.client("ec2").modify_subnet_attribute(
             SubnetId=subnet, MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))}
         )
+
+
+def _instances_in(cloud: Region, subnet: str) -> list[str]:
+    """The instances whose network interfaces are in a subnet; one that is terminated has none any more."""
+    pages = (
+        cloud.client("ec2")
+        .get_paginator("describe_instances")
+        .paginate(
+            Filters=[
+                {"Name": "subnet-id", "Values": [subnet]},
+                {
+                    "Name": "instance-state-name",
+                    "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
+                },
+            ]
+        )
+    )
+    return [
+        instance["InstanceId"]
+        for page in pages
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+    ]
 
 
 class InternetGateway(Handler):

@@ -115,7 +115,6 @@ class RouteTableAssociation(Handler):
     type = "aws:ec2/routeTableAssociation:RouteTableAssociation"
     shape = resource_inputs("routeTableId", routeTableId=TEXT, subnetId=TEXT, gatewayId=TEXT)
     replace_on = frozenset({"subnetId", "gatewayId"})
-    unique = True
 
     def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
         """Associate the subnet."""
@@ -136,9 +135,47 @@ class RouteTableAssociation(Handler):
             cloud.client("ec2").disassociate_route_table(AssociationId=current.id)
 
 
+class MainRouteTableAssociation(Handler):
+    """Which table the subnets of a VPC use that have no association of their own."""
+
+    type = "aws:ec2/mainRouteTableAssociation:MainRouteTableAssociation"
+    shape = resource_inputs("routeTableId vpcId", routeTableId=TEXT, vpcId=TEXT)
+    replace_on = frozenset({"vpcId"})
+
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
+        """Put the table in the place of the one that came with the VPC, which is remembered."""
+        original, association = _main_table(cloud, inputs["vpcId"])
+        made = self._replace(cloud, association, inputs["routeTableId"])
+        return Created(made, {"originalRouteTableId": original, "region": cloud.region})
+
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
+        """Change the table."""
+        _, association = _main_table(cloud, inputs["vpcId"])
+        self._replace(cloud, association, inputs["routeTableId"])
+        return {"originalRouteTableId": current.outputs["originalRouteTableId"]}
+
+    def delete(self, cloud: Region, current: Resource) -> None:
+        """Give the VPC its own table back."""
+        with ignoring_gone():
+            _, association = _main_table(cloud, current.inputs["vpcId"])
+            self._replace(cloud, association, current.outputs["originalRouteTableId"])
+
+    def _replace(self, cloud: Region, association: str, table: str) -> str:
+        answer = cloud.client("ec2").replace_route_table_association(AssociationId=association, RouteTableId=table)
+        return str(answer["NewAssociationId"])
+
+
+def _main_table(cloud: Region, vpc: str) -> tuple[str, str]:
+    """The VPC's main table, and the id of its association."""
+    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+    (table,) = cloud.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]
+    (association,) = [each for each in table["Associations"] if each["Main"]]
+    return str(table["RouteTableId"]), str(association["RouteTableAssociationId"])
+
+
 def _written(inputs: Inputs) -> dict[str, Any]:
     written: dict[str, Any] = to_aws(ROUTE, {key: value for key, value in inputs.items() if key != "region"})
     return written
 
 
-HANDLERS = (RouteTable(), Route(), RouteTableAssociation())
+HANDLERS = (RouteTable(), Route(), RouteTableAssociation(), MainRouteTableAssociation())

@@ -11,6 +11,7 @@ import pytest
 
 from lab.engine.engine import Engine
 from lab.engine.errors import InvalidInput, RefusedByAws
+from lab.engine.handlers import ec2_network
 
 pytestmark = pytest.mark.subprocess
 
@@ -119,7 +120,7 @@ def test_network_is_moved_and_destroyed_without_a_trace(engine: Engine, program:
     folder = program(NETWORK)
     vpcs = len(ec2.describe_vpcs()["Vpcs"])
     first = engine.up(folder, "dev")
-    second = engine.up(folder, "dev", {"zone": "us-east-1b", "port": "web"})
+    second = engine.up(folder, "dev", {"zone": "us-east-1b", "port": "web", "subnet": "10.9.0.128/25"})
     assert (first["vpc"], first["group"]) == (second["vpc"], second["group"])
     assert first["subnet"] != second["subnet"]
     found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [second["vpc"]]}])["Subnets"]
@@ -133,6 +134,64 @@ def test_network_is_moved_and_destroyed_without_a_trace(engine: Engine, program:
         ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-endpoint-state", "Values": ["available"]}])["VpcEndpoints"]
         == []
     )
+
+
+def test_a_subnet_whose_addresses_another_one_has_is_refused_as_by_aws(
+    engine: Engine, program: Write, ec2: Any
+) -> None:
+    folder = program(NETWORK)
+    first = engine.up(folder, "dev")
+    with pytest.raises(RefusedByAws, match=r"InvalidSubnet\.Conflict"):
+        engine.up(folder, "dev", {"zone": "us-east-1b"})
+    assert ec2.describe_subnets(SubnetIds=[first["subnet"]])["Subnets"]
+
+
+ELSEWHERE = {"zone": "us-east-1b", "subnet": "10.9.0.128/25"}
+
+
+def test_an_instance_keeps_its_old_subnet_from_being_deleted_unless_the_refresh_is_triggered(
+    engine: Engine, program: Write, ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ec2_network, "EMPTY_SUBNET_SECONDS", 0)
+    first = engine.up(program(INSTANCE), "dev")
+    (old,) = instances(ec2)
+    with pytest.raises(InvalidInput, match=rf"DependencyViolation\): {old['InstanceId']}"):
+        engine.up(program(INSTANCE), "dev", ELSEWHERE)
+    assert ec2.describe_subnets(SubnetIds=[first["subnet"]])["Subnets"]
+
+
+def test_a_refresh_triggered_by_the_subnet_moves_the_instance_and_then_the_old_subnet_goes(
+    engine: Engine, program: Write, ec2: Any
+) -> None:
+    refreshed = INSTANCE.replace('strategy="Rolling"', 'strategy="Rolling", triggers=["vpc_zone_identifier"]')
+    engine.up(program(refreshed), "dev")
+    (old,) = instances(ec2)
+    second = engine.up(program(refreshed), "dev", ELSEWHERE)
+    (new,) = instances(ec2)
+    assert (new["InstanceId"] == old["InstanceId"], new["SubnetId"]) == (False, second["subnet"])
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [second["vpc"]]}])["Subnets"]
+    assert [each["SubnetId"] for each in subnets] == [second["subnet"]]
+
+
+def test_a_trigger_that_the_provider_does_not_know_is_refused(engine: Engine, program: Write) -> None:
+    refreshed = INSTANCE.replace('strategy="Rolling"', 'strategy="Rolling", triggers=["vpcZoneIdentifiers"]')
+    with pytest.raises(InvalidInput, match="an instance refresh has no trigger 'vpcZoneIdentifiers', only tag, vpc_z"):
+        engine.up(program(refreshed), "dev")
+
+
+def test_the_main_route_table_of_a_vpc_is_exchanged_and_comes_back(engine: Engine, program: Write, ec2: Any) -> None:
+    def main_table(vpc: str) -> str:
+        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+        (table,) = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+        return str(table["RouteTableId"])
+
+    with_main = NETWORK + "aws.ec2.MainRouteTableAssociation('main', vpc_id=vpc.id, route_table_id=table.id)\n"
+    outputs = engine.up(program(NETWORK), "dev")
+    original = main_table(outputs["vpc"])
+    engine.up(program(with_main), "dev")
+    assert main_table(outputs["vpc"]) == outputs["table"]
+    engine.up(program(NETWORK), "dev")
+    assert main_table(outputs["vpc"]) == original
 
 
 def test_instance_is_what_its_template_says(engine: Engine, program: Write, ec2: Any) -> None:

@@ -5,7 +5,6 @@ from openclaw_ec2_spot.placement import (
     InstanceTypeFacts,
     all_burstable,
     common_architecture,
-    require_image_architecture,
     require_types_offered,
     require_zone_exists,
     require_zone_in_region,
@@ -76,10 +75,3 @@ def test_credits_are_for_burstable_types_alone() -> None:
 
     with pytest.raises(ConfigRefused, match=r"^instance_type mixes t4g\.small with c7g\.medium, but must be "):
         all_burstable([T4G, C7G])
-
-
-def test_a_pinned_image_of_the_wrong_architecture_is_refused() -> None:
-    require_image_architecture("ami-1", "arm64", Architecture.ARM64)
-
-    with pytest.raises(ConfigRefused, match=r"^ami_id is 'ami-1', an image for x86_64, but must be one for arm64 as "):
-        require_image_architecture("ami-1", "x86_64", Architecture.ARM64)
