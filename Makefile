@@ -15,7 +15,7 @@ LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*
 endif
 AGENT_TESTS := tests/agent tests/docs
 # What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
-GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES
+GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI
 $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
@@ -90,9 +90,9 @@ generate-check: $(READY)
 .PHONY: preview up destroy outputs
 preview: $(READY) ## Show what `make up` would change
 	@scripts/make/stacks.sh preview "$$STACK"
-up: $(READY) ## Deploy platform, then ec2_spot
+up: $(READY) ## Deploy platform, then ec2_spot (REFRESH_AMI=1: with the newest machine image; YES=1: without a terminal)
 	@scripts/make/stacks.sh up "$$STACK"
-destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data)
+destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data; YES=1: without a terminal)
 	@scripts/make/stacks.sh destroy "$$STACK"
 outputs: $(READY) ## Show both stacks' outputs
 	@scripts/make/stacks.sh outputs "$$STACK"
@@ -105,7 +105,7 @@ resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
 	@$(PY) scripts/ec2-spot-power.py resume $${REGION:+--region "$$REGION"} -- "$$STACK"
 undelete: $(READY) ## Bring a paused stack's backups back as they stood at a moment: AT=2026-11-25T14:00Z DRY_RUN=1 YES=1
 	@$(PY) scripts/ec2-spot-undelete.py $${AT:+--at "$$AT"} $${REGION:+--region "$$REGION"} $${DRY_RUN:+--dry-run} $${YES:+--yes} -- "$$STACK"
-ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=me-central-1
+ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=eu-central-1
 	@$(PY) scripts/ec2-spot-prices.py $${REGION:+--region "$$REGION"} $$INSTANCE_TYPES
 
 ##@ Maintenance
@@ -115,7 +115,7 @@ clean: ## Remove .venv and caches (the lab's cached root too)
 	rm -rf $(VENV) .cache .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 help: ## This index
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
-	@printf '\nVariables: PYTHON=python3.13 (for .venv)  STACK=dev  REGION=me-central-1  TESTS="tests/docs"  LAB_TESTS="…"  KEEP=1\n'
+	@printf '\nVariables: PYTHON=python3.13 (for .venv)  STACK=dev  REGION=eu-central-1  TESTS="tests/docs"  LAB_TESTS="…"  KEEP=1\n'
 	@printf '           ENGINE=docker  NAME=spot-notice  INSTANCE_TYPES="t4g.small"   Times: on 2 quiet cores, .venv made.\n'
 
 $(READY): requirements.txt requirements-dev.txt

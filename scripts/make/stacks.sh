@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs the Pulumi CLI over both stacks in the right order. Usage: stacks.sh preview|up|destroy|outputs STACK
+# YES=1 in the environment answers its questions, which it asks of a terminal alone; REFRESH_AMI=1 reaches the program.
 set -euo pipefail
 verb=$1
 stack=$2
@@ -14,6 +15,19 @@ if ! "$here/.venv/bin/python" -c 'import boto3, sys; sys.exit(boto3.Session().ge
     exit 1
 fi
 
+yes=${YES:-0}
+case $yes in
+0 | 1) ;;
+*)
+    echo "YES is '$yes', but must be 1 (do it without a question), 0 or nothing." >&2
+    exit 2
+    ;;
+esac
+if [[ $verb == up || $verb == destroy ]] && [[ $yes == 0 ]] && ! [[ -t 0 ]]; then
+    echo "There is no terminal to answer on: look at it with 'make preview', then run 'make $verb YES=1'." >&2
+    exit 2
+fi
+
 in_stack() {
     local folder=$1
     shift
@@ -21,14 +35,20 @@ in_stack() {
     (cd "$here/$folder" && pulumi "$@" --stack "$stack")
 }
 
+answer=()
+[[ $yes == 0 ]] || answer=(--yes)
+
 case $verb in
-preview | up)
-    in_stack platform "$verb"
-    in_stack ec2_spot "$verb"
+preview)
+    in_stack platform preview
+    in_stack ec2_spot preview
     ;;
-destroy)
-    in_stack ec2_spot destroy
-    in_stack platform destroy
+up | destroy)
+    halves=(platform ec2_spot)
+    [[ $verb == up ]] || halves=(ec2_spot platform)
+    for half in "${halves[@]}"; do
+        in_stack "$half" "$verb" "${answer[@]}"
+    done
     ;;
 outputs)
     in_stack platform stack output
