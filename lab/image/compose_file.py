@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -61,6 +62,7 @@ class Container:
     host_name: str | None
     environment: Mapping[str, str]
     env_files: tuple[str, ...]
+    quoted_env_files: tuple[str, ...]
     mounts: tuple[BindMount, ...]
     stop_grace_seconds: int | None
     memory_limit: str | None
@@ -96,7 +98,10 @@ def container_of(text: str) -> Container:
             _refuse(f"{key} of {CLI} is another than that of {GATEWAY}")
     if tuple(cli.get("entrypoint", ())) != PROGRAM or "command" in cli:
         _refuse(f"the entrypoint of {CLI} must be {' '.join(PROGRAM)}, without a command")
-    container = Container(**{_READERS[key][0]: _READERS[key][1](gateway.get(key)) for key in _READERS})
+    container = Container(
+        **{_READERS[key][0]: _READERS[key][1](gateway.get(key)) for key in _READERS},
+        quoted_env_files=_env_files(gateway.get("env_file"), raw=False),
+    )
     _check_ports(gateway.get("ports", []), container.arguments)
     return container
 
@@ -119,13 +124,13 @@ def _environment(variables: Any) -> dict[str, str]:
     return dict(variables)
 
 
-def _env_files(files: Any) -> tuple[str, ...]:
+def _env_files(files: Any, *, raw: bool) -> tuple[str, ...]:
     for file in files or ():
-        if not isinstance(file, dict) or set(file) != {"path", "required", "format"}:
-            _refuse("each env_file must have path, required and format")
-        if file["required"] is not True or file["format"] != "raw":
-            _refuse(f"{file['path']} in env_file must be required and raw")
-    return tuple(_plain(file["path"], "env_file") for file in files or ())
+        if not isinstance(file, dict) or not {"path", "required"} <= set(file) <= {"path", "required", "format"}:
+            _refuse("each env_file must have path and required, and may have format")
+        if file["required"] is not True or file.get("format", "raw") != "raw":
+            _refuse(f"{file['path']} in env_file must be required, and raw or of no format")
+    return tuple(_plain(file["path"], "env_file") for file in files or () if ("format" in file) is raw)
 
 
 def _mounts(volumes: Any) -> tuple[BindMount, ...]:
@@ -206,7 +211,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "command": ("arguments", _arguments),
     "hostname": ("host_name", _host_name),
     "environment": ("environment", _environment),
-    "env_file": ("env_files", _env_files),
+    "env_file": ("env_files", partial(_env_files, raw=True)),
     "volumes": ("mounts", _mounts),
     "stop_grace_period": ("stop_grace_seconds", _seconds),
     "mem_limit": ("memory_limit", _memory),

@@ -33,6 +33,7 @@ def unit_settings(container: Container) -> dict[str, str]:
         "capability_lines": "CapabilityBoundingSet=CAP_SETPCAP" if container.drops_all_capabilities else "",
         "environment_words": _shell_words(f"{name}={value}" for name, value in container.environment.items()),
         "env_file_words": _shell_words(container.env_files),
+        "quoted_env_file_words": _shell_words(container.quoted_env_files),
         "mount_target_words": _shell_words(mount.target for mount in container.mounts),
         "privilege_words": _shell_words(
             (

@@ -43,7 +43,9 @@ def test_docker_never_restarts_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_secrets_come_from_tmpfs_as_they_are_and_none_is_written_here(name: str) -> None:
-    assert service(name)["env_file"] == [{"path": "/run/openclaw/.env", "required": True, "format": "raw"}]
+    raw, quoted = service(name)["env_file"]
+    assert raw == {"path": "/run/openclaw/.env", "required": True, "format": "raw"}
+    assert quoted == {"path": "/run/openclaw/multiline.env", "required": True}
     assert set(service(name)["environment"]) == {"HOME", "NODE_OPTIONS"}
 
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from openclaw_agent.cli import fetch_secrets
-from openclaw_agent.host.gateway_secrets import TOKEN_NAME, Secret, write_secrets
+from openclaw_agent.host.gateway_secrets import MULTILINE_FILE, TOKEN_NAME, Secret, write_secrets
 from openclaw_agent.host.metrics import count_metrics
 from openclaw_agent.lease.liveness import ec2_liveness
 from openclaw_agent.lease.record import Liveness
@@ -56,14 +56,27 @@ def test_secrets_are_written_for_their_owner_alone_and_never_shown(
     assert "t0ken" not in told
 
 
+def test_a_key_of_several_lines_is_stored_and_fetched_as_it_is(world: FreshBucket, path: str, tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIGTAgEA\n-----END PRIVATE KEY-----\n"
+    put_secret(world, path + TOKEN_NAME, "from-a-file\n")
+    put_secret(world, path + "KEY", key)
+    target = tmp_path / "run" / ".env"
+    assert fetch_secrets.main(["--to", str(target)]) == 0
+    assert target.read_text() == f"{TOKEN_NAME}=from-a-file\n"
+    quoted = target.with_name(MULTILINE_FILE)
+    assert quoted.read_text() == 'KEY="' + key.replace("\n", "\\n") + '"\n'
+    assert stat.S_IMODE(quoted.stat().st_mode) in (0o600, 0o640)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("OTHER", "x", f"There is no {TOKEN_NAME}"),
         ("NOT-A-NAME", "x", "cannot be an environment variable"),
-        (TOKEN_NAME, "two\nlines", "more than one line"),
+        (TOKEN_NAME, "two\nlines", "more than one line or none; a token is one line of text"),
+        (TOKEN_NAME, "\r\n", "more than one line or none; a token is one line of text"),
     ],
-    ids=["no token", "bad name", "two lines"],
+    ids=["no token", "bad name", "token of two lines", "token of no line"],
 )
 def test_secrets_that_cannot_be_used_leave_the_old_file(
     world: FreshBucket,

@@ -72,7 +72,7 @@ def test_the_repositorys_file_renders_what_the_container_gets(render: Callable[[
     assert "BindPaths=-/opt/openclaw/.openclaw:/home/node/.openclaw" in drop_in
     assert {"TimeoutStopSec=40", "TasksMax=2048", "CapabilityBoundingSet=CAP_SETPCAP"} <= set(drop_in)
     container = (root / CONTAINER).read_text().splitlines()
-    assert "env_files=(/run/openclaw/.env)" in container
+    assert {"env_files=(/run/openclaw/.env)", "quoted_env_files=(/run/openclaw/multiline.env)"} <= set(container)
     assert "privileges=(--bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs)" in container
     assert 'memory_limit="${OPENCLAW_MEMORY_LIMIT:-1600m}"' in container
     assert (root / "usr/local/libexec/openclaw-as-gateway").stat().st_mode & 0o777 == 0o755
@@ -89,13 +89,14 @@ def test_the_repositorys_file_renders_what_the_container_gets(render: Callable[[
         (lambda c: c["volumes"][0].update(target="/data"), CONTAINER, "mount_targets=(/data /home/node/"),
         (lambda c: c["volumes"][0].update(read_only=True), GATEWAY_DROP_IN, "BindReadOnlyPaths=-/opt/openclaw"),
         (lambda c: c["env_file"][0].update(path="/run/other.env"), CONTAINER, "env_files=(/run/other.env)\n"),
+        (lambda c: c["env_file"][1].update(path="/run/two.env"), CONTAINER, "quoted_env_files=(/run/two.env)\n"),
         (lambda c: c.pop("cap_drop"), CONTAINER, "privileges=(--no-new-privs)\n"),
         (lambda c: c.pop("cap_drop"), GATEWAY_DROP_IN, "TasksMax=2048\n\n"),
         (lambda c: c.pop("security_opt"), CONTAINER, "--ambient-caps=-all)\n"),
     ],
     ids=[
         "environment", "home", "home of the CLI", "mount", "mount of the CLI", "mount's target", "read-only mount",
-        "secrets", "privileges kept", "capabilities kept", "new privileges",
+        "secrets", "secrets of several lines", "privileges kept", "capabilities kept", "new privileges",
     ],
 )  # fmt: skip
 def test_a_change_for_both_services_reaches_the_unit(
@@ -157,7 +158,7 @@ def test_what_the_unit_would_not_do_is_refused_in_a_sentence(change: Change, sai
     [
         (lambda c: c.update(cap_drop=["NET_RAW"]), "cap_drop must be [ALL]"),
         (lambda c: c.update(security_opt=["seccomp:unconfined"]), "security_opt must be"),
-        (lambda c: c["env_file"][0].update(format="dotenv"), "must be required and raw"),
+        (lambda c: c["env_file"][0].update(format="dotenv"), "must be required, and raw"),
         (lambda c: c["env_file"].append("/plain"), "each env_file must have"),
         (lambda c: c["environment"].update(A="${B}"), "a text without $"),
         (lambda c: c["volumes"].append("named:/data"), "each of volumes must have"),
