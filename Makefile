@@ -77,12 +77,16 @@ check: lint test-unit ## Before a commit: lint and the unit tests; about a minut
 fix: $(READY) ## Fix what ruff can: imports, format, simple faults
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+# For every platform and every Python that we allow.
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make generate-hashes"
 .PHONY: generate generate-check
 generate: $(READY) ## Write what is made from code: config sections of Pulumi.yaml, tables and drawings of the docs
 	@$(WITH_PACKAGES) $(PY) -m make.generate
 .PHONY: generate-hashes
-generate-hashes: $(READY) ## Write the sums of the agent's wheels into requirements-agent.txt (needs the package index)
+generate-hashes: $(READY) ## Write requirements*.txt out of requirements*.in: every version, with its hashes (needs the package index)
 	@$(WITH_PACKAGES) $(PY) -m make.agent_wheels
+	@for each in requirements requirements-dev; do $(LOCK) $$each.in --output-file $$each.txt; done
 generate-check: $(READY)
 	@$(WITH_PACKAGES) $(PY) -m make.generate --check
 
@@ -118,6 +122,6 @@ help: ## This index
 	@printf '\nVariables: PYTHON=python3.13 (for .venv)  STACK=dev  REGION=eu-central-1  TESTS="tests/docs"  LAB_TESTS="…"  KEEP=1\n'
 	@printf '           ENGINE=docker  NAME=spot-notice  INSTANCE_TYPES="t4g.small"   Times: on 2 quiet cores, .venv made.\n'
 
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements-dev.txt
 	@scripts/make/venv.sh $(VENV)
 	@touch $@

@@ -20,4 +20,4 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 echo "Setting up $folder (about a minute)."
 [ -x "$folder/bin/python" ] || "$python" -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt

@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
 GIVEN = [name for line in re.findall(r"^GIVEN := (.+)$", MAKEFILE, re.MULTILINE) for name in line.split()]
-OUR_OWN = {"PY", "VENV", "READY", "WITH_PACKAGES", "AGENT_TESTS", "WORKERS", "FULL_SIZE", "MAKEFILE_LIST"}
+OUR_OWN = {"LOCK", "PY", "VENV", "READY", "WITH_PACKAGES", "AGENT_TESTS", "WORKERS", "FULL_SIZE", "MAKEFILE_LIST"}
 
 pytestmark = pytest.mark.subprocess
 

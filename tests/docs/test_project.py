@@ -45,3 +45,26 @@ def test_ruff_reads_each_python_file_that_has_no_suffix() -> None:
     patterns = PYPROJECT["tool"]["ruff"]["extend-include"]
     assert [name for name in python if not any(fnmatch(name, pattern) for pattern in patterns)] == []
     assert python
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-agent"])
+def test_each_pin_is_locked_with_hashes(name: str) -> None:
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==(\S+)$", (REPOSITORY / f"{name}.in").read_text(), re.MULTILINE)
+    locked = re.sub(r" *\\\n *", " ", (REPOSITORY / f"{name}.txt").read_text())
+    rows = [line for line in locked.splitlines() if line and not line.startswith("#")]
+
+    assert all("==" in row and "--hash=sha256:" in row for row in rows)
+    versions = {re.split(r"[= ]", row)[0].lower(): row.split("==")[1].split()[0] for row in rows}
+    assert {pin: versions.get(re.sub(r"[-_.]+", "-", pin).lower(), versions.get(pin)) for pin, _ in pins} == dict(pins)
+
+
+def test_the_laptop_and_the_instance_run_the_same_versions() -> None:
+    """A pin of the agent that the laptop's lock has too, has the same version there."""
+    pins = dict(
+        re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (REPOSITORY / "requirements-agent.in").read_text(), re.MULTILINE)
+    )
+    laptop = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (REPOSITORY / "requirements.txt").read_text(), re.MULTILINE))
+
+    assert {"boto3", "botocore", "obstore"} <= pins.keys() & laptop.keys()
+    for name in pins.keys() & laptop.keys():
+        assert laptop[name] == pins[name], name
