@@ -19,6 +19,44 @@ SECRETS_FILE = Path("/run/openclaw/.env")
 DEFAULT_FREEZER = "compose:openclaw"
 FREEZE_BUDGET_SECONDS = 2.0
 
+# What is restored or removed there would be the machine itself.
+SYSTEM_FOLDERS = frozenset(
+    f"/{name}"
+    for name in (
+        *(
+            "",
+            "bin",
+            "boot",
+            "dev",
+            "etc",
+            "home",
+            "lib",
+            "lib32",
+            "lib64",
+            "media",
+            "mnt",
+            "opt",
+            "proc",
+            "root",
+            "run",
+        ),
+        *(
+            "sbin",
+            "srv",
+            "sys",
+            "tmp",
+            "usr",
+            "usr/bin",
+            "usr/lib",
+            "usr/local",
+            "var",
+            "var/lib",
+            "var/log",
+            "var/tmp",
+        ),
+    )
+)
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
@@ -95,7 +133,7 @@ def load_settings(
         UsageError: naming the value that is missing or malformed.
     """
     env = dict(os.environ) if environment is None else environment
-    settings_file = Path(env.get("OPENCLAW_AGENT_SETTINGS", str(SETTINGS_FILE)))
+    settings_file = _place(env, "OPENCLAW_AGENT_SETTINGS", SETTINGS_FILE)
     written = _read_settings_file(settings_file)
     s3_attempts, s3_stall_seconds = int(S3_ATTEMPTS.read(env)), S3_STALL_SECONDS.read(env)
     for flag, value in (("--bucket", bucket), ("--region", region), ("--state-dir", state_dir)):
@@ -119,7 +157,10 @@ def load_settings(
     if not _REGION.fullmatch(chosen_region):
         raise UsageError(f"The region {chosen_region!r} is not allowed: it must look like us-east-1.")
     # A symlink to the state folder is followed once, here, so that a restore swaps the real folder under it.
-    folder = Path(os.path.realpath(state_dir or env.get("OPENCLAW_STATE_DIR") or STATE_DIR))
+    folder = Path(os.path.realpath(state_dir or _place(env, "OPENCLAW_STATE_DIR", STATE_DIR)))
+    agent_dir = _place(env, "OPENCLAW_AGENT_DIR", AGENT_DIR)
+    log_dir = _place(env, "OPENCLAW_LOG_DIR", _default_log_dir(env))
+    _require_apart(folder, agent_dir, log_dir)
     excludes = written.get("excludes", [])
     if not isinstance(excludes, list) or not all(isinstance(pattern, str) for pattern in excludes):
         raise UsageError(f"excludes in {settings_file} must be a list of patterns, not {excludes!r}.")
@@ -127,8 +168,8 @@ def load_settings(
         bucket=chosen_bucket,
         region=chosen_region,
         state_dir=folder,
-        agent_dir=Path(env.get("OPENCLAW_AGENT_DIR", str(AGENT_DIR))),
-        log_dir=Path(env["OPENCLAW_LOG_DIR"]) if "OPENCLAW_LOG_DIR" in env else _default_log_dir(env),
+        agent_dir=agent_dir,
+        log_dir=log_dir,
         stack=_text(written, "stack", settings_file) or "local",
         excludes=tuple(excludes),
         freezer=_freezer(env.get("OPENCLAW_FREEZER", DEFAULT_FREEZER if written else "none")),
@@ -143,7 +184,35 @@ def load_settings(
 
 def _default_log_dir(env: dict[str, str]) -> Path:
     # An ordinary user who moved the agent's folder has no /var/log/openclaw: the logs then stay beside its memory.
-    return Path(env["OPENCLAW_AGENT_DIR"]) / "log" if "OPENCLAW_AGENT_DIR" in env else LOG_DIR
+    return Path(env["OPENCLAW_AGENT_DIR"]) / "log" if env.get("OPENCLAW_AGENT_DIR") else LOG_DIR
+
+
+def _place(env: Mapping[str, str], name: str, default: Path) -> Path:
+    """The place that a variable names; an empty one is none, and never the current folder."""
+    text = env.get(name)
+    if not text:
+        return default
+    if not text.startswith("/"):
+        raise UsageError(f"{name}={text} is not allowed: give a path that begins with /.")
+    return Path(text)
+
+
+def _require_apart(state_dir: Path, agent_dir: Path, log_dir: Path) -> None:
+    """Refuse places in which a run would delete or back up something else than it should."""
+    agent, logs = Path(os.path.realpath(agent_dir)), Path(os.path.realpath(log_dir))
+    for what, place in (("state folder", state_dir), ("agent's folder", agent)):
+        if str(place) in SYSTEM_FOLDERS:
+            raise UsageError(f"The {what} {place} is not allowed: it must be a folder of its own, not the system's.")
+    if agent == state_dir or state_dir in agent.parents or agent in state_dir.parents:
+        raise UsageError(
+            f"The agent's folder {agent_dir} is not allowed: it and the state folder {state_dir} must lie beside each "
+            "other, neither in the other (OPENCLAW_AGENT_DIR)."
+        )
+    if logs == state_dir or state_dir in logs.parents:
+        raise UsageError(
+            f"The log folder {log_dir} is not allowed: it must not lie in the state folder {state_dir} "
+            "(OPENCLAW_LOG_DIR)."
+        )
 
 
 def _freezer(value: str) -> str:

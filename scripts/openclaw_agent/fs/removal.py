@@ -32,6 +32,15 @@ def remove_file(place: Path, *, missing_ok: bool = True) -> None:
     place.unlink(missing_ok=missing_ok)
 
 
+def remove_beside(name: str, folder: int) -> None:
+    """Remove a file, or a symlink itself, of an open folder.
+
+    Raises:
+        OSError: when it cannot be removed.
+    """
+    os.unlink(name, dir_fd=folder)
+
+
 def remove_empty_folder(place: Path) -> None:
     """Remove a folder that is empty.
 

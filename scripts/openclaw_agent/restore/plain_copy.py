@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, ManifestTooNew, StoreError
 from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.fs.removal import remove_beside
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import ENCODED_PREFIX, LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
@@ -188,7 +189,7 @@ def _remove_stale_sidecars(top: ConfinedDir, origin: _Origin, found: Mapping[str
         if origin.entries[path].database:
             for stale in (path + suffix for suffix in SIDECAR_SUFFIXES if path + suffix in found):
                 with _parent(top, stale) as (folder, name), contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
+                    remove_beside(name, folder)
 
 
 def _is_whole(origin: _Origin, found: Mapping[str, WalkEntry], copied: Mapping[str, WalkEntry]) -> bool:

@@ -160,3 +160,69 @@ def test_the_limits_of_the_s3_client_are_what_the_environment_says_or_the_defaul
 def test_an_empty_flag_is_no_missing_one(settings_file: Path, flag: str) -> None:
     with pytest.raises(UsageError, match=f"--{flag.replace('_', '-')} '' is not allowed"):
         load(settings_file, **{flag: ""})
+
+
+PLACES = {
+    "OPENCLAW_AGENT_DIR": Path("/var/lib/openclaw-agent"),
+    "OPENCLAW_LOG_DIR": Path("/var/log/openclaw"),
+    "OPENCLAW_STATE_DIR": Path("/opt/openclaw/.openclaw"),
+}
+
+
+@pytest.mark.parametrize("names", [*([name] for name in PLACES), list(PLACES)])
+def test_an_empty_variable_is_as_if_it_were_unset(tmp_path: Path, names: list[str]) -> None:
+    settings = load(tmp_path / "none", bucket="abc", **dict.fromkeys(names, ""))
+    assert {
+        "OPENCLAW_AGENT_DIR": settings.agent_dir,
+        "OPENCLAW_LOG_DIR": settings.log_dir,
+        "OPENCLAW_STATE_DIR": settings.state_dir,
+    } == PLACES
+    assert load_settings(bucket="abc", environment={"OPENCLAW_AGENT_SETTINGS": ""}).bucket == "abc"
+
+
+@pytest.mark.parametrize("name", [*PLACES, "OPENCLAW_AGENT_SETTINGS"])
+@pytest.mark.parametrize("text", ["clone", ".", "../agent", " ", "~/agent"])
+def test_a_relative_place_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(UsageError) as told:
+        load_settings(bucket="abc", environment={"OPENCLAW_AGENT_SETTINGS": str(tmp_path / "none"), name: text})
+    assert str(told.value) == f"{name}={text} is not allowed: give a path that begins with /."
+
+
+@pytest.mark.parametrize(
+    ("state", "agent", "logs"),
+    [
+        ("s", "s", "l"),
+        ("s", "s/agent", "l"),
+        ("s", "s/../s/x/agent", "l"),
+        ("s", "link/agent", "l"),
+        ("a/state", "a", "l"),
+        ("a/b/c", "a/", "l"),
+        ("s", "a", "s"),
+        ("s", "a", "s/logs/deeper"),
+        ("s", "a", "link/logs"),
+    ],
+)
+def test_folders_that_lie_in_each_other_are_refused(tmp_path: Path, state: str, agent: str, logs: str) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "link").symlink_to("s")
+    places = {"OPENCLAW_STATE_DIR": state, "OPENCLAW_AGENT_DIR": agent, "OPENCLAW_LOG_DIR": logs}
+    with pytest.raises(UsageError, match=r"folder \S+ is not allowed: it "):
+        load(tmp_path / "none", bucket="abc", **{name: f"{tmp_path}/{place}" for name, place in places.items()})
+
+
+@pytest.mark.parametrize("place", ["/", "//", "/etc", "/usr/", "/home/../home", "/var/lib", "/tmp"])
+def test_a_folder_of_the_system_is_refused(tmp_path: Path, place: str) -> None:
+    for moved in ({"state_dir": place}, {"OPENCLAW_AGENT_DIR": place}):
+        with pytest.raises(UsageError, match="must be a folder of its own, not the system's"):
+            load(tmp_path / "none", bucket="abc", **moved)
+
+
+def test_folders_beside_each_other_are_allowed(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path / "none",
+        bucket="abc",
+        state_dir=str(tmp_path / "state"),
+        OPENCLAW_AGENT_DIR=str(tmp_path / "state-agent"),
+        OPENCLAW_LOG_DIR=str(tmp_path / "state-agent" / "log"),
+    )
+    assert settings.agent_dir == tmp_path / "state-agent"
