@@ -7,6 +7,7 @@ from pathlib import Path
 from openclaw_agent.lease.record import Lease
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, encode_manifest
 from openclaw_agent.snapshot.manifest import (
+    Attributes,
     CaptureMethod,
     DamagedDatabase,
     Entry,
@@ -45,7 +46,9 @@ EVERYTHING = Manifest(
             wal_fingerprint=FINGERPRINT,
             sparse_bytes=1,
             unverified=True,
+            attributes=Attributes((("user.a", b"x"),), "i"),
         ),
+        Entry("b", EntryKind.FILE, 0o600, 1, 1, 1, size=1, sha256=bytes(32), hard_link_to="a\nb"),
     ),
     quarantined="why",
     excluded=(Omission("a", "why"),),

@@ -25,6 +25,7 @@ from botocore.loaders import create_loader
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.cli import backup, lifecycle, restore
+from openclaw_agent.fs.attributes import flags_of
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
@@ -267,14 +268,18 @@ class FreshBucket:
 
 
 def picture(folder: Path) -> Picture:
-    """Everything a backup must bring back below `folder`: kind, mode, owner, mtime, and content or target."""
+    """All that must come back below `folder`: metadata, content or target, and which names are one file."""
     rows: Picture = {"": _row(folder)}
+    names: dict[tuple[int, int], list[str]] = {}
     for place, folders, files in os.walk(folder):
         for name in folders + files:
             found = Path(place) / name
-            kind = stat.S_IFMT(found.lstat().st_mode)
-            if kind in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
-                rows[os.path.relpath(found, folder)] = _row(found)
+            status = found.lstat()
+            if stat.S_IFMT(status.st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+                path = os.path.relpath(found, folder)
+                rows[path] = _row(found)
+                names.setdefault((status.st_dev, status.st_ino), []).append(path)
+    rows |= {path: (*rows[path], *sorted(same)) for same in names.values() if len(same) > 1 for path in same}
     return rows
 
 
@@ -293,11 +298,17 @@ def _row(place: Path) -> tuple[object, ...]:
     if stat.S_ISLNK(status.st_mode):
         return ("symlink", owner, status.st_mtime_ns, os.readlink(place))  # noqa: PTH115 - unchanged by pathlib
     mode = f"{stat.S_IMODE(status.st_mode):04o}"
+    xattrs = {name: os.getxattr(place, name) for name in os.listxattr(place)}
+    handle = os.open(place.parent, os.O_PATH)
+    try:
+        attributes = (xattrs, flags_of(handle, place.name))
+    finally:
+        os.close(handle)
     if stat.S_ISDIR(status.st_mode):
-        return ("folder", mode, owner, status.st_mtime_ns)
+        return ("folder", mode, owner, status.st_mtime_ns, attributes)
     with place.open("rb") as reading:
         digest = hashlib.file_digest(reading, "sha256").hexdigest()
-    return ("file", mode, owner, status.st_mtime_ns, status.st_size, digest)
+    return ("file", mode, owner, status.st_mtime_ns, status.st_size, digest, attributes)
 
 
 def let_clock_tick() -> None:

@@ -13,7 +13,8 @@ from openclaw_agent.store.transfers import Copy, Upload
 class SnapshotPlan:
     """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
 
-    `recovered` are last good copies that can be had from `latest/` alone.
+    `recovered` are last good copies that can be had from `latest/` alone. `stored_as` names, of what lies in `base`
+    under the first name that it had there, its entry there.
     """
 
     snapshot: str
@@ -22,12 +23,14 @@ class SnapshotPlan:
     uploaded: tuple[Entry, ...]
     recovered: tuple[Entry, ...]
     clones: Mapping[str, Path]
+    stored_as: Mapping[str, Entry]
 
     def copies(self) -> Iterator[Copy]:
         """What to copy."""
         for entry in self.copied:
-            # The path alone makes the key, so that it is the same in both snapshots.
-            yield Copy(snapshot_key(self.base, entry), snapshot_key(self.snapshot, entry), entry.size)
+            # The path alone makes the key, so that it is the same in both snapshots, unless it was a hard link there.
+            source = self.stored_as.get(entry.path, entry)
+            yield Copy(snapshot_key(self.base, source), snapshot_key(self.snapshot, entry), entry.size)
         for entry in self.recovered:
             yield Copy(latest_key(entry), snapshot_key(self.snapshot, entry), entry.size)
 
@@ -69,8 +72,15 @@ def plan_snapshot(
             copied.append(entry)
         else:
             (uploaded if entry.path in clones else recovered).append(entry)
+    stored_as = {entry.path: before for entry in copied if (before := known[entry.path]).hard_link_to}
     return SnapshotPlan(
-        manifest.snapshot, base.snapshot if base else "", tuple(copied), tuple(uploaded), tuple(recovered), clones
+        manifest.snapshot,
+        base.snapshot if base else "",
+        tuple(copied),
+        tuple(uploaded),
+        tuple(recovered),
+        clones,
+        stored_as,
     )
 
 
@@ -80,7 +90,7 @@ def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
     changed = (
         entry
         for entry in manifest.files()
-        if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256
+        if (before := known.get(entry.path)) is None or before.sha256 != entry.sha256 or before.hard_link_to
     )
     kept = {entry.path for entry in manifest.files()}
     gone = tuple(latest_key(entry) for entry in base.files() if entry.path not in kept)

@@ -144,8 +144,9 @@ class Backup:
         self._record_own_commit(verdict)
         if verdict.refusal is not None:
             raise verdict.refusal
-        if capture.clones:
-            # What was too young to be trusted, or touched, has proved to be as it was: it is not read again.
+        if capture.clones or any(entry.attributes is None for entry in base.entries):
+            # What was too young to be trusted, or touched, has proved to be as it was: it is not read again. Nor are
+            # attributes for which an older agent did not look.
             self._records.remember_base(replace(base, entries=tuple(capture.entries)))
         _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
@@ -163,6 +164,15 @@ class Backup:
             self._record.add(live_reason=capture.live_reason)
         if capture.unverified:
             self._record.add(unverified=[row.path for row in capture.unverified])
+        if capture.attributes_left_out:
+            self._record.add(attributes_left_out=len(capture.attributes_left_out))
+            first = capture.attributes_left_out[0]
+            _log.warning(
+                "Warning: %d attributes are not in the backup; of %r, the first: %s.",
+                len(capture.attributes_left_out),
+                first.path,
+                first.reason,
+            )
         for row in capture.unverified:
             _log.warning("Warning: the database %r could not be verified: %s.", row.path, row.reason)
 

@@ -51,6 +51,9 @@ def _is_known(row: WalkEntry, entry: Entry | None, log: Fingerprint | None) -> b
 def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:
     # Size and mtime are enough here: the question is only whether the user must be asked. A folded database has
     # another size than the live file with its log; a database that is only read has an empty log.
+    # A file system may keep no such time as the backup's: what it made of it is in the fingerprint.
+    if now.mtime_ns not in (entry.mtime_ns, entry.fingerprint.mtime_ns if entry.fingerprint else entry.mtime_ns):
+        return False
     if entry.database:
-        return entry.mtime_ns == now.mtime_ns and (log is None or log.size == 0 or log == entry.wal_fingerprint)
-    return entry.mtime_ns == now.mtime_ns and entry.size == now.size
+        return log is None or log.size == 0 or log == entry.wal_fingerprint
+    return entry.size == now.size

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import stat
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +28,7 @@ from openclaw_agent.snapshot.manifest import (
 )
 from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clone
 from openclaw_agent.sqlite.online_backup import capture_live
+from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import Tree, WalkEntry, open_state_folder, walk
 
@@ -54,8 +57,8 @@ class Damage:
 class Capture:
     """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
 
-    `unverified` are databases that could not be verified here, and why; `thaw_problem` says why the gateway may still
-    be frozen, "" when it runs.
+    `unverified` are databases that could not be verified here, and why; `attributes_left_out` are attributes that no
+    entry holds; `thaw_problem` says why the gateway may still be frozen, "" when it runs.
     """
 
     method: CaptureMethod
@@ -67,6 +70,7 @@ class Capture:
     skipped: list[Omission] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
     unverified: list[Omission] = field(default_factory=list)
+    attributes_left_out: list[Omission] = field(default_factory=list)
     thaw_problem: str = ""
     bytes_read: int = 0
 
@@ -98,7 +102,9 @@ class _Capturing:
         self._began_ns = 0
         self._tree = Tree()
         self._entries: list[Entry] = []
+        self._links: dict[str, tuple[WalkEntry, ...]] = {}
         self._sidecars: set[str] = set()
+        self._attributes_left_out: list[Omission] = []
 
     def warm(self) -> None:
         """Walk once for the kernel's cache, so that the walk under the freeze is short."""
@@ -115,15 +121,19 @@ class _Capturing:
         """Walk the tree; return what must be read of it."""
         self._began_ns = time.time_ns()
         self._tree = walk(self._top.path, self._exclusions, self._known)
-        pending, self._entries, self._sidecars = consume_tree(self._top, self._tree, self._known)
-        return pending
+        with AttributeReader(self._top) as attributes:
+            changes = consume_tree(self._top, self._tree, self._known, attributes)
+        self._entries, self._links, self._sidecars = changes.entries, changes.links, changes.sidecars
+        self._attributes_left_out = attributes.left_out
+        return changes.pending
 
     def clone_still(self, pending: list[Pending], freeze: Freeze | None) -> list[Pending]:
         """Clone while nobody writes; return what the budget did not allow."""
         deferred: list[Pending] = []
         # Databases first: their two files must be of one instant, and live capture costs most for them.
-        ordered = sorted(pending, key=lambda row: (not row.database, row.found.fingerprint.size))
-        for row in ordered:
+        waiting = deque(sorted(pending, key=lambda row: (not row.database, row.found.fingerprint.size)))
+        while waiting:
+            row = waiting.popleft()
             if freeze is not None and freeze.spent():
                 deferred.append(row)
                 continue
@@ -133,29 +143,32 @@ class _Capturing:
             try:
                 status = (clone_database if row.database else clone_file)(source, target)
             except FileNotFoundError:
+                waiting.extend(_by_another_name(row))
                 continue
             if freeze is not None and freeze.spent():
                 # The watcher may have thawed the gateway before this clone was whole.
                 discard_clone(target)
                 deferred.append(row)
                 continue
-            self._remember_clone(number, row, status, live=False)
+            waiting.extend(self._remember_clone(number, row, status, live=False))
         return deferred
 
     def clone_live(self, pending: Iterable[Pending]) -> None:
         """Clone while the gateway writes: databases through SQLite, files until they hold still or three tries."""
-        for row in pending:
+        waiting = deque(pending)
+        while waiting:
+            row = waiting.popleft()
             source = ConfinedPath(self._top, row.found.path)
             try:
                 if row.database:
                     number = self._clones.next_number()
                     copy = capture_live(source, self._clones.place(number))
-                    self._remember_clone(number, row, copy.status, live=True, torn=copy.torn)
+                    waiting.extend(self._remember_clone(number, row, copy.status, live=True, torn=copy.torn))
                 else:
                     number, status = self._file_live(source)
-                    self._remember_clone(number, row, status, live=True)
+                    waiting.extend(self._remember_clone(number, row, status, live=True))
             except FileNotFoundError:
-                continue
+                waiting.extend(_by_another_name(row))
 
     def _file_live(self, source: ConfinedPath) -> tuple[int, os.stat_result]:
         for _attempt in range(LIVE_ATTEMPTS):
@@ -167,14 +180,33 @@ class _Capturing:
 
     def _remember_clone(
         self, number: int, row: Pending, status: os.stat_result, *, live: bool, torn: bool = False
-    ) -> None:
-        """Keep what `finish` needs of the clone of this number, of a file that had this status then."""
+    ) -> list[Pending]:
+        """Keep what `finish` needs of the clone of this number, of a file that had this status then.
+
+        Returns what must be read besides: the other names, where another file has taken the first one meanwhile.
+        """
         seen = Fingerprint.of(status)
-        found = row.found if seen == row.found.fingerprint else replace(row.found, fingerprint=seen)
+        found = row.found if seen == row.found.fingerprint else self._found_again(row.found, status)
+        if row.links and (status.st_dev, status.st_ino) == row.found.shared_inode:
+            self._links[found.path] = row.links
+            more: list[Pending] = []
+        else:
+            more = _by_another_name(row)
         if row.database:
             self._cloned.append(ClonedDatabase(found, row.sidecars, number, live, torn))
         else:
             self._cloned.append(_ClonedFile(found, number, live))
+        return more
+
+    def _found_again(self, found: WalkEntry, status: os.stat_result) -> WalkEntry:
+        """What the walk found, as it was when it was cloned."""
+        with AttributeReader(self._top) as attributes:
+            now = attributes.of(found.path, found.kind)
+        self._attributes_left_out += attributes.left_out
+        mode = stat.S_IMODE(status.st_mode)
+        return replace(
+            found, fingerprint=Fingerprint.of(status), mode=mode, uid=status.st_uid, gid=status.st_gid, attributes=now
+        )
 
     def finish(self, capture: Capture) -> None:
         """Fold and check the databases, hash every clone, and put the entries in order."""
@@ -188,9 +220,17 @@ class _Capturing:
                 self._finish_database(cloned, capture)
             else:
                 self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
+        self._add_links(capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
         capture.excluded = self._tree.excluded
+        capture.attributes_left_out = self._attributes_left_out
         capture.skipped = self._tree.skipped + [Omission(path, FOLDED_REASON) for path in sorted(self._sidecars)]
+
+    def _add_links(self, capture: Capture) -> None:
+        firsts = {entry.path: entry for entry in capture.entries if entry.path in self._links} if self._links else {}
+        for path, first in firsts.items():
+            for row in self._links[path]:
+                capture.entries.append(replace(first, path=row.path, hard_link_to=path))
 
     def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
         path = cloned.found.path
@@ -201,7 +241,9 @@ class _Capturing:
             self._sidecars.discard(stored.found.path)
         if resolved.last_good is not None:
             # Without a fingerprint the next run reads the database again.
-            capture.entries.append(replace(resolved.last_good, fingerprint=None))
+            kept = replace(resolved.last_good, fingerprint=None, hard_link_to="")
+            now = cloned.found.attributes if kept.attributes is None else kept.attributes
+            capture.entries.append(replace(kept, attributes=now))
         if resolved.damage:
             digest = digest_as_found(resolved.as_found)
             capture.damaged.append(Damage(path, resolved.damage, resolved.as_found, digest))
@@ -234,6 +276,14 @@ class _Capturing:
             )
         )
         self._clones.add(found.path, stored.number)
+
+
+def _by_another_name(row: Pending) -> list[Pending]:
+    """What is left to read of a file with several names when the first of them is gone, or another file's now."""
+    if not row.links:
+        return []
+    first, *others = row.links
+    return [Pending(replace(first, attributes=row.found.attributes), row.database, links=tuple(others))]
 
 
 def capture_state(

@@ -6,24 +6,35 @@ from dataclasses import dataclass, replace
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission
 from openclaw_agent.sqlite.files import WAL_SUFFIX, is_database, is_sidecar, sidecar_base
+from openclaw_agent.state_dir.attributes import AttributeReader
+from openclaw_agent.state_dir.hard_links import links_by_first_name
 from openclaw_agent.state_dir.walk import Tree, WalkEntry
 
-NO_SIDECARS: tuple[WalkEntry, ...] = ()
+NO_ROWS: tuple[WalkEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A file to read; a database comes with its sidecars as they stand."""
+    """A file to read, with its other names (hard links); a database comes with its sidecars as they stand."""
 
     found: WalkEntry
     database: bool
-    sidecars: tuple[WalkEntry, ...] = NO_SIDECARS
+    sidecars: tuple[WalkEntry, ...] = NO_ROWS
+    links: tuple[WalkEntry, ...] = NO_ROWS
 
 
-def consume_tree(
-    top: ConfinedDir, tree: Tree, known: Mapping[str, Entry]
-) -> tuple[list[Pending], list[Entry], set[str]]:
-    """Split the tree into files to read, entries that are known, and sidecars of a database.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A walked tree: files to read, entries that are known, their hard links by path, and sidecars of a database."""
+
+    pending: list[Pending]
+    entries: list[Entry]
+    links: dict[str, tuple[WalkEntry, ...]]
+    sidecars: set[str]
+
+
+def consume_tree(top: ConfinedDir, tree: Tree, known: Mapping[str, Entry], attributes: AttributeReader) -> Changes:
+    """Split the tree into what must be read and what is known; attributes are read of what is not known as it is.
 
     A sidecar goes where its database goes, whatever the rules say of its name: `tree.excluded` is put right.
     `tree.found` is emptied: for 100,000 files it and the entries together would take a third of the agent's memory.
@@ -32,28 +43,41 @@ def consume_tree(
     databases = _databases(top, tree, known, by_base)
     sidecars = {row.path for rows in databases.values() for row in rows}
     _keep_with_their_databases(top, tree, by_base, sidecars)
-    excluded = {row.path for row in tree.excluded} if by_base else set()
-    pending: list[Pending] = []
-    entries: list[Entry] = []
+    left_out = sidecars.union(row.path for row in tree.excluded) if by_base else sidecars
+    links = links_by_first_name(
+        (row for row in tree.found if row.path not in left_out), {path for path, rows in databases.items() if rows}
+    )
+    left_out = left_out.union(row.path for rows in links.values() for row in rows)
+    changes = Changes([], [], {}, sidecars)
     for row in tree.found:
-        if row.path in sidecars or row.path in excluded:
+        if row.path in left_out:
             continue
-        if row.kind is not EntryKind.FILE:
-            entries.append(entry_of(row))
-            continue
-        beside = databases.get(row.path, NO_SIDECARS)
-        before = known.get(row.path)
-        if (
-            before is not None
-            and before.fingerprint == row.fingerprint
-            and before.wal_fingerprint == _log(row.path, beside)
-        ):
-            entries.append(_with_metadata_of(before, row))
-        else:
+        others = links.get(row.path, NO_ROWS)
+        beside = databases.get(row.path, NO_ROWS)
+        entry = _known(row, known, beside, attributes)
+        if entry is None:
             database = row.path in databases or _is_database(top, row, known)
-            pending.append(Pending(row, database, beside))
+            # Read after the walk's look at the status: what changes in between has another one by then.
+            found = replace(row, attributes=attributes.of(row.path, row.kind))
+            changes.pending.append(Pending(found, database, beside, others))
+            continue
+        changes.entries.append(entry)
+        if others:
+            changes.links[row.path] = others
     tree.found.clear()
-    return pending, entries, sidecars
+    return changes
+
+
+def _known(
+    row: WalkEntry, known: Mapping[str, Entry], sidecars: tuple[WalkEntry, ...], attributes: AttributeReader
+) -> Entry | None:
+    """The entry of what needs no reading: all but files, and those that are as they were."""
+    if row.kind is not EntryKind.FILE:
+        return replace(entry_of(row), attributes=attributes.of(row.path, row.kind))
+    before = known.get(row.path)
+    if before is None or before.fingerprint != row.fingerprint or before.wal_fingerprint != _log(row.path, sidecars):
+        return None
+    return _as_found_now(before, row, attributes)
 
 
 def entry_of(found: WalkEntry) -> Entry:
@@ -66,6 +90,7 @@ def entry_of(found: WalkEntry) -> Entry:
         gid=found.gid,
         mtime_ns=found.fingerprint.mtime_ns,
         target=found.target,
+        attributes=found.attributes,
     )
 
 
@@ -120,7 +145,12 @@ def _is_database(top: ConfinedDir, row: WalkEntry, known: Mapping[str, Entry]) -
     return is_database(ConfinedPath(top, row.path))
 
 
-def _with_metadata_of(before: Entry, row: WalkEntry) -> Entry:
-    if (before.mode, before.uid, before.gid) == (row.mode, row.uid, row.gid):
+def _as_found_now(before: Entry, row: WalkEntry, attributes: AttributeReader) -> Entry:
+    """The entry of a file that is as it was; an older agent may not have looked for attributes."""
+    now = attributes.of(row.path, row.kind) if before.attributes is None else attributes.count(before.attributes)
+    # It may have been known as a link to another name.
+    if (before.mode, before.uid, before.gid) == (row.mode, row.uid, row.gid) and (
+        now is before.attributes and not before.hard_link_to
+    ):
         return before
-    return replace(before, mode=row.mode, uid=row.uid, gid=row.gid)
+    return replace(before, mode=row.mode, uid=row.uid, gid=row.gid, attributes=now, hard_link_to="")

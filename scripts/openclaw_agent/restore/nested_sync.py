@@ -13,6 +13,7 @@ from pathlib import Path
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.restorer import report_not_restored
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
@@ -49,6 +50,7 @@ def repair_nested_sync(session: Session) -> None:
     with staging_for(session.agent_dir.aside, folder) as building:
         try:
             built = rebuild(entries, content, building)
+            report_not_restored(session, built.not_restored)
         except CorruptObject as problem:
             raise AgentError(
                 f"The snapshot synced into {folder} is not complete ({problem}); sync it again, or use "

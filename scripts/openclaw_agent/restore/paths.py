@@ -8,7 +8,7 @@ from openclaw_agent.catalog.choice import Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import AgentError, StoreError, UsageError
 from openclaw_agent.restore.content import BucketContent
-from openclaw_agent.restore.restorer import Finished, report_skipped_copies
+from openclaw_agent.restore.restorer import Finished, report_not_restored, report_skipped_copies
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
@@ -116,5 +116,6 @@ def _with_sidecars(entry: Entry) -> list[str]:
 def _build(session: Session, source: PathSource, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
     require_room(building, chosen)
     skipped: list[StoreError] = []
-    rebuild(chosen, BucketContent(session.bucket, point.keys_of, source.finished, skipped.append), building)
+    built = rebuild(chosen, BucketContent(session.bucket, point.keys_of, source.finished, skipped.append), building)
+    report_not_restored(session, built.not_restored)
     report_skipped_copies(session, point.manifest, tuple(skipped))

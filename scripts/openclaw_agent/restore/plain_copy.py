@@ -16,6 +16,8 @@ from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, ManifestTooNew, StoreError
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.removal import remove_beside
+from openclaw_agent.restore.metadata import NotRestored, give_flags, set_metadata_of
+from openclaw_agent.restore.restorer import report_not_restored
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import ENCODED_PREFIX, LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
@@ -103,12 +105,13 @@ def _settle(
 ) -> None:
     digests = dict(_digests(top, (row.path for row in copied.values() if row.kind is EntryKind.FILE)))
     origin = _find_origin(session, digests, base)
+    missing = NotRestored()
     for path, row in copied.items():
         entry = origin.entries.get(path) if origin else None
         as_then = origin is not None and (path in origin.same or row.kind is EntryKind.DIR)
         if entry is None or entry.kind is not row.kind or not as_then:
             entry = Entry(path, row.kind, row.mode & OWNER_BITS, owner.uid, owner.gid, row.fingerprint.mtime_ns)
-        _give(top, entry)
+        _give(top, entry, missing)
     if origin is None:
         _log.info("Gave %d files and folders that root has put into the state to the gateway.", len(copied))
         session.record.add(given_to_the_gateway=len(copied))
@@ -116,7 +119,8 @@ def _settle(
     name = origin.manifest.snapshot
     _remove_stale_sidecars(top, origin, found)
     if _is_whole(origin, found, copied):
-        _add_what_s3_cannot_hold(session, top, origin, found)
+        _add_what_s3_cannot_hold(top, origin, found, missing)
+    report_not_restored(session, missing)
     _log.info(
         "Put the plain copy of snapshot %s in order: %d files are as in it, and have its modes and owners; %d others "
         "that root has put there are the gateway's.",
@@ -168,17 +172,15 @@ def _has(entry: Entry | None, digest: bytes) -> bool:
     return entry is not None and entry.kind is EntryKind.FILE and entry.sha256 == digest
 
 
-def _give(top: ConfinedDir, entry: Entry) -> None:
+def _give(top: ConfinedDir, entry: Entry, missing: NotRestored) -> None:
     with contextlib.suppress(FileNotFoundError):
         handle = top.open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(handle)
             # A file of several names may be somebody's outside of the state.
             if stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
-                os.fchown(handle, entry.uid, entry.gid)
-                # After chown, which clears setuid and setgid.
-                os.fchmod(handle, entry.mode)
-                os.utime(handle, ns=(entry.mtime_ns, entry.mtime_ns))
+                set_metadata_of(handle, entry, missing)
+                give_flags(handle, entry, missing)
         finally:
             os.close(handle)
 
@@ -203,11 +205,14 @@ def _is_whole(origin: _Origin, found: Mapping[str, WalkEntry], copied: Mapping[s
 
 
 def _add_what_s3_cannot_hold(
-    session: Session, top: ConfinedDir, origin: _Origin, found: Mapping[str, WalkEntry]
+    top: ConfinedDir, origin: _Origin, found: Mapping[str, WalkEntry], not_restored: NotRestored
 ) -> None:
     missing = [entry for entry in origin.manifest.entries if entry.path not in found]
     for entry in missing:
         if entry.kind is EntryKind.FILE:
+            if entry.hard_link_to in found:
+                with not_restored.noting("the hard link", entry.path):
+                    _link(top, entry)
             continue
         with _parent(top, entry.path) as (folder, name), contextlib.suppress(FileExistsError):
             if entry.kind is EntryKind.DIR:
@@ -217,7 +222,7 @@ def _add_what_s3_cannot_hold(
                 os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
                 os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
     for entry in (row for row in missing if row.kind is EntryKind.DIR):
-        _give(top, entry)
+        _give(top, entry, not_restored)
     absent = sum(entry.kind is EntryKind.FILE and _is_encoded(entry) for entry in missing)
     if absent:
         _log.warning(
@@ -227,6 +232,16 @@ def _add_what_s3_cannot_hold(
             origin.manifest.snapshot,
             origin.manifest.snapshot,
         )
+
+
+def _link(top: ConfinedDir, entry: Entry) -> None:
+    """A second name of a file that the copy has brought; S3 holds it under the first alone."""
+    with (
+        _parent(top, entry.hard_link_to) as (folder, name),
+        _parent(top, entry.path) as (other_folder, other),
+        contextlib.suppress(FileExistsError),
+    ):
+        os.link(name, other, src_dir_fd=folder, dst_dir_fd=other_folder, follow_symlinks=False)
 
 
 def _is_encoded(entry: Entry) -> bool:

@@ -11,6 +11,7 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.metadata import NotRestored
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
@@ -96,6 +97,7 @@ class Restorer:
         skipped: list[StoreError] = []
         content = BucketContent(self._session.bucket, point.keys_of, self._finished, skipped.append)
         entries = rebuild(point.manifest.entries, content, building)
+        report_not_restored(self._session, entries.not_restored)
         if point.choice.source is Source.AS_FOUND:
             self._fold_unmanaged_databases(point.manifest, building)
         return Restored(point, replace(point.manifest, entries=entries), tuple(skipped))
@@ -109,6 +111,14 @@ class Restorer:
                 problem = fold(place)
                 if problem is not None:
                     _log.warning("Warning: the database %r fails its integrity check: %s.", entry.path, problem)
+
+
+def report_not_restored(session: Session, missing: NotRestored) -> None:
+    """Warn of what of the metadata this disk or this user could not be given."""
+    for sentence in missing.sentences():
+        _log.warning("%s", sentence)
+    if missing.count:
+        session.record.add(metadata_not_restored=missing.count)
 
 
 def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[StoreError, ...]) -> None:

@@ -1,18 +1,23 @@
-"""Building a tree from a manifest: folders, checked files, symlinks, then modes, owners and times."""
+"""Building a tree from a manifest: folders, checked files, symlinks, hard links, then all metadata."""
 
+import errno
 import os
 import shutil
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.atomic import sync_file_system
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.restore.content import ContentSource
+from openclaw_agent.restore.metadata import NotRestored, set_metadata
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 
+# A file system has no links, or not as many as the one of the backup.
+_NO_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 SPARE_BYTES = 16 * 1024 * 1024
 NANOSECONDS = 1_000_000_000
 # Size, mtime and ctime in seconds and nanoseconds, inode. A count of nanoseconds in 64 bits ends in 2262; disks do not.
@@ -22,23 +27,26 @@ _FINGERPRINT = struct.Struct("=QqIqIQ")
 class Rebuilt(Sequence[Entry]):
     """A manifest's entries with the fingerprints of the files that were built from them.
 
-    Each is put together when it is asked for: a second set of 100,000 entries would take 35 MiB, this takes 3.
+    Each is put together when it is asked for: a second set of 100,000 entries would take 35 MiB, this takes 4.
+    `not_restored` is what of their metadata could not be had.
     """
 
-    def __init__(self, entries: Sequence[Entry], target: Path) -> None:
-        """Look at every file below `target`.
-
-        Raises:
-            OSError: when one cannot be seen.
-        """
+    def __init__(self, entries: Sequence[Entry], not_restored: NotRestored) -> None:
         self._entries = entries
+        self.not_restored = not_restored
         self._fingerprints = bytearray(len(entries) * _FINGERPRINT.size)
-        for place, entry in enumerate(entries):
-            if entry.kind is EntryKind.FILE:
-                seen = Fingerprint.of((target / entry.path).lstat())
-                times = (*divmod(seen.mtime_ns, NANOSECONDS), *divmod(seen.ctime_ns, NANOSECONDS))
-                packed = (seen.size, *times, seen.inode)
-                _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *packed)
+
+    def note(self, place: int, status: os.stat_result) -> None:
+        """The file of the entry at `place` has this status."""
+        seen = Fingerprint.of(status)
+        times = (*divmod(seen.mtime_ns, NANOSECONDS), *divmod(seen.ctime_ns, NANOSECONDS))
+        packed = (seen.size, *times, seen.inode)
+        _FINGERPRINT.pack_into(self._fingerprints, place * _FINGERPRINT.size, *packed)
+
+    def note_link(self, place: int, first: int) -> None:
+        """The entry at `place` is another name of the file at `first`."""
+        size = _FINGERPRINT.size
+        self._fingerprints[place * size : place * size + size] = self._fingerprints[first * size : first * size + size]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,13 +67,14 @@ class Rebuilt(Sequence[Entry]):
         return replace(entry, fingerprint=fingerprint, wal_fingerprint=None)
 
 
-def require_room(folder: Path, entries: Iterable[Entry]) -> None:
-    """Refuse a restore that would not fit; the holes of sparse files need no room.
+def require_room(folder: Path, entries: Sequence[Entry]) -> None:
+    """Refuse a restore that would not fit; holes need no room, and a file of several names needs it once.
 
     Raises:
         LocalStorageError: with what is needed and what is free.
     """
-    needed_bytes = sum(entry.size - entry.sparse_bytes for entry in entries)
+    links = _links(entries)
+    needed_bytes = sum(entry.size - entry.sparse_bytes for place, entry in enumerate(entries) if place not in links)
     free = shutil.disk_usage(folder).free
     if needed_bytes + SPARE_BYTES > free:
         raise LocalStorageError(
@@ -74,40 +83,88 @@ def require_room(folder: Path, entries: Iterable[Entry]) -> None:
         )
 
 
-def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> Rebuilt:
+def rebuild(
+    entries: Sequence[Entry], content: ContentSource, target: Path, *, moved_later: Container[str] = frozenset({""})
+) -> Rebuilt:
     """Build the tree below the existing, empty folder `target`; return the entries with their new fingerprints.
 
-    As an ordinary user owners stay as they are, since only root may give files away.
+    What is not restored of metadata is told by the result. `moved_later` are paths that get their flags when they are
+    where they belong: an immutable file cannot be moved.
 
     Raises:
         StoreError: when an object is missing or corrupt.
         LocalStorageError: when the disk is full or refuses a name.
     """
+    built = Rebuilt(entries, NotRestored())
+    links = _links(entries)
     try:
         for entry in entries:
             if entry.kind is EntryKind.DIR and entry.path:
                 (target / entry.path).mkdir(mode=0o700)
-        content.fetch((entry, target / entry.path) for entry in entries if entry.kind is EntryKind.FILE)
-        for entry in entries:
-            if entry.kind is EntryKind.SYMLINK:
+        content.fetch(
+            (entry, target / entry.path)
+            for place, entry in enumerate(entries)
+            if entry.kind is EntryKind.FILE and place not in links
+        )
+        for place, entry in enumerate(entries):
+            if entry.kind is EntryKind.SYMLINK and place not in links:
                 (target / entry.path).symlink_to(entry.target)
-        _set_metadata(entries, target)
+        for place, first in list(links.items()):
+            if not _linked(target / entries[first].path, target / entries[place].path):
+                built.not_restored.note(
+                    "the hard link", entries[place].path, "the file system takes none; it is a copy"
+                )
+                del links[place]
+        _set_all_metadata(built, entries, links, target, moved_later)
         sync_file_system(target)
-        return Rebuilt(entries, target)
     except OSError as problem:
         raise LocalStorageError(
             f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}). The current "
             "state was not changed."
         ) from problem
+    return built
 
 
-def _set_metadata(entries: Iterable[Entry], target: Path) -> None:
+def _links(entries: Sequence[Entry]) -> dict[int, int]:
+    """Which entries are made as a link, and to which: a file's first name, or the first that is here."""
+    first_names = {entry.hard_link_to for entry in entries if entry.hard_link_to}
+    made: dict[str, int] = {}
+    links: dict[int, int] = {}
+    for place, entry in enumerate(entries) if first_names else ():
+        name = entry.hard_link_to or entry.path
+        if name in first_names:
+            first = made.setdefault(name, place)
+            if first != place:
+                links[place] = first
+    return links
+
+
+def _linked(first: Path, other: Path) -> bool:
+    """Give a file another name; False where that could only be a copy."""
+    try:
+        os.link(first, other, follow_symlinks=False)
+    except OSError as problem:
+        if problem.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(first, other, follow_symlinks=False)
+        return False
+    return True
+
+
+def _set_all_metadata(
+    built: Rebuilt, entries: Sequence[Entry], links: Mapping[int, int], target: Path, moved_later: Container[str]
+) -> None:
     # Children first: setting a child's metadata changes its folder's time, and a read-only folder takes no children.
-    for entry in sorted(entries, key=lambda row: row.path.count("/") + bool(row.path), reverse=True):
-        place = target / entry.path
-        if os.geteuid() == 0:
-            os.chown(place, entry.uid, entry.gid, follow_symlinks=False)
-        if entry.kind is not EntryKind.SYMLINK:
-            # After chown, which clears setuid and setgid.
-            place.chmod(entry.mode)
-        os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+    order = sorted(
+        (place for place in range(len(entries)) if place not in links),
+        key=lambda place: (path := entries[place].path).count("/") + bool(path),
+        reverse=True,
+    )
+    with ConfinedDir(target) as top:
+        for place in order:
+            entry = entries[place]
+            status = set_metadata(top, entry, built.not_restored, with_flags=entry.path not in moved_later)
+            if entry.kind is EntryKind.FILE:
+                built.note(place, status)
+    for place, first in links.items():
+        built.note_link(place, first)

@@ -9,6 +9,7 @@ Header, the first line:
     stack             text    its stack
     agent_version     text    the version of the agent that wrote it
     quarantined       text    why it is no restore point of the main line, "" for one that is
+    attributes        true    its entries tell hard links, extended attributes and flags; without it they say nothing
     capture           object  method (frozen, stopped, live or mixed) and freeze_ms, how long the gateway was frozen
     files, bytes      number  totals over the entries
     damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256
@@ -28,6 +29,9 @@ Entry, one line for each; a field that says nothing is not written:
     captured_live     true    read while the gateway ran
     fingerprint       list    size, mtime_ns, ctime_ns and inode of the live file at capture
     wal_fingerprint   list    the same of the database's write-ahead log
+    hard_link_to      text    the path of the name under which the same file is stored
+    xattrs            object  extended attributes by name, their values in base64; null where nobody looked for them
+    flags             text    letters of chattr: i immutable, a append-only
 Last line:
     excluded, skipped list    what is not in the snapshot: path, reason
     unrestorable      list    keys of unmanaged objects under latest/ of which no file can be made
@@ -40,18 +44,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.entry_codec import entry_fields, entry_of, parse_object
 from openclaw_agent.snapshot.format_1 import with_names_of_now
-from openclaw_agent.snapshot.keys import STATE_PREFIX
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
     DamagedDatabase,
     Entry,
     EntryKind,
-    Fingerprint,
     Manifest,
     Omission,
     Totals,
-    intern_int,
 )
 
 MANIFEST_FORMAT = 2
@@ -77,6 +79,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "stack": manifest.stack,
         "agent_version": manifest.agent_version,
         "quarantined": manifest.quarantined,
+        "attributes": True,
         "capture": {"method": manifest.method.value, "freeze_ms": round(manifest.freeze_ms, 3)},
         "files": totals.files,
         "bytes": totals.bytes,
@@ -96,7 +99,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     yield f'{header_text[:-1]},"entries":[\n'.encode()
     separator = b""
     for entry in manifest.entries:
-        line = json.dumps(_entry_fields(entry), separators=(",", ":")).encode()
+        line = json.dumps(entry_fields(entry), separators=(",", ":")).encode()
         digest.update(line)
         yield separator + line
         separator = b",\n"
@@ -119,7 +122,7 @@ def decode_header(first_line: bytes) -> Manifest:
     text = first_line.decode(errors="replace").rstrip("\n")
     if not text.endswith(',"entries":['):
         raise ManifestInvalid("The manifest does not begin with a header line.")
-    header = _parse_object(text.removesuffix(',"entries":[') + "}")
+    header = parse_object(text.removesuffix(',"entries":[') + "}")
     _format_of(header)
     return _manifest_of(header, ())
 
@@ -137,8 +140,9 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
     if not first.endswith(b',"entries":['):
         raise ManifestInvalid("The manifest does not begin with a header line.")
     header_text = first.removesuffix(b',"entries":[') + b"}"
-    header = _parse_object(header_text.decode(errors="replace"))
+    header = parse_object(header_text.decode(errors="replace"))
     written_in_format_1 = _format_of(header) == 1
+    attributes_told = header.get("attributes") is True
     digest = hashlib.sha256(header_text)
     entries: list[Entry] = []
     for raw in reader:
@@ -150,7 +154,7 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
                 raise ManifestInvalid("The manifest's own checksum does not match: it was altered or torn.")
             if next(reader, None) is not None:
                 raise ManifestInvalid("There is text after the end of the manifest.")
-            left_out = _parse_object("{" + left_out_text.decode(errors="replace") + "}")
+            left_out = parse_object("{" + left_out_text.decode(errors="replace") + "}")
             if written_in_format_1:
                 left_out = with_names_of_now(left_out)
             manifest = _manifest_of(header | left_out, tuple(entries))
@@ -159,22 +163,25 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
         line = line.removesuffix(b",")
         if line:
             digest.update(line)
-            fields = _parse_object(line.decode(errors="replace"))
+            fields = parse_object(line.decode(errors="replace"))
             if written_in_format_1:
                 fields = with_names_of_now(fields)
             if not with_fingerprints:
                 fields.pop("fingerprint", None)
                 fields.pop("wal_fingerprint", None)
-            entries.append(_entry_of(fields))
+            entries.append(entry_of(fields, attributes_told=attributes_told))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
 
 def _require_consistency(manifest: Manifest) -> None:
     folders: set[str] = set()
     paths: set[str] = set()
+    first_names: set[str] = set()
     for entry in manifest.entries:
         if entry.kind is EntryKind.DIR:
             folders.add(entry.path)
+        if entry.hard_link_to:
+            first_names.add(entry.hard_link_to)
     for entry in manifest.entries:
         parts = entry.path.split("/")
         if entry.path and any(part in ("", ".", "..") or "\0" in part for part in parts):
@@ -186,74 +193,22 @@ def _require_consistency(manifest: Manifest) -> None:
             raise ManifestInvalid(f"The manifest names the path {entry.path!r}, but not the folder it is in.")
         if entry.kind is EntryKind.FILE and len(entry.sha256) != hashlib.sha256().digest_size:
             raise ManifestInvalid(f"The manifest gives no checksum for the file {entry.path!r}.")
+    _require_first_names(manifest.entries, first_names)
 
 
-def _entry_fields(entry: Entry) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "path": entry.path,
-        "kind": entry.kind.value,
-        "mode": f"{entry.mode:04o}",
-        "uid": entry.uid,
-        "gid": entry.gid,
-        "mtime_ns": entry.mtime_ns,
-    }
-    if entry.kind is EntryKind.FILE:
-        fields["size"] = entry.size
-        fields["sha256"] = entry.sha256.hex()
-        if entry.sparse_bytes:
-            fields["sparse_bytes"] = entry.sparse_bytes
-        key = entry.relative_key
-        if key != STATE_PREFIX + entry.path:
-            fields["key"] = key
-    if entry.kind is EntryKind.SYMLINK:
-        fields["target"] = entry.target
-    if entry.database:
-        fields["database"] = True
-    if entry.unverified:
-        fields["unverified"] = True
-    if entry.captured_live:
-        fields["captured_live"] = True
-    for name, fingerprint in (("fingerprint", entry.fingerprint), ("wal_fingerprint", entry.wal_fingerprint)):
-        if fingerprint is not None:
-            fields[name] = [fingerprint.size, fingerprint.mtime_ns, fingerprint.ctime_ns, fingerprint.inode]
-    return fields
-
-
-def _parse_object(text: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(text)
-    except ValueError as problem:
-        raise ManifestInvalid(f"The manifest is no valid JSON ({problem}).") from problem
-    if not isinstance(parsed, dict):
-        raise ManifestInvalid("The manifest holds something that is no JSON object.")
-    return parsed
-
-
-def _entry_of(fields: dict[str, Any]) -> Entry:
-    try:
-        fingerprint = Fingerprint(*fields["fingerprint"]) if "fingerprint" in fields else None
-        mtime_ns = int(fields["mtime_ns"])
-        if fingerprint is not None and fingerprint.mtime_ns == mtime_ns:
-            mtime_ns = fingerprint.mtime_ns
-        return Entry(
-            path=str(fields["path"]),
-            kind=EntryKind(fields["kind"]),
-            mode=intern_int(int(fields["mode"], 8)),
-            uid=intern_int(int(fields["uid"])),
-            gid=intern_int(int(fields["gid"])),
-            mtime_ns=mtime_ns,
-            size=int(fields.get("size", 0)),
-            sha256=bytes.fromhex(fields.get("sha256", "")),
-            target=str(fields.get("target", "")),
-            database=bool(fields.get("database", False)),
-            captured_live=bool(fields.get("captured_live", False)),
-            fingerprint=fingerprint,
-            wal_fingerprint=Fingerprint(*fields["wal_fingerprint"]) if "wal_fingerprint" in fields else None,
-            sparse_bytes=int(fields.get("sparse_bytes", 0)),
-            unverified=bool(fields.get("unverified", False)),
-        )
-    except (KeyError, TypeError, ValueError) as problem:
-        raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem
+def _require_first_names(entries: Iterable[Entry], first_names: set[str]) -> None:
+    """Refuse a hard link to what is not there, or is another file."""
+    if not first_names:
+        return
+    first = {entry.path: entry for entry in entries if entry.path in first_names}
+    for entry in entries:
+        if not entry.hard_link_to:
+            continue
+        stored = first.get(entry.hard_link_to)
+        if stored is None or entry.kind is EntryKind.DIR:
+            raise ManifestInvalid(f"The manifest has a hard link {entry.path!r} to {entry.hard_link_to!r}, not a file.")
+        if stored.hard_link_to or (stored.kind, stored.size, stored.sha256) != (entry.kind, entry.size, entry.sha256):
+            raise ManifestInvalid(f"The manifest has a hard link {entry.path!r} to another file.")
 
 
 def _format_of(header: dict[str, Any]) -> int:

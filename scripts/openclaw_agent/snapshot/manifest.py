@@ -47,13 +47,29 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a disk keeps of a file or folder beyond mode, owner and time.
+
+    `xattrs` are extended attributes by name (xattr(7)), access control lists and capabilities among them; `flags` are
+    letters of chattr(1): `i` immutable, `a` append-only.
+    """
+
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    flags: str = ""
+
+
+NO_ATTRIBUTES = Attributes()
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file, folder or symlink of a snapshot.
 
     `sha256` is the digest (32 bytes) of a file's content as stored; `sparse_bytes` is how many of its `size` bytes
     took no room on the disk. `unverified` is a database that has not passed SQLite's check. `fingerprint` and
     `wal_fingerprint` are those of the live file and of its write-ahead log at capture; they only serve change detection
-    on the machine that made the snapshot.
+    on the machine that made the snapshot. `attributes` are None where the agent that wrote the manifest did not look
+    for them. `hard_link_to` is the first name of a file that has several; its content is stored under that one.
     """
 
     path: str
@@ -71,6 +87,8 @@ class Entry:
     wal_fingerprint: Fingerprint | None = None
     sparse_bytes: int = 0
     unverified: bool = False
+    attributes: Attributes | None = None
+    hard_link_to: str = ""
 
     @property
     def is_good_database(self) -> bool:
@@ -80,10 +98,13 @@ class Entry:
     @property
     def relative_key(self) -> str:
         """The object's key below the snapshot's folder."""
-        return relative_key(self.path)
+        return relative_key(self.hard_link_to or self.path)
 
     def same_state(self, other: Self) -> bool:
-        """Whether both describe the same content and metadata, whatever inode holds it."""
+        """Whether both describe the same content and metadata, whatever inode holds it.
+
+        Attributes that nobody looked for are the same as none.
+        """
         return (
             self.path == other.path
             and self.kind == other.kind
@@ -94,6 +115,8 @@ class Entry:
             and self.size == other.size
             and self.sha256 == other.sha256
             and self.target == other.target
+            and (self.attributes or NO_ATTRIBUTES) == (other.attributes or NO_ATTRIBUTES)
+            and self.hard_link_to == other.hard_link_to
         )
 
 
@@ -154,18 +177,22 @@ class Manifest:
     header_totals: Totals | None = None
 
     def totals(self) -> Totals:
-        """Those of the entries; of a header, which was read without them, those that it says."""
+        """Those of the entries; of a header, which was read without them, those that it says.
+
+        A file of several names counts for each of them, and takes room once.
+        """
         if self.header_totals is not None and not self.entries:
             return self.header_totals
         files = size = 0
-        for entry in self.files():
-            files += 1
-            size += entry.size
+        for entry in self.entries:
+            if entry.kind is EntryKind.FILE:
+                files += 1
+                size += 0 if entry.hard_link_to else entry.size
         return Totals(files, size)
 
     def files(self) -> Iterator[Entry]:
         """The entries that have an object in S3."""
-        return (entry for entry in self.entries if entry.kind is EntryKind.FILE)
+        return (entry for entry in self.entries if entry.kind is EntryKind.FILE and not entry.hard_link_to)
 
     def by_path(self) -> dict[str, Entry]:
         """The entries by path."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.mounts import mounts_below
-from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
+from openclaw_agent.snapshot.manifest import Attributes, Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
 from openclaw_agent.sqlite.files import sidecar_base
 from openclaw_agent.state_dir.exclusions import Exclusions
 
@@ -32,7 +32,11 @@ _SPECIAL_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class WalkEntry:
-    """One path of the tree with its metadata as lstat gave it."""
+    """One path of the tree with its metadata as lstat gave it.
+
+    `shared_inode` is device and inode of a file or symlink that has other names, wherever they are. `attributes` are
+    not read by the walk.
+    """
 
     path: str
     kind: EntryKind
@@ -41,6 +45,8 @@ class WalkEntry:
     gid: int
     fingerprint: Fingerprint
     target: str = ""
+    shared_inode: tuple[int, int] | None = None
+    attributes: Attributes | None = None
 
 
 @dataclass(slots=True)
@@ -248,4 +254,5 @@ def _found_file(path: str, status: os.stat_result, known: Entry | None) -> WalkE
 
 def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> WalkEntry:
     mode, uid, gid = intern_int(stat.S_IMODE(status.st_mode)), intern_int(status.st_uid), intern_int(status.st_gid)
-    return WalkEntry(path, kind, mode, uid, gid, Fingerprint.of(status), target)
+    shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 and kind is not EntryKind.DIR else None
+    return WalkEntry(path, kind, mode, uid, gid, Fingerprint.of(status), target, shared)

@@ -25,7 +25,7 @@ def specials(root: Path) -> set[str]:
 
 
 def without_folder_times(rows: Picture) -> Picture:
-    return {path: row[:3] if row[0] == "folder" else row for path, row in rows.items()}
+    return {path: (*row[:3], *row[4:]) if row[0] == "folder" else row for path, row in rows.items()}
 
 
 def back_up(machine: SimulatedInstance) -> Run:

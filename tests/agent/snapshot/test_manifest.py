@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import os
 import string
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode
 from openclaw_agent.snapshot.format_1 import OLD_NAMES
 from openclaw_agent.snapshot.keys import MAX_RELATIVE_KEY_BYTES, STATE_PREFIX, relative_key
 from openclaw_agent.snapshot.manifest import (
+    NO_ATTRIBUTES,
+    Attributes,
     CaptureMethod,
     DamagedDatabase,
     Entry,
@@ -38,7 +41,12 @@ PATHS = (
     .map(lambda parts: b"/".join(parts).decode(errors="surrogateescape"))
 )
 NUMBERS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+TIMES = st.integers(-(2**63) * 10**9, 2**63 * 10**9)
 FINGERPRINTS = st.none() | st.builds(Fingerprint, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+XATTRS = st.dictionaries(NAMES.map(lambda raw: "user." + os.fsdecode(raw[:250])), st.binary(max_size=99), max_size=3)
+ATTRIBUTES = st.none() | st.builds(
+    Attributes, XATTRS.map(lambda rows: tuple(sorted(rows.items()))), st.sampled_from(["", "i", "ia"])
+)
 
 
 @st.composite
@@ -57,7 +65,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             mode=draw(st.integers(0, 0o7777)),
             uid=draw(st.integers(0, 2**32 - 2)),
             gid=draw(st.integers(0, 2**32 - 2)),
-            mtime_ns=draw(NUMBERS),
+            mtime_ns=draw(TIMES),
         )
         if entries[path].kind is EntryKind.SYMLINK:
             target = draw(NAMES).decode(errors="surrogateescape")
@@ -74,6 +82,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 sparse_bytes=draw(st.integers(0, 2**63)),
                 unverified=draw(st.booleans()),
             )
+        entries[path] = replace(entries[path], attributes=draw(ATTRIBUTES))
+    for path, entry in list(entries.items()):
+        if entry.kind is not EntryKind.DIR and path + "+" not in entries and draw(st.booleans()):
+            entries[path + "+"] = replace(entry, path=path + "+", hard_link_to=path)
     left_out = st.lists(st.builds(Omission, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
         manifest(),
@@ -128,6 +140,12 @@ def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(s
         ([folder(), file("a"), file("a")], "twice"),
         ([folder(), file("../a")], "could leave the state folder"),
         ([folder(), replace(file("a"), sha256=b"")], "no checksum"),
+        ([folder(), replace(file("a"), hard_link_to="b")], "hard link 'a' to 'b', not a file"),
+        ([folder(), replace(folder("a"), hard_link_to="b"), file("b")], "hard link 'a' to 'b', not a file"),
+        ([folder(), replace(file("a"), hard_link_to="b"), symlink("b", "x")], "to another file"),
+        ([folder(), replace(file("a"), hard_link_to="b"), file("b", b"other")], "to another file"),
+        ([folder(), replace(file("a"), hard_link_to="a")], "to another file"),
+        ([folder(), replace(file("a"), hard_link_to="b"), replace(file("b"), hard_link_to="a")], "to another file"),
     ],
 )
 def test_a_manifest_that_no_restore_would_accept_is_never_written(entries: list[Entry], sentence: str) -> None:
@@ -173,9 +191,14 @@ def test_a_manifest_with_one_other_byte_is_refused_or_says_the_same(position: in
 NOTHING_LEFT_OUT = b'"excluded":[],"skipped":[],"unrestorable":[]'
 
 
-def with_lines(*entries: object, left_out: bytes = NOTHING_LEFT_OUT, form: int = MANIFEST_FORMAT) -> bytes:
+TOLD = b'"attributes":true,'
+
+
+def with_lines(
+    *entries: object, left_out: bytes = NOTHING_LEFT_OUT, form: int = MANIFEST_FORMAT, told: bytes = TOLD
+) -> bytes:
     """A manifest of a format with these entry lines and a checksum that fits."""
-    header = encoded(manifest()).split(b"\n", 1)[0].replace(b'"format":2', b'"format":%d' % form)
+    header = encoded(manifest()).split(b"\n", 1)[0].replace(b'"format":2', b'"format":%d' % form).replace(TOLD, told)
     lines = [json.dumps(entry, separators=(",", ":")).encode() for entry in entries]
     start = header.removesuffix(b',"entries":[') + b"}"
     digest = hashlib.sha256(start + b"".join(lines) + b"{" + left_out + b"}").hexdigest().encode()
@@ -210,6 +233,22 @@ def test_the_hand_made_manifest_is_sound() -> None:
         ([ROOT, GOOD | {"kind": "device"}], "malformed entry"),
         ([ROOT, GOOD | {"mode": "rwx"}], "malformed entry"),
         ([ROOT, GOOD | {"fingerprint": [1]}], "malformed entry"),
+        ([ROOT, GOOD | {"uid": 2**32 - 1}], "malformed entry"),
+        ([ROOT, GOOD | {"gid": -1}], "malformed entry"),
+        ([ROOT, GOOD | {"uid": "0"}], "malformed entry"),
+        ([ROOT, GOOD | {"mode": "10000"}], "malformed entry"),
+        ([ROOT, GOOD | {"mtime_ns": 2**93}], "malformed entry"),
+        ([ROOT, GOOD | {"mtime_ns": 1.5}], "malformed entry"),
+        ([ROOT, GOOD | {"size": -1}], "malformed entry"),
+        ([ROOT, GOOD | {"size": True}], "malformed entry"),
+        ([ROOT, GOOD | {"xattrs": []}], "malformed entry"),
+        ([ROOT, GOOD | {"xattrs": {"user.a": 1}}], "malformed entry"),
+        ([ROOT, GOOD | {"xattrs": {"user.a": "!"}}], "malformed entry"),
+        ([ROOT, GOOD | {"xattrs": {"": "eA=="}}], "malformed entry"),
+        ([ROOT, GOOD | {"xattrs": {"user." + "n" * 251: "eA=="}}], "malformed entry"),
+        ([ROOT, GOOD | {"flags": ["i"]}], "malformed entry"),
+        ([ROOT, GOOD | {"path": "b", "hard_link_to": "a"}], "hard link 'b' to 'a'"),
+        ([ROOT, GOOD, GOOD | {"path": "b", "hard_link_to": "a", "sha256": "11" * 32}], "to another file"),
         ([ROOT, {"kind": "file"}], "malformed entry"),
         ([ROOT, "text"], "no JSON object"),
     ],
@@ -336,6 +375,25 @@ def test_names_that_would_be_mangled_on_their_way_are_encoded(path: str, plain: 
     assert (relative_key(path) == STATE_PREFIX + path) is plain
 
 
+def test_a_manifest_of_before_attributes_says_nothing_of_them_and_one_of_now_says_that_there_are_none() -> None:
+    text = encoded(manifest([folder(), replace(file("a"), attributes=NO_ATTRIBUTES), file("b")]))
+    assert [entry.attributes for entry in decoded(text).entries] == [None, NO_ATTRIBUTES, None]
+    assert decoded(with_lines(ROOT, GOOD)).entries[1].attributes is NO_ATTRIBUTES
+    assert decoded(with_lines(ROOT, GOOD, told=b"")).entries[1].attributes is None
+    assert decoded(with_lines(ROOT, GOOD, form=1, told=b"")).entries[1].attributes is None
+
+
+def test_attributes_that_nobody_looked_for_are_the_same_state_as_none() -> None:
+    assert file("a").same_state(replace(file("a"), attributes=NO_ATTRIBUTES))
+
+
+def test_a_hard_link_has_the_object_of_its_first_name_and_takes_no_room() -> None:
+    link = replace(file("b", b"12345"), hard_link_to="a")
+    linked = manifest([folder(), file("a", b"12345"), link])
+    assert (link.relative_key, [entry.path for entry in linked.files()]) == (".openclaw/a", ["a"])
+    assert linked.totals() == Totals(2, 5)
+
+
 def test_the_totals_come_from_the_entries() -> None:
     source = manifest([folder(), file("a", b"12345"), file("b", b""), symlink("c", "a")])
     assert source.totals() == Totals(2, 5)
@@ -356,6 +414,9 @@ def test_the_totals_come_from_the_entries() -> None:
         {"kind": EntryKind.DIR},
         {"path": "b"},
         {"target": "x"},
+        {"attributes": Attributes((("user.a", b"x"),))},
+        {"attributes": Attributes(flags="i")},
+        {"hard_link_to": "b"},
     ],
     ids=lambda other: next(iter(other)),
 )
