@@ -1,11 +1,19 @@
 """Breaking a run at its n-th request or system call, whatever function of the agent makes it."""
 
 import contextlib
+import io
 import os
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 from unittest import mock
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.httpsession import URLLib3Session
+from urllib3.response import HTTPResponse
+
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.store.bucket import Bucket
 
 REQUESTS = {
@@ -22,8 +30,8 @@ REQUESTS = {
 }
 
 
-def raising(problem: BaseException) -> Callable[[], NoReturn]:
-    def fail() -> NoReturn:
+def raising(problem: BaseException) -> Callable[..., NoReturn]:
+    def fail(*_arguments: object, **_options: object) -> NoReturn:
         raise problem
 
     return fail
@@ -62,6 +70,41 @@ def at_replacement_of(name: str, happens: Callable[[], object]) -> Iterator[None
     with mock.patch.object(os, "replace", watch.around(os.replace, wanted)):
         yield
     assert watch.happened, f"{name} was never replaced"
+
+
+@contextlib.contextmanager
+def answered(*answers: tuple[Mapping[str, str], bytes]) -> Iterator[list[str]]:
+    """Answer the requests of boto3 with these heads and bodies, one after the other; yields the methods asked for."""
+    left = list(answers)
+    methods: list[str] = []
+
+    def send(_self: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+        methods.append(str(request.method))
+        head, body = left.pop(0)
+        raw = HTTPResponse(io.BytesIO(body), head, 200, preload_content=False)
+        return AWSResponse(request.url, 200, HTTPHeaders.from_dict(head), raw)
+
+    with mock.patch.object(URLLib3Session, "send", send):
+        yield methods
+
+
+@contextlib.contextmanager
+def at_second_opening_of(path: str, happens: Callable[[], object]) -> Iterator[None]:
+    """Let something happen before a file of the state folder is opened for the second time, once."""
+    watch = _Watch(happens, nth=2, after=False, again=False)
+    wanted = lambda arguments: arguments[1] == path  # noqa: E731
+    with mock.patch.object(ConfinedDir, "open", watch.around(ConfinedDir.open, wanted)):
+        yield
+    assert watch.happened, f"{path} was not opened twice"
+
+
+@contextlib.contextmanager
+def at_sqlite_opening(happens: Callable[[], object]) -> Iterator[None]:
+    """Let something happen before SQLite opens a database that is in use, which the agent names by a URI."""
+    watch = _Watch(happens, nth=1, after=False, again=True)
+    wanted = lambda arguments: str(arguments[0]).startswith("file:")  # noqa: E731
+    with mock.patch.object(sqlite3, "connect", watch.around(sqlite3.connect, wanted)):
+        yield
 
 
 class _Watch:

@@ -27,7 +27,6 @@ from botocore.exceptions import BotoCoreError
 
 from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
-from openclaw_agent.fs import clone
 from openclaw_agent.session import Clock, utc_now
 from openclaw_agent.state_dir import swap
 from tests.support.gateways import SignalFreezer
@@ -45,7 +44,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
     (swap, "exchange"),
     (subprocess, "run"),
     (capture, "clone_file"),
-    (clone, "_copy_bytes"),
+    (os, "sendfile"),
 )
 
 

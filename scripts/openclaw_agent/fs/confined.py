@@ -15,7 +15,7 @@ from typing import Self
 
 from openclaw_agent.fs.mounts import mount_id
 
-_SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
+SYS_OPENAT2 = 437  # the same on every architecture (asm-generic/unistd.h)
 _RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
@@ -88,7 +88,7 @@ def open_beneath(folder: int, path: str, flags: int) -> int:
     """
     flags |= os.O_NOFOLLOW | os.O_CLOEXEC
     how = _how(flags)
-    handle: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how))
+    handle: int = _libc.syscall(SYS_OPENAT2, folder, os.fsencode(path) or b".", ctypes.byref(how), ctypes.sizeof(how))
     if handle >= 0:
         return handle
     code = ctypes.get_errno()

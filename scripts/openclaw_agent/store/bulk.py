@@ -124,7 +124,7 @@ class BulkTransfer:
                 self._store,
                 work.key,
                 work.source,
-                chunk_size=_part_bytes(work.size),
+                chunk_size=part_bytes(work.size),
                 max_concurrency=PARALLEL_PARTS,
             )
 
@@ -203,7 +203,7 @@ class BulkTransfer:
         )
 
     def _count_upload(self, size: int) -> None:
-        part = _part_bytes(size)
+        part = part_bytes(size)
         self._traffic.requests["PUT"] += 1 if size <= part else 2 + -(-size // part)
         self._traffic.uploaded_bytes += size
 
@@ -286,7 +286,8 @@ def _key_of(work: object) -> str:
     return str(getattr(work, "source_key", None) or getattr(work, "key", ""))
 
 
-def _part_bytes(size: int) -> int:
+def part_bytes(size: int) -> int:
+    """The size of the parts in which an object of `size` bytes is sent."""
     return max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
 
 

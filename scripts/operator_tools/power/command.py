@@ -24,8 +24,14 @@ _EPILOG = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
-    options = parser().parse_intermixed_args(arguments)
-    return edge.run(_switch, options, when_interrupted="Not waited for any longer; the group goes on by itself.")
+    return edge.run(
+        _switch, parsed(arguments), when_interrupted="Not waited for any longer; the group goes on by itself."
+    )
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for; flags may stand before, between and after the words."""
+    return parser().parse_intermixed_args(arguments)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,15 +11,14 @@ import pytest
 
 from openclaw_agent.capture import capture as capture_module
 from openclaw_agent.capture.capture import RACY_NANOSECONDS, Capture, capture_state
-from openclaw_agent.capture.changes import Pending
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.host import freezer
 from openclaw_agent.host.freezer import Freezer, Gateway, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, Manifest
-from openclaw_agent.sqlite import online_backup as live_databases
 from openclaw_agent.state_dir.exclusions import Exclusions
+from tests.support.breaking import at_second_opening_of, at_sqlite_opening
 from tests.support.entries import manifest
 from tests.support.gateways import GatewayOfFiles, Stopped
 
@@ -337,20 +336,14 @@ def become_a_fifo(place: Path) -> None:
 @pytest.mark.parametrize("by", [Stopped(), NothingToFreeze()], ids=["stopped", "live"])
 @pytest.mark.parametrize("name", ["a", "db"])
 def test_a_file_that_vanishes_or_is_replaced_meanwhile_does_not_break_the_run(
-    state: Captures, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None], by: Freezer, name: str
+    state: Captures, happens: Callable[[Path], None], by: Freezer, name: str
 ) -> None:
     (state.root / "a").write_text("hello")
     (state.root / "b").write_text("stays")
     wal_database(state.root / "db").close()
-    look = capture_module._Capturing.look
-
-    def then(self: capture_module._Capturing) -> list[Pending]:
-        pending = look(self)
-        happens(state.root / name)
-        return pending
-
-    monkeypatch.setattr(capture_module._Capturing, "look", then)
-    captured = state.take(by=by)
+    # First it is looked at, whether it is a database.
+    with at_second_opening_of(name, lambda: happens(state.root / name)):
+        captured = state.take(by=by)
     assert set(captured.clones) == {"a", "b", "db"} - {name}
 
 
@@ -422,17 +415,15 @@ def test_a_live_database_is_never_given_to_another_owner(state: Captures) -> Non
         )
 
 
-def test_a_live_database_that_sqlite_cannot_take_is_taken_as_found(
-    state: Captures, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wal_database(state.root / "db").close()
+def test_a_live_database_that_sqlite_cannot_take_is_taken_as_found(state: Captures) -> None:
+    with contextlib.closing(wal_database(state.root / "db")):
 
-    def fails(_source: ConfinedPath, target: Path, _status: os.stat_result) -> None:
-        target.write_text("half")
-        raise sqlite3.OperationalError("locked")
+        def half_way() -> None:
+            (state.clones / "1/0000001").write_text("half")
+            raise sqlite3.OperationalError("locked")
 
-    monkeypatch.setattr(live_databases, "_back_up", fails)
-    captured = state.take(by=NothingToFreeze())
+        with at_sqlite_opening(half_way):
+            captured = state.take(by=NothingToFreeze())
     assert captured.damaged == []
     assert rows_of(captured.clones["db"]) == 10
 

@@ -14,7 +14,7 @@ from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder beside a secret, on a kernel that has openat2 and on one that has not."""
     if request.param == "step by step":
-        monkeypatch.setattr(beneath, "_SYS_OPENAT2", 100_000)
+        monkeypatch.setattr(beneath, "SYS_OPENAT2", 100_000)
     state = tmp_path / "state"
     (state / "a/b").mkdir(parents=True)
     (state / "a/b/file").write_text("mine")
@@ -69,6 +69,6 @@ def test_a_path_longer_than_the_kernel_takes_at_once_is_opened(root: Path) -> No
 
 def test_an_error_of_another_kind_keeps_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EMFILE)
-    if beneath._SYS_OPENAT2 != 100_000:
+    if beneath.SYS_OPENAT2 != 100_000:
         with ConfinedDir(root) as top, pytest.raises(OSError, match="Too many open files"):
             top.open("missing", os.O_RDONLY)

@@ -11,11 +11,11 @@ import pytest
 from openclaw_agent.capture.capture import Capture
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.snapshot.manifest import Manifest
-from openclaw_agent.sqlite import check as database_check
 from openclaw_agent.sqlite import files as databases
 from openclaw_agent.sqlite.check import Outcome, Verdict, check
 from openclaw_agent.sqlite.files import HEADER, clone_database
 from tests.agent.capture.test_capture import Captures, by_path, state, wal_database
+from tests.support.breaking import raising
 from tests.support.entries import manifest
 
 __all__ = ["state"]
@@ -158,7 +158,7 @@ def test_what_sqlites_codes_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_check, "_fold", lambda _database: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(sqlite3, "connect", raising(MemoryError()))
     with pytest.raises(LocalStorageError, match="not enough memory"):
         check(tmp_path / "db")
 

@@ -1,9 +1,12 @@
 import contextlib
+import mmap
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from openclaw_agent.sqlite import online_backup as live_databases
 from openclaw_agent.sqlite.files import clone_database, fold
 from openclaw_agent.sqlite.online_backup import capture_live
 from tests.agent.capture.test_capture import Captures, by_path, rows_of, state, wal_database
+from tests.support.breaking import at_sqlite_opening
 
 __all__ = ["state"]
 
@@ -55,29 +59,36 @@ def test_a_database_that_its_application_holds_for_itself_is_taken_all_the_same(
     assert (captured.damaged, captured.unverified) == ([], [])
 
 
-def test_a_backup_that_never_gets_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class NeverFree:
+def test_a_backup_that_never_gets_its_lock_ends_and_the_files_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = 0
+
+    class NeverFree(sqlite3.Connection):
         """A connection whose backup is told again and again that the database is busy."""
 
-        def execute(self, _statement: str) -> "NeverFree":
-            return self
-
-        def fetchone(self) -> None:
-            return None
-
-        def close(self) -> None:
-            return None
-
-        def backup(self, _target: object, *, pages: int, progress: object) -> None:
-            assert pages == -1
+        def backup(self, _target: object, **options: Any) -> None:  # type: ignore[override]
+            nonlocal told
+            assert options["pages"] == -1
             while True:
-                progress(sqlite3.SQLITE_BUSY, 0, 0)  # type: ignore[operator]
+                told += 1
+                options["progress"](sqlite3.SQLITE_BUSY, 0, 0)
 
     monkeypatch.setattr(live_databases, "BACKUP_TIMEOUT_SECONDS", 0.1)
-    with contextlib.closing(sqlite3.connect(":memory:")) as writing:
-        monkeypatch.setattr(sqlite3, "connect", lambda *_arguments, **_options: NeverFree())
-        with pytest.raises(sqlite3.OperationalError, match="stays locked"):
-            live_databases._online_backup(tmp_path / "db", writing, set())
+    wal_database(tmp_path / "db").close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3,
+        "connect",
+        lambda place, **options: connect(place, **options, factory=NeverFree if options.get("uri") else Connection),
+    )
+    with contextlib.closing(connect(tmp_path / "db")) as reader:
+        # Open somewhere, so that the backup is made through SQLite.
+        reader.execute("SELECT count(*) FROM t").fetchone()
+        copy = capture_live(tmp_path / "db", tmp_path / "clone")
+    assert told > 1
+    assert not copy.torn
+    assert rows_of(tmp_path / "clone") == 10
 
 
 def test_files_that_are_written_while_they_are_copied_are_copied_again(
@@ -152,53 +163,76 @@ def test_a_database_that_sqlite_finds_elsewhere_is_not_taken_from_there(tmp_path
     root, outside = tmp_path / "state", tmp_path / "outside"
     (root / "w").mkdir(parents=True)
     outside.mkdir()
-    with contextlib.closing(wal_database(root / "w/db", 1)), contextlib.closing(wal_database(outside / "db", 1000)):
-        expected = live_databases._identities(root / "w/db")
-        with ConfinedDir(root) as top, contextlib.closing(sqlite3.connect(tmp_path / "clone")) as writing:
-            (root / "w").rename(root / "was")
-            (root / "w").symlink_to(outside)
-            with pytest.raises(OSError, match="another file"):
-                live_databases._online_backup(ConfinedPath(top, "w/db"), writing, expected)
-            with pytest.raises(FileNotFoundError):
-                capture_live(ConfinedPath(top, "w/db"), tmp_path / "other")
+
+    def swap() -> None:
+        (root / "w").rename(root / "was")
+        (root / "w").symlink_to(outside)
+
+    with (
+        contextlib.closing(wal_database(root / "w/db", 1)),
+        contextlib.closing(wal_database(outside / "db", 1000)),
+        ConfinedDir(root) as top,
+        at_sqlite_opening(swap),
+        pytest.raises(FileNotFoundError),
+    ):
+        capture_live(ConfinedPath(top, "w/db"), tmp_path / "clone")
+    assert (root / "w").is_symlink()
+    assert not (tmp_path / "clone").exists()
+
+
+@pytest.fixture
+def shared() -> Iterator[mmap.mmap]:
+    """Memory that a forked process writes into, whatever descriptors it has closed."""
+    with mmap.mmap(-1, 64 * 1024) as memory:
+        yield memory
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp_path: Path) -> None:
-    (tmp_path / "db").write_text("")
-    os.chown(tmp_path / "db", 1000, 1000)
-    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
-    kept = os.open(tmp_path / "kept", os.O_RDWR | os.O_CREAT)
-    telling, told = os.pipe()
-
+def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp_path: Path, shared: mmap.mmap) -> None:
     def tell() -> None:
         names = sorted(str(Path(f"/proc/self/fd/{handle}").readlink()) for handle in open_descriptors())
-        os.write(told, "\n".join(names).encode())
+        shared.write(f"{os.geteuid()}\n{chr(10).join(names)}".encode())
 
-    live_databases._as_owner((tmp_path / "db").stat(), tell, keep={told, kept})
-    seen = os.read(telling, 10_000).decode()
-    for handle in (lock, kept, telling, told):
-        os.close(handle)
-    assert str(tmp_path / "kept") in seen
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    with contextlib.closing(wal_database(tmp_path / "db")):
+        for place in tmp_path.glob("db*"):
+            os.chown(place, 1000, 1000)
+        with at_sqlite_opening(tell):
+            capture_live(tmp_path / "db", tmp_path / "clone")
+    os.close(lock)
+    seen = shared[:].rstrip(b"\0").decode().splitlines()
+    assert seen[0] == "1000"
+    assert str(tmp_path / "clone") in seen
     assert str(tmp_path / "lock") not in seen
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_same(tmp_path: Path) -> None:
+def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path / "state"
     root.mkdir(mode=0o700)
+    waitpid = os.waitpid
+    codes: list[int] = []
+
+    def noting(process: int, options: int) -> tuple[int, int]:
+        ended, status = waitpid(process, options)
+        codes.append(os.waitstatus_to_exitcode(status))
+        return ended, status
+
+    monkeypatch.setattr(os, "waitpid", noting)
     with contextlib.closing(wal_database(root / "db")):
         before = {}
         for place in sorted(root.iterdir()):
             os.chown(place, 1000, 1000)
             before[place.name] = (place.stat().st_uid, place.stat().st_ino, place.stat().st_size)
         assert before.keys() == {"db", "db-shm", "db-wal"}
-        with pytest.raises(OSError, match=r"the owner of the database \(uid 1000\) could not back it up"):
-            live_databases._back_up(root / "db", tmp_path / "refused", (root / "db").stat())
         copy = capture_live(root / "db", tmp_path / "clone")
         assert {
             place.name: (place.stat().st_uid, place.stat().st_ino, place.stat().st_size) for place in root.iterdir()
         } == before
+    # The owner could not back it up, so its files were taken as they are.
+    assert codes == [1]
     assert (copy.torn, copy.status.st_uid) == (False, 1000)
     assert fold(tmp_path / "clone") is None
     assert rows_of(tmp_path / "clone") == 10

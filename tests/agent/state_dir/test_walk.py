@@ -12,6 +12,7 @@ from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.snapshot.manifest import EntryKind
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import MOST_PATH_BYTES, Tree, walk
+from tests.support.breaking import raising
 
 
 def walked(root: Path, *excludes: str) -> Tree:
@@ -159,10 +160,7 @@ def test_a_folder_that_becomes_a_symlink_is_not_entered(root: Path, monkeypatch:
 def test_a_state_folder_that_may_not_be_opened_is_told_with_its_name(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def closed(_self: ConfinedDir, place: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", str(place))
-
-    monkeypatch.setattr(ConfinedDir, "__init__", closed)
+    monkeypatch.setattr(os, "open", raising(PermissionError(errno.EACCES, "Permission denied", str(root))))
     with pytest.raises(AgentError) as told:
         walked(root)
     assert str(told.value) == f"The folder '{root}' cannot be read (Permission denied); run as root or mend its mode."

@@ -1,12 +1,9 @@
 """The bucket's client: listings of many pages, objects without a byte, refused deletions, bodies that break off."""
 
-from datetime import UTC, datetime
-from unittest import mock
-
 import pytest
-from botocore.exceptions import IncompleteReadError
 
 from openclaw_agent.errors import StoreError
+from tests.support.breaking import answered
 from tests.support.simulated_instance import FreshBucket
 
 MORE_THAN_A_PAGE = 1003
@@ -32,10 +29,13 @@ def test_an_object_without_a_byte_has_no_first_line(world: FreshBucket) -> None:
 
 
 def test_what_s3_refuses_to_delete_is_told_by_key(world: FreshBucket) -> None:
+    refused = (
+        b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error><Error><Key>b</Key></Error></DeleteResult>"
+    )
     store = world.store()
-    answer = {"Errors": [{"Key": "a", "Code": "AccessDenied"}, {"Key": "b"}]}
-    with mock.patch.object(store._s3, "delete_objects", return_value=answer):
+    with answered(({}, refused)) as methods:
         assert store.delete(["a", "b", "c"]) == {"a": "AccessDenied", "b": "unknown error"}
+    assert methods == ["POST"]
 
 
 @pytest.mark.parametrize(("whole_at", "answer"), [(ATTEMPTS, b"text"), (ATTEMPTS + 1, None)])
@@ -43,10 +43,9 @@ def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
     world: FreshBucket, whole_at: int, answer: bytes | None
 ) -> None:
     store = world.store(attempts=ATTEMPTS)
-    bodies = [mock.Mock(read=mock.Mock(side_effect=IncompleteReadError(actual_bytes=1, expected_bytes=4)))] * ATTEMPTS
-    bodies[whole_at - 1 : whole_at] = [mock.Mock(read=mock.Mock(return_value=b"text"))]
-    answers = [{"Body": body, "ETag": '"e"', "LastModified": datetime.now(UTC)} for body in bodies]
-    with mock.patch.object(store._s3, "get_object", side_effect=answers[:ATTEMPTS]) as asked:
+    head = {"ETag": '"e"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "Content-Length": "4"}
+    bodies = [b"text" if number >= whole_at else b"t" for number in range(1, ATTEMPTS + 1)]
+    with answered(*((head, body) for body in bodies)) as methods:
         if answer is None:
             with pytest.raises(StoreError, match="nothing is lost, the next run tries again"):
                 store.get("key")
@@ -54,4 +53,4 @@ def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
             found = store.get("key")
             assert found is not None
             assert found.body == answer
-    assert asked.call_count == ATTEMPTS
+    assert methods == ["GET"] * ATTEMPTS

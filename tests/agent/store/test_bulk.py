@@ -8,7 +8,7 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from openclaw_agent.errors import StoreError
-from openclaw_agent.store.bulk import PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, _part_bytes
+from openclaw_agent.store.bulk import PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, part_bytes
 from openclaw_agent.store.transfers import MIB, Traffic, Upload
 
 NOTHING_LISTENS = "http://127.0.0.1:1"
@@ -88,7 +88,7 @@ def test_what_is_on_its_way_up_at_once_fits_into_memory_and_a_slow_line(
 
 @pytest.mark.parametrize("size", [0, 1, UPLOADING_BYTES, 8 * MIB, 79_000 * MIB])
 def test_the_parts_of_one_file_that_are_under_way_fit_too(size: int) -> None:
-    assert min(size, PARALLEL_PARTS * _part_bytes(size)) <= UPLOADING_BYTES
+    assert min(size, PARALLEL_PARTS * part_bytes(size)) <= UPLOADING_BYTES
 
 
 def test_a_session_without_credentials_is_told_once_and_begins_nothing(

@@ -188,7 +188,7 @@ def test_a_huge_copy_whose_source_is_gone_is_sent_again(
 
 @pytest.mark.parametrize("size", [0, 1, 8 * MIB, 5 * 1024 * MIB, 80_000 * MIB, 5 * 1024 * 1024 * MIB])
 def test_no_file_that_s3_can_hold_needs_more_parts_than_s3_takes(size: int) -> None:
-    part = bulk_transfer._part_bytes(size)
+    part = bulk_transfer.part_bytes(size)
     assert part >= 8 * MIB
     assert -(-size // part) <= 10_000
 

@@ -46,9 +46,10 @@ def error_code(call: Any, **request: Any) -> str:
 def test_server_ends_with_its_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
-        f"import sys, time; sys.path.append({str(Path(__file__).resolve().parents[3])!r})\n"
+        f"import os, sys, time; sys.path.append({str(Path(__file__).resolve().parents[3])!r})\n"
         "from lab.moto.server import EmbeddedAws\n"
-        "print(EmbeddedAws()._server.pid, flush=True)\n"
+        "aws = EmbeddedAws()\n"
+        "print(open(f'/proc/self/task/{os.getpid()}/children').read().split()[0], flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-P", str(script)], stdout=subprocess.PIPE, text=True)
