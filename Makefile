@@ -73,6 +73,9 @@ lint-types: $(READY)
 lint-rooms: $(READY)
 	@$(PY) scripts/make/top_modules.py
 	@$(WITH_PACKAGES) $(VENV)/bin/lint-imports
+.PHONY: audit
+audit: $(READY) ## Look up known vulnerabilities of all pins, and write the release's bill of materials (CycloneDX)
+	@scripts/make/audit.sh $(PY)
 check: lint test-unit ## Before a commit: lint and the unit tests; about a minute
 fix: $(READY) ## Fix what ruff can: imports, format, simple faults
 	$(VENV)/bin/ruff check --fix .
@@ -86,7 +89,7 @@ generate: $(READY) ## Write what is made from code: config sections of Pulumi.ya
 .PHONY: generate-hashes
 generate-hashes: $(READY) ## Write requirements*.txt out of requirements*.in: every version, with its hashes (needs the package index)
 	@$(WITH_PACKAGES) $(PY) -m make.agent_wheels
-	@for each in requirements requirements-dev; do $(LOCK) $$each.in --output-file $$each.txt; done
+	@for each in requirements requirements-dev requirements-audit; do $(LOCK) $$each.in --output-file $$each.txt; done
 generate-check: $(READY)
 	@$(WITH_PACKAGES) $(PY) -m make.generate --check
 

@@ -47,7 +47,7 @@ def test_ruff_reads_each_python_file_that_has_no_suffix() -> None:
     assert python
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-agent"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-audit", "requirements-agent"])
 def test_each_pin_is_locked_with_hashes(name: str) -> None:
     pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==(\S+)$", (REPOSITORY / f"{name}.in").read_text(), re.MULTILINE)
     locked = re.sub(r" *\\\n *", " ", (REPOSITORY / f"{name}.txt").read_text())
