@@ -28,6 +28,6 @@ for pins in requirements-agent.txt requirements.txt requirements-dev.txt; do
     if [ "$failed" != 0 ]; then
         echo "$pins: the database of vulnerabilities could not be asked; not judged: $(tail -n 1 <<<"$said")"
     else
-        echo "$pins: $((all - unknown)) of $all pins judged, no known vulnerability (the database knows no others)."
+        echo "$pins: no known vulnerability in $((all - unknown)) of $all pins; the others could not be looked up."
     fi
 done
