@@ -4,7 +4,10 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent))
+# At the end of the path: the folder platform/ is called like a module of the standard library.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "platform"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "ec2_spot"))
 
 from operator_tools.prices.command import main
 

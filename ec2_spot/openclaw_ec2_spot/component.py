@@ -59,7 +59,7 @@ class SpotInstance(pulumi.ComponentResource):
         platform = program.known(args.platform)
 
         network = Network("network", NetworkArgs(scope, settings, args.placement.subnet), child)
-        identity = Identity("instance", IdentityArgs(scope, platform), child)
+        identity = Identity("instance", IdentityArgs(scope, settings, platform), child)
         group = SpotGroup(
             "instance",
             SpotGroupArgs(

@@ -114,6 +114,21 @@ class InstanceSettings(ConfigTable):
         parse=comma_list(_relative_pattern),
         instance_json="excludes",
     )
+    cpu_credits = ConfigKey(
+        kind=Kind.STRING,
+        default="standard",
+        allowed="standard or unlimited",
+        meaning="How burstable types (t...) run above their baseline: `standard` costs nothing more, starts without "
+        "credits and so boots slowly; `unlimited` boots at full speed and bills for it.",
+        parse=text_matching("standard|unlimited"),
+    )
+    kms_key_arn = ConfigKey(
+        kind=Kind.STRING,
+        default="",
+        allowed="the ARN of a KMS key (no alias) in the stack's region, or nothing",
+        meaning="Your own key that the gateway's secrets in SSM are encrypted with, if not the account's `aws/ssm`.",
+        parse=text_matching(r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}", or_empty=True),
+    )
     auto_approve_devices = ConfigKey(
         kind=Kind.BOOLEAN,
         default="false",

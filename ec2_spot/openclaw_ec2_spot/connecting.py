@@ -19,19 +19,14 @@ def gateway_command(scope: Scope) -> str:
 
 def dashboard_link(scope: Scope) -> str:
     """The stack's dashboard in the AWS console."""
-    console = _CONSOLES.get(scope.partition, "console.aws.amazon.com")
-    return (
-        f"https://{scope.region}.{console}/cloudwatch/home?region={scope.region}#dashboards/dashboard/{scope.dashboard}"
-    )
+    console = f"https://{scope.region}.console.aws.amazon.com/cloudwatch/home?region={scope.region}"
+    return f"{console}#dashboards/dashboard/{scope.dashboard}"
 
 
 def _running_instance(scope: Scope) -> str:
-    """Found when the command is typed, since the group replaces its instance."""
+    """Found when the command is typed, since the group replaces its instance; not the one that is on its way out."""
     return (
         f'"$(aws autoscaling describe-auto-scaling-groups --region {scope.region} '
         f"--auto-scaling-group-names {scope.name} "
-        "--query 'AutoScalingGroups[0].Instances[0].InstanceId' --output text)\""
+        '--query "AutoScalingGroups[0].Instances[?LifecycleState==\'InService\'].InstanceId | [0]" --output text)"'
     )
-
-
-_CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}

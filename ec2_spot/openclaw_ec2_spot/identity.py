@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.instance_policies import instance_policy, trust_policy
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
@@ -13,9 +14,10 @@ from openclaw_platform.outputs import PlatformOutputs
 
 @dataclass(frozen=True, slots=True)
 class IdentityArgs:
-    """Where the instance lives, and the platform whose things it may use."""
+    """Where the instance lives, what the user decided, and the platform whose things it may use."""
 
     scope: Scope
+    settings: InstanceSettings
     platform: pulumi.Output[PlatformOutputs[str]]
 
 
@@ -41,7 +43,9 @@ class Identity(pulumi.ComponentResource):
             name,
             name=scope.instance_role,
             role=role.name,
-            policy=args.platform.apply(lambda platform: json.dumps(instance_policy(scope, platform))),
+            policy=args.platform.apply(
+                lambda platform: json.dumps(instance_policy(scope, platform, args.settings.kms_key_arn))
+            ),
             opts=child,
         )
         profile = aws.iam.InstanceProfile(

@@ -23,12 +23,12 @@ def trust_policy() -> dict[str, Any]:
     )
 
 
-def instance_policy(scope: Scope, platform: PlatformOutputs[str]) -> dict[str, Any]:
-    """Everything the instance's role allows."""
+def instance_policy(scope: Scope, platform: PlatformOutputs[str], kms_key_arn: str = "") -> dict[str, Any]:
+    """Everything the instance's role allows; the key is the user's own for the secrets, empty for the account's."""
     return _document(
         *backup_statements(scope, platform.backup_bucket),
         *release_statements(scope, platform.scripts_bucket),
-        *secret_statements(scope),
+        *secret_statements(scope, kms_key_arn),
         *image_statements(platform.repository_arn),
         *watching_statements(scope, platform),
         *lease_statements(),
@@ -84,9 +84,20 @@ def release_statements(scope: Scope, bucket: str) -> list[Statement]:
     ]
 
 
-def secret_statements(scope: Scope) -> list[Statement]:
+def secret_statements(scope: Scope, kms_key_arn: str = "") -> list[Statement]:
     """Read the gateway's secrets, and decrypt nothing but them."""
     path = f"arn:{scope.partition}:ssm:{scope.region}:{scope.account_id}:parameter{scope.secrets_path.rstrip('/')}"
+    of_these_secrets = {
+        "StringEquals": {"kms:ViaService": f"ssm.{scope.region}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{path}/*"},
+    }
+    by_the_users_key: Statement = {
+        "Sid": "DecryptWithTheUsersKey",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": kms_key_arn,
+        "Condition": of_these_secrets,
+    }
     return [
         {
             "Sid": "SecretsOfTheGateway",
@@ -101,12 +112,9 @@ def secret_statements(scope: Scope) -> list[Statement]:
             "Effect": "Allow",
             "Action": "kms:Decrypt",
             "Resource": f"arn:{scope.partition}:kms:{scope.region}:{scope.account_id}:key/*",
-            "Condition": {
-                "StringEquals": {"kms:ViaService": f"ssm.{scope.region}.amazonaws.com"},
-                "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"},
-                "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{path}/*"},
-            },
+            "Condition": {**of_these_secrets, "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/ssm"}},
         },
+        *([by_the_users_key] if kms_key_arn else []),
     ]
 
 

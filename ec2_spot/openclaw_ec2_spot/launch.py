@@ -47,7 +47,7 @@ class SpotGroup(pulumi.ComponentResource):
 
 def _launch_template(args: SpotGroupArgs) -> aws.ec2.LaunchTemplateArgs:
     scope, placement = args.scope, args.placement
-    standard_credits = aws.ec2.LaunchTemplateCreditSpecificationArgs(cpu_credits="standard")
+    cpu_credits = aws.ec2.LaunchTemplateCreditSpecificationArgs(cpu_credits=args.settings.cpu_credits)
     return aws.ec2.LaunchTemplateArgs(
         name=scope.name,
         description=f"Instance of {scope.name}",
@@ -70,8 +70,8 @@ def _launch_template(args: SpotGroupArgs) -> aws.ec2.LaunchTemplateArgs:
                 ),
             )
         ],
-        # The default of t3 and t4g bills for every minute above the baseline.
-        credit_specification=standard_credits if placement.burstable else None,
+        # The default of t3 and t4g is unlimited, which bills for every minute above the baseline.
+        credit_specification=cpu_credits if placement.burstable else None,
         iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=args.profile_name),
         vpc_security_group_ids=[args.security_group_id],
         instance_initiated_shutdown_behavior="terminate",

@@ -24,6 +24,7 @@ from openclaw_ec2_spot.placement import (
     Placement,
     all_burstable,
     common_architecture,
+    require_key_in_region,
     require_types_offered,
     require_zone_exists,
     require_zone_in_region,
@@ -44,6 +45,7 @@ def find_placement(settings: InstanceSettings, scope: Scope, environment: Mappin
     zone, types = settings.availability_zone, settings.instance_type
     take_newest = takes_the_newest(settings.ami_id, refresh=refresh_is_asked(environment))
     require_zone_in_region(zone, scope.region)
+    require_key_in_region(settings.kms_key_arn, scope.region)
     require_zone_exists(zone, scope.region, aws.get_availability_zones(state="available").names)
     require_types_offered(
         types,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from openclaw_ec2_spot.network_plan import ZoneSubnet
+from openclaw_ec2_spot.network_plan import ZONE_LETTERS, ZoneSubnet
 from openclaw_platform.refusals import ConfigRefused
 
 
@@ -40,6 +40,11 @@ class Placement:
     ami_id: str
 
 
+def is_zone_of(zone: str, region: str) -> bool:
+    """Whether the name is that of an availability zone of the region, and not of a Local or Wavelength Zone."""
+    return zone[:-1] == region and zone[-1:] in ZONE_LETTERS
+
+
 def require_zone_in_region(zone: str, region: str) -> None:
     """Refuse a zone that by its name lies in another region.
 
@@ -51,6 +56,16 @@ def require_zone_in_region(zone: str, region: str) -> None:
             f"availability_zone is {zone!r}, but must be a zone of the stack's region {region}, such as {region}a; "
             "the region is set with `pulumi config set aws:region REGION`."
         )
+
+
+def require_key_in_region(kms_key_arn: str, region: str) -> None:
+    """Refuse a key of another region, which SSM does not take.
+
+    Raises:
+        ConfigRefused: when it is one.
+    """
+    if kms_key_arn and kms_key_arn.split(":")[3] != region:
+        raise ConfigRefused(f"kms_key_arn is {kms_key_arn!r}, but must be a key of the stack's region {region}.")
 
 
 def require_zone_exists(zone: str, region: str, zones: Collection[str]) -> None:

@@ -11,6 +11,9 @@ PREFIX = "openclaw-lab"
 LONGEST_STACK_NAME = 29
 """Bucket names end at 63 characters, of which the prefix, the account and the hyphens take 34."""
 
+PARTITION = "aws"
+"""The part of AWS that is served; endpoints, services and images of China and GovCloud differ, and were never tried."""
+
 _STACK_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -19,19 +22,25 @@ class Scope:
     """Where one stack lives: its own name, and the AWS region, account and partition.
 
     Raises:
-        ConfigRefused: when the stack's name cannot be part of AWS names.
+        ConfigRefused: when the stack's name cannot be part of AWS names, or the region is in another partition.
     """
 
     stack: str
     region: str
     account_id: str
-    partition: str = "aws"
+    partition: str = PARTITION
 
     def __post_init__(self) -> None:
         if len(self.stack) > LONGEST_STACK_NAME or not _STACK_NAME.fullmatch(self.stack):
             raise ConfigRefused(
                 f"The stack's name is {self.stack!r}, but must be at most {LONGEST_STACK_NAME} lower-case letters, "
                 "digits and single hyphens, starting with a letter, because it becomes part of bucket names."
+            )
+        if self.partition != PARTITION:
+            raise ConfigRefused(
+                f"The region is {self.region}, in AWS's partition {self.partition!r}, but must be in {PARTITION!r}: "
+                "nothing here is made for the endpoints and services of China and GovCloud; set another region with "
+                "`pulumi config set aws:region REGION`."
             )
 
     @property

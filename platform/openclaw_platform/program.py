@@ -31,7 +31,7 @@ def current_scope() -> Scope:
     """Ask Pulumi for the stack, and AWS for the region and the account.
 
     Raises:
-        ConfigRefused: when the stack's name cannot be part of AWS names.
+        ConfigRefused: when the stack's name cannot be part of AWS names, or the region is in another partition.
     """
     identity = aws.get_caller_identity()
     return Scope(

@@ -78,7 +78,7 @@ class StandIn:
         items = "".join(
             f"<item><instanceType>{item.instance_type}</instanceType><productDescription>Linux/UNIX</productDescription>"
             f"<spotPrice>{item.price:.6f}</spotPrice><timestamp>{item.at:%Y-%m-%dT%H:%M:%S.000Z}</timestamp>"
-            f"<availabilityZone>{item.zone}</availabilityZone></item>"
+            + (f"<availabilityZone>{item.zone}</availabilityZone></item>" if item.zone else "</item>")
             for item in page
         )
         return f"<spotPriceHistorySet>{items}</spotPriceHistorySet><nextToken>{token}</nextToken>"

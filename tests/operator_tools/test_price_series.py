@@ -107,18 +107,18 @@ def test_statistics_agree_with_each_other(pairs: list[tuple[int, Decimal]], slic
 
 def test_offers_are_sorted_by_price_then_type_then_zone() -> None:
     changes = [
-        change(5, "0.0060", zone="b"),
-        change(5, "0.0060", zone="a"),
-        change(5, "0.0060", kind="t4g.medium", zone="c"),
-        change(5, "0.0059", zone="d"),
+        change(5, "0.0060", zone="me-central-1b"),
+        change(5, "0.0060", zone="me-central-1a"),
+        change(5, "0.0060", kind="t4g.medium", zone="me-central-1c"),
+        change(5, "0.0059", zone="me-central-1d"),
         change(5, "0.0001", kind="m5.large"),
     ]
     report = compile_report("me-central-1", 7, WEEK, SIZES, changes)
     assert [(offer.instance_type.name, offer.zone) for offer in report.offers] == [
-        ("t4g.small", "d"),
-        ("t4g.medium", "c"),
-        ("t4g.small", "a"),
-        ("t4g.small", "b"),
+        ("t4g.small", "me-central-1d"),
+        ("t4g.medium", "me-central-1c"),
+        ("t4g.small", "me-central-1a"),
+        ("t4g.small", "me-central-1b"),
     ]
     assert report.without_price == ("t4g.nano",)
     assert report.offers[0].price_a_month == Decimal("4.3070")

@@ -8,7 +8,7 @@ import pytest
 from operator_tools.account.errors import ExitCode
 from operator_tools.prices.command import main
 from operator_tools.prices.price_series import PriceChange
-from tests.operator_tools.ec2_stand_in import Refusal, StandIn, numbered, refusal, serving
+from tests.operator_tools.ec2_stand_in import NAMESPACE, Refusal, StandIn, numbered, refusal, serving
 from tests.operator_tools.price_histories import NOW, SIZES, week_of_changes
 
 ASK = ["--region", "me-central-1", "t4g.small", "t4g.medium"]
@@ -73,6 +73,42 @@ def test_no_price_at_all_is_a_failure(ec2: StandIn, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == "me-central-1 has no Linux/UNIX spot price of the last day for t4g.nano.\n"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["me-central-1-dxb-1a", "us-east-1-wl1-bos-wlz-1", "me-central-1i", "us-east-1a", "me-central-11a"],
+    ids=["Local Zone", "Wavelength Zone", "zone without a range", "another region", "a region of a longer name"],
+)
+def test_only_zones_that_ec2_spot_takes_are_shown_and_recommended(
+    ec2: StandIn, capsys: pytest.CaptureFixture[str], elsewhere: str
+) -> None:
+    ec2.changes = [*ec2.changes, PriceChange("t4g.small", elsewhere, datetime.now(UTC), Decimal("0.0001"))]
+    assert main(ASK) == ExitCode.DONE
+    shown = capsys.readouterr()
+    assert elsewhere not in shown.out
+    assert shown.out.endswith("pulumi config set availability_zone me-central-1b\n")
+    assert shown.err == (
+        f"Left out: {elsewhere}; ec2_spot takes availability zones of me-central-1 itself, "
+        "no Local or Wavelength Zones.\n"
+    )
+
+
+def test_a_change_without_a_zone_is_told_and_left_out(ec2: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    ec2.changes = [*ec2.changes, PriceChange("t4g.small", "", datetime.now(UTC), Decimal("0.0001"))]
+    assert main([*ASK, "--json"]) == ExitCode.DONE
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert (len(document["offers"]), document["incomplete_changes"]) == (5, 1)
+    assert shown.err == "Left out: 1 price change that names no zone, time, price or type.\n"
+
+
+def test_an_instance_type_without_a_size_is_one_sentence(ec2: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    body = "<instanceTypeSet><item><instanceType>t4g.small</instanceType></item></instanceTypeSet>"
+    answer = f'<DescribeInstanceTypesResponse xmlns="{NAMESPACE}">{body}</DescribeInstanceTypesResponse>'
+    ec2.refusals["DescribeInstanceTypes"] = Refusal(200, answer)
+    assert main(ASK) == ExitCode.FAILED
+    assert capsys.readouterr().err == "EC2 described an instance type without its VCpuInfo.\n"
 
 
 def test_unknown_types_are_named_and_no_price_is_asked(ec2: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

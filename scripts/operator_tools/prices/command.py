@@ -5,13 +5,14 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from operator_tools import edge
 from operator_tools.account.errors import ExitCode
 from operator_tools.prices.offers import PriceReport, compile_report
 from operator_tools.prices.price_errors import SpotPriceError
-from operator_tools.prices.price_report import price_document, price_table, without_price_sentence
+from operator_tools.prices.price_report import left_out_sentences, price_document, price_table, without_price_sentence
 from operator_tools.prices.price_series import Window
 from operator_tools.prices.requested import parse_days, parse_instance_types
 from operator_tools.prices.sparkline import bars_for
@@ -51,8 +52,9 @@ def fetch_report(words: Sequence[str], region: str | None, days_text: str) -> Pr
     window = Window.of_days(days, datetime.now(UTC))
     instance_types = ec2.instance_types(names)
     report = compile_report(ec2.region, days, window, instance_types, ec2.price_changes(names, window))
+    report = replace(report, incomplete_changes=ec2.incomplete_changes)
     if not report.offers:
-        raise SpotPriceError(without_price_sentence(report))
+        raise SpotPriceError(" ".join([without_price_sentence(report), *left_out_sentences(report)]))
     return report
 
 
@@ -64,8 +66,8 @@ def print_report(report: PriceReport, *, as_json: bool) -> None:
         width = shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
         print(price_table(report, width=width, bars=bars_for(sys.stdout.encoding)))
     sys.stdout.flush()
-    if report.without_price:
-        print(without_price_sentence(report), file=sys.stderr)
+    for sentence in filter(None, (without_price_sentence(report), *left_out_sentences(report))):
+        print(sentence, file=sys.stderr)
 
 
 def _show(options: argparse.Namespace) -> int:

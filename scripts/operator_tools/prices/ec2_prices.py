@@ -31,6 +31,7 @@ class Ec2Prices:
         Raises:
             AccountError: no such region, or the environment's configuration cannot be used.
         """
+        self.incomplete_changes = 0
         self._account = Account(region)
         self.region = self._account.region
         with self._account.told_in_a_sentence("ec2", "Opening the client"):
@@ -50,8 +51,13 @@ class Ec2Prices:
             found: dict[str, InstanceType] = {}
             for page in pages:
                 for item in page["InstanceTypes"]:
-                    vcpus, memory_mib = item["VCpuInfo"]["DefaultVCpus"], item["MemoryInfo"]["SizeInMiB"]
-                    found[item["InstanceType"]] = InstanceType(item["InstanceType"], vcpus, memory_mib)
+                    try:
+                        vcpus, memory_mib = item["VCpuInfo"]["DefaultVCpus"], item["MemoryInfo"]["SizeInMiB"]
+                        found[item["InstanceType"]] = InstanceType(item["InstanceType"], vcpus, memory_mib)
+                    except KeyError as missing:
+                        raise SpotPriceError(
+                            f"EC2 described an instance type without its {missing.args[0]}."
+                        ) from missing
         if any(name not in found for name in names):
             check_offered(names, self._offered_types() | set(found), self.region)
             missing = ", ".join(name for name in names if name not in found)
@@ -60,6 +66,8 @@ class Ec2Prices:
 
     def price_changes(self, names: Sequence[str], window: Window) -> Iterator[PriceChange]:
         """Yield the price changes of the window, and for each type and zone the last one before it.
+
+        Those that lack a zone, a time, a price or a type are only counted, in `incomplete_changes`.
 
         Raises:
             AccountError: EC2 could not be asked.
@@ -75,9 +83,14 @@ class Ec2Prices:
             for number, page in enumerate(pages, start=1):
                 logger.info("price history, page %d: %d changes", number, len(page["SpotPriceHistory"]))
                 for item in page["SpotPriceHistory"]:
-                    price = _price(item["SpotPrice"])
-                    at = item["Timestamp"].astimezone(UTC)
-                    yield PriceChange(item["InstanceType"], item["AvailabilityZone"], at, price)
+                    try:
+                        price = _price(item["SpotPrice"])
+                        at = item["Timestamp"].astimezone(UTC)
+                        change = PriceChange(item["InstanceType"], item["AvailabilityZone"], at, price)
+                    except KeyError:
+                        self.incomplete_changes += 1
+                    else:
+                        yield change
 
     def _offered_types(self) -> set[str]:
         with self._account.told_in_a_sentence("ec2", "DescribeInstanceTypeOfferings"):

@@ -47,6 +47,20 @@ def without_price_sentence(report: PriceReport) -> str:
     return f"{report.region} has no {PRODUCT} spot price of the last {days} for {', '.join(report.without_price)}."
 
 
+def left_out_sentences(report: PriceReport) -> list[str]:
+    """Return what is to be said of zones and of price changes that were left out."""
+    sentences = []
+    if report.zones_left_out:
+        sentences.append(
+            f"Left out: {', '.join(report.zones_left_out)}; ec2_spot takes availability zones of {report.region} "
+            "itself, no Local or Wavelength Zones."
+        )
+    if report.incomplete_changes:
+        noun = "price change that names" if report.incomplete_changes == 1 else "price changes that name"
+        sentences.append(f"Left out: {report.incomplete_changes} {noun} no zone, time, price or type.")
+    return sentences
+
+
 def price_document(report: PriceReport) -> dict[str, object]:
     """Return the report for `json.dumps`: prices in US dollars, memory in MiB, times in ISO 8601.
 
@@ -61,6 +75,8 @@ def price_document(report: PriceReport) -> dict[str, object]:
         "hours_a_month": HOURS_A_MONTH,
         "offers": [_offer_document(report, offer) for offer in report.offers],
         "without_price": list(report.without_price),
+        "zones_left_out": list(report.zones_left_out),
+        "incomplete_changes": report.incomplete_changes,
     }
 
 

@@ -1,5 +1,7 @@
 import json
+import re
 
+import jmespath
 import pytest
 
 from openclaw_ec2_spot.alarm_rules import Metric, MissingMetric, alarm_rules, minutes_without_backup
@@ -40,7 +42,25 @@ def test_the_commands_find_the_instance_when_typed(scope: Scope) -> None:
         "aws ssm start-session --region me-central-1 --target "
         '"$(aws autoscaling describe-auto-scaling-groups --region me-central-1 '
         "--auto-scaling-group-names openclaw-lab-dev "
-        "--query 'AutoScalingGroups[0].Instances[0].InstanceId' --output text)\""
+        '--query "AutoScalingGroups[0].Instances[?LifecycleState==\'InService\'].InstanceId | [0]" --output text)"'
     )
     assert gateway_command(scope).endswith("""--parameters '{"portNumber":["18789"],"localPortNumber":["18789"]}'""")
     assert dashboard_link(scope).endswith("#dashboards/dashboard/openclaw-lab-dev-me-central-1")
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ([("i-old", "Terminating:Wait"), ("i-new", "InService")], "i-new"),
+        ([("i-one", "InService")], "i-one"),
+        ([("i-new", "Pending"), ("i-old", "InService")], "i-old"),
+        ([("i-old", "Terminating")], None),
+        ([], None),
+    ],
+)
+def test_a_command_goes_to_the_instance_in_service_and_not_to_one_that_comes_or_goes(
+    scope: Scope, members: list[tuple[str, str]], found: str | None
+) -> None:
+    (query,) = re.findall(r'--query "([^"]+)"', shell_command(scope))
+    instances = [{"InstanceId": identity, "LifecycleState": state} for identity, state in members]
+    assert jmespath.search(query, {"AutoScalingGroups": [{"Instances": instances}]}) == found

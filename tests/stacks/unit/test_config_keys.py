@@ -102,6 +102,11 @@ REFUSED_INSTANCE_VALUES = [
     ("extra_egress_ports", "65536"),
     ("extra_egress_ports", "ssh"),
     ("ami_id", "ami-123"),
+    ("ami_id", "latest"),
+    ("cpu_credits", "none"),
+    ("kms_key_arn", "alias/mine"),
+    ("kms_key_arn", "arn:aws:kms:us-east-1:123456789012:alias/mine"),
+    ("kms_key_arn", "1234abcd-12ab-34cd-56ef-1234567890ab"),
 ]
 
 

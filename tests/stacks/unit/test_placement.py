@@ -5,6 +5,8 @@ from openclaw_ec2_spot.placement import (
     InstanceTypeFacts,
     all_burstable,
     common_architecture,
+    is_zone_of,
+    require_key_in_region,
     require_types_offered,
     require_zone_exists,
     require_zone_in_region,
@@ -75,3 +77,29 @@ def test_credits_are_for_burstable_types_alone() -> None:
 
     with pytest.raises(ConfigRefused, match=r"^instance_type mixes t4g\.small with c7g\.medium, but must be "):
         all_burstable([T4G, C7G])
+
+
+@pytest.mark.parametrize(
+    ("zone", "is_one"),
+    [
+        ("us-west-2a", True),
+        ("us-west-2h", True),
+        ("us-west-2i", False),
+        ("us-west-2", False),
+        ("us-west-2-lax-1a", False),
+        ("us-west-2-wl1-las-wlz-1", False),
+        ("us-west-1a", False),
+        ("", False),
+    ],
+)
+def test_a_zone_of_the_region_is_told_from_local_and_wavelength_zones(zone: str, is_one: bool) -> None:
+    assert is_zone_of(zone, "us-west-2") is is_one
+
+
+def test_a_key_of_another_region_is_refused() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/mrk-1"
+    require_key_in_region("", "us-east-1")
+    require_key_in_region(key, "eu-west-1")
+
+    with pytest.raises(ConfigRefused, match=rf"^kms_key_arn is '{key}', but must be a key of the stack's region us-"):
+        require_key_in_region(key, "us-east-1")

@@ -119,3 +119,24 @@ def test_images_are_bounded_in_age_and_number() -> None:
         ("untagged", 7),
         ("any", 10),
     ]
+
+
+OWN_KEY = "arn:aws:kms:me-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def test_a_key_of_the_users_decrypts_these_secrets_through_ssm_alone(
+    scope: Scope, platform: PlatformOutputs[str], statements: dict[str, dict[str, Any]]
+) -> None:
+    policy = instance_policy(scope, platform, OWN_KEY)["Statement"]
+    assert "DecryptWithTheUsersKey" not in statements
+    (added,) = [statement for statement in policy if statement not in statements.values()]
+
+    assert (added["Action"], added["Resource"]) == ("kms:Decrypt", OWN_KEY)
+    assert added["Condition"] == {
+        "StringEquals": {"kms:ViaService": "ssm.me-central-1.amazonaws.com"},
+        "StringLike": {
+            "kms:EncryptionContext:PARAMETER_ARN": (
+                "arn:aws:ssm:me-central-1:123456789012:parameter/openclaw-lab/dev/env/*"
+            )
+        },
+    }
