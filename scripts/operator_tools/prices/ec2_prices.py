@@ -54,10 +54,9 @@ class Ec2Prices:
                     try:
                         vcpus, memory_mib = item["VCpuInfo"]["DefaultVCpus"], item["MemoryInfo"]["SizeInMiB"]
                         found[item["InstanceType"]] = InstanceType(item["InstanceType"], vcpus, memory_mib)
-                    except KeyError as missing:
-                        raise SpotPriceError(
-                            f"EC2 described an instance type without its {missing.args[0]}."
-                        ) from missing
+                    except KeyError as lacking:
+                        lack = f"EC2 described an instance type without its {lacking.args[0]}."
+                        raise SpotPriceError(lack) from lacking
         if any(name not in found for name in names):
             check_offered(names, self._offered_types() | set(found), self.region)
             missing = ", ".join(name for name in names if name not in found)

@@ -1,7 +1,7 @@
 import json
 import re
 
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 import pytest
 
 from openclaw_ec2_spot.alarm_rules import Metric, MissingMetric, alarm_rules, minutes_without_backup
