@@ -10,6 +10,7 @@ from openclaw_agent.fs.clone import Source, clone_file, open_nofollow
 from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.sqlite.check import Outcome, Verdict, check
+from openclaw_agent.sqlite.super_journal import JOURNAL_MAGIC, answer_in_clone, lists_journal_of, split_name
 
 HEADER = b"SQLite format 3\x00"  # https://sqlite.org/fileformat.html, "The Database Header"
 WAL_SUFFIX = "-wal"
@@ -17,9 +18,8 @@ JOURNAL_SUFFIX = "-journal"
 SHM_SUFFIX = "-shm"
 LOG_SUFFIXES = (WAL_SUFFIX, JOURNAL_SUFFIX)
 SIDECAR_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, JOURNAL_SUFFIX)
-# https://sqlite.org/fileformat.html, "WAL File Format" and "The Rollback Journal"; https://sqlite.org/walformat.html
+# https://sqlite.org/fileformat.html, "WAL File Format"; https://sqlite.org/walformat.html
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 WAL_INDEX_VERSION = (3_007_000).to_bytes(4, sys.byteorder)
 WAL_INDEX_BYTES = 32 * 1024
 WAL_MODE = b"\x02\x02"  # the file format's write and read version, bytes 18 and 19
@@ -40,15 +40,18 @@ def sidecar_base(path: str) -> str | None:
     for suffix in SIDECAR_SUFFIXES:
         if path.endswith(suffix):
             return path.removesuffix(suffix)
-    return None
+    parts = split_name(path)
+    return parts[0] if parts else None
 
 
 def is_sidecar(database: Source, suffix: str) -> bool:
-    """Whether what lies beside a database under this suffix is really its log, journal or shared-memory file.
+    """Whether what lies beside a database under this suffix is really its log, journal, shared-memory or super-journal.
 
     A user may call any file or folder so; that one is state like any other.
     """
     sidecar = sidecar_path(database, suffix)
+    if suffix not in SIDECAR_SUFFIXES:
+        return lists_journal_of(sidecar, (database.place if isinstance(database, ConfinedPath) else database).name)
     begin = _begin(sidecar, len(JOURNAL_MAGIC))
     if not begin:
         return _is_empty_file(sidecar)
@@ -69,6 +72,9 @@ def clone_database(source: Source, target: Path) -> os.stat_result:
         if is_sidecar(source, suffix):
             with contextlib.suppress(FileNotFoundError):
                 clone_file(sidecar_path(source, suffix), sidecar_path(target, suffix))
+    journal = sidecar_path(target, JOURNAL_SUFFIX)
+    if journal.exists():
+        answer_in_clone(source, journal)
     return status
 
 

@@ -14,6 +14,7 @@ from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.fs.descriptors import close_inherited, open_descriptors
 from openclaw_agent.snapshot.manifest import Fingerprint
 from openclaw_agent.sqlite.files import (
+    JOURNAL_SUFFIX,
     LOG_SUFFIXES,
     SHM_SUFFIX,
     SIDECAR_SUFFIXES,
@@ -23,6 +24,7 @@ from openclaw_agent.sqlite.files import (
     is_in_wal_mode,
     sidecar_path,
 )
+from openclaw_agent.sqlite.super_journal import named_in as super_journal_named_in
 
 LOCK_TIMEOUT_SECONDS = 5.0
 # A backup is one step of SQLite's; only one that cannot get its lock comes back before it is done.
@@ -54,7 +56,12 @@ def capture_live(source: Source, target: Path) -> LiveCopy:
     status = source.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(f"{source} is no regular file any more")
-    if not is_in_wal_mode(source) or all(_stands(sidecar_path(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX)):
+    if not is_in_wal_mode(source):
+        # SQLite here would look for a super-journal where the gateway sees it, miss it, and not undo what it must.
+        through_sqlite = not super_journal_named_in(sidecar_path(source, JOURNAL_SUFFIX))
+    else:
+        through_sqlite = all(_stands(sidecar_path(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX))
+    if through_sqlite:
         try:
             _back_up(source, target, status)
         except (OSError, sqlite3.Error):
