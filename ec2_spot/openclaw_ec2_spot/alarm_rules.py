@@ -10,13 +10,14 @@ NO_GOOD_BACKUP = "no-good-backup"
 
 
 class Metric(Enum):
-    """What the instance measures in the stack's namespace: the first five by the agent, the rest by CloudWatch's."""
+    """What the instance measures in the stack's namespace: the first six by the agent, the rest by CloudWatch's."""
 
     BACKUP_SUCCEEDED = "BackupSucceeded"
     BACKUP_FAILED = "BackupFailed"
     BACKUP_REFUSED = "BackupRefused"
     RESTORE_FAILED = "RestoreFailed"
     DATABASE_DAMAGED = "DatabaseDamaged"
+    GAPS = "Gaps"
     MEMORY_USED_PERCENT = "mem_used_percent"
     DISK_USED_PERCENT = "disk_used_percent"
     SWAP_USED_PERCENT = "swap_used_percent"
@@ -55,7 +56,7 @@ def alarm_rules(backup_interval_minutes: int) -> Iterator[AlarmRule]:
         # Many short periods slide with the clock; one long period would be aligned to it and fire late.
         periods=minutes * 60 // FIVE_MINUTES,
         missing=MissingMetric.BREACHING,
-        meaning=f"No backup has succeeded for {minutes} minutes.",
+        meaning=f"No backup has succeeded for {minutes} minutes, or each had gaps that nobody has accepted.",
     )
     yield _any_event(
         "backup-refused", Metric.BACKUP_REFUSED, "A guard refused a backup, or another instance owns them."

@@ -65,5 +65,12 @@ class LocalStorageError(AgentError):
     """The local disk is full, read-only, or refuses a file."""
 
 
-class DatabaseDamaged(AgentError):
-    """At least one database failed its integrity check; the rest of the state was backed up."""
+class DoneWithGaps(AgentError):
+    """Everything was backed up or restored but for some paths; `count` of all of them, accepted ones too."""
+
+    exit_code = ExitCode.GAPS
+
+    def __init__(self, sentence: str, count: int, *, databases: bool = False) -> None:
+        super().__init__(sentence)
+        self.count = count
+        self.databases = databases

@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     REFUSED = 3
+    GAPS = 4
     NOT_OWNER = 75
     TERMINATED = 143
 
@@ -22,6 +23,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILED: "failed; nothing that was complete before is lost",
     ExitCode.USAGE: "the command line or a setting is wrong",
     ExitCode.REFUSED: "refused by a guard",
+    ExitCode.GAPS: "done, with gaps: what could not be backed up or restored is named, and nobody has accepted it",
     ExitCode.NOT_OWNER: "this instance does not own the bucket (fenced)",
     ExitCode.TERMINATED: "ended by SIGTERM, as by a stop of its unit; nothing that was complete before is lost",
 }

@@ -13,6 +13,7 @@ from openclaw_agent.snapshot.manifest import (
     Entry,
     EntryKind,
     Fingerprint,
+    Gap,
     Manifest,
     Omission,
 )
@@ -47,6 +48,8 @@ EVERYTHING = Manifest(
             sparse_bytes=1,
             unverified=True,
             attributes=Attributes((("user.a", b"x"),), "i"),
+            damaged=True,
+            stale=True,
         ),
         Entry("b", EntryKind.FILE, 0o600, 1, 1, 1, size=1, sha256=bytes(32), hard_link_to="a\nb"),
     ),
@@ -55,6 +58,7 @@ EVERYTHING = Manifest(
     skipped=(Omission("b", "why"),),
     damaged=(DamagedDatabase("c", "why", ".damaged/c", "2026-02-27-13-40", bytes(32)),),
     unrestorable=("latest/x",),
+    gaps=(Gap("d", "why", accepted=True, missing=True),),
     agent_version="1.2.3",
 )
 

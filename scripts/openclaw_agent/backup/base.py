@@ -1,11 +1,13 @@
 """What is known of the last backup: the state it held, and which folders of this bucket are known to hold it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from openclaw_agent.backup.gaps import same_gaps
 from openclaw_agent.backup.plan import differs
 from openclaw_agent.capture.capture import Capture
-from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.manifest import Gap, Manifest
 from openclaw_agent.snapshot.names import parse_snapshot_name
 
 
@@ -41,7 +43,7 @@ class LastBackup:
 NOTHING_KNOWN = LastBackup(None, snapshot_holds_it=False, latest_holds_it=False)
 
 
-def is_due(capture: Capture, last: LastBackup, now: datetime) -> bool:
+def is_due(capture: Capture, gaps: Sequence[Gap], last: LastBackup, now: datetime) -> bool:
     """Whether a state is worth a new snapshot."""
     base = last.manifest
     if base is None or not last.snapshot_holds_it or not last.latest_is_whole:
@@ -51,5 +53,7 @@ def is_due(capture: Capture, last: LastBackup, now: datetime) -> bool:
         # The first snapshot of a UTC day stands for that day in the daily tier.
         return True
     if {(row.path, row.sha256) for row in capture.damaged} != {(row.path, row.sha256) for row in base.damaged}:
+        return True
+    if not same_gaps(gaps, base.gaps):
         return True
     return differs(capture.entries, base.entries)

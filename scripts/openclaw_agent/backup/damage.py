@@ -1,10 +1,9 @@
-"""Databases that failed their check at capture: where their bytes as found lie, and what is said of them. Pure."""
+"""Databases that failed their check at capture: where their bytes as found lie. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 
 from openclaw_agent.capture.capture import Damage
-from openclaw_agent.errors import DatabaseDamaged
 from openclaw_agent.snapshot.keys import DAMAGED_PREFIX, snapshot_prefix
 from openclaw_agent.snapshot.manifest import DamagedDatabase, Manifest
 from openclaw_agent.sqlite.files import JOURNAL_SUFFIX, WAL_SUFFIX
@@ -31,23 +30,6 @@ def uploads_as_found(damaged: Sequence[Damage], snapshot: str) -> Iterator[Uploa
             log = damage.clone.with_name(damage.clone.name + suffix)
             if log.exists():
                 yield Upload(log, key + suffix, log.stat().st_size)
-
-
-def damage_error(damaged: Sequence[DamagedDatabase]) -> DatabaseDamaged | None:
-    """The sentence for the user, or None where nothing is damaged."""
-    if not damaged:
-        return None
-    first = damaged[0]
-    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-    return DatabaseDamaged(
-        f"The database {first.path!r}{more} fails its integrity check: {first.problem}. Everything else is backed up, "
-        + (
-            "latest/ keeps the last good copy of it; repair it or bring it back with "
-            f"openclaw-s3-restore.py run --path {first.path}."
-            if first.last_good
-            else "and it as it was found, for there is no good copy of it; repair it."
-        )
-    )
 
 
 def _stored_as(path: str) -> str:

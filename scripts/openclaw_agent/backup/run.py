@@ -13,7 +13,8 @@ from pathlib import Path
 from openclaw_agent import AGENT_VERSION
 from openclaw_agent.agent_dir.records import BaseHeld, BootRecord, LatestRecord
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
-from openclaw_agent.backup.damage import damage_error, describe_damage, uploads_as_found
+from openclaw_agent.backup.damage import describe_damage, uploads_as_found
+from openclaw_agent.backup.gaps import gap_facts, gaps_error, gaps_of, is_in_a_gap
 from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
 from openclaw_agent.backup.outcome import BackupOutcome, BackupResult
 from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
@@ -34,7 +35,7 @@ from openclaw_agent.snapshot.keys import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
-from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.manifest import Gap, Manifest
 from openclaw_agent.state_dir.put_aside import remove_put_aside
 
 _log = logging.getLogger(__name__)
@@ -45,11 +46,13 @@ class BackupOptions:
     """What the caller asks beyond the ordinary.
 
     `full` reads and sends every file, and writes `latest/` anew; `overwrite_latest` does the latter, whatever is there.
+    `accept_gaps` are paths (gaps, or folders in which some lie) that no longer fail a backup.
     """
 
     full: bool = False
     accept_shrink: bool = False
     overwrite_latest: bool = False
+    accept_gaps: tuple[str, ...] = ()
     # A restore quarantines the local state it is about to replace; such a snapshot is never one of the main line.
     quarantine: str = ""
 
@@ -76,7 +79,8 @@ class Backup:
 
         Raises:
             Refused, NotOwner: by a guard; what was captured lies in a quarantined snapshot, `latest/` is untouched.
-            DatabaseDamaged: the state was backed up, but a database in it is damaged.
+            DoneWithGaps: the state was backed up, but for what could not be had as it is and nobody has accepted.
+            UsageError: what is to be accepted is no gap; nothing was written.
             AgentError: failed; the restore points that were there are untouched.
         """
         # A quarantine comes before the restore that is required of every other backup.
@@ -133,11 +137,13 @@ class Backup:
             # What cannot be copied must be read, to be sent.
             reread_all=options.full or not last.snapshot_holds_it,
         )
+        gaps = gaps_of(capture, last.manifest, options.accept_gaps)
         self._log_capture(capture)
+        self._record.add(**gap_facts(gaps))
         guard = LatestGuard(self._bucket, self._records, boot)
-        if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, last, now):
-            return self._leave_as_it_is(capture, last.manifest, guard)
-        return self._commit(capture, last, boot, guard, options, now)
+        if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, gaps, last, now):
+            return self._leave_as_it_is(capture, replace(last.manifest, gaps=gaps), guard)
+        return self._commit(capture, gaps, last, boot, guard, options, now)
 
     def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> BackupResult:
         verdict = guard.verdict(base, overwrite=False)
@@ -150,7 +156,7 @@ class Backup:
             self._records.remember_base(replace(base, entries=tuple(capture.entries)))
         _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
-        return BackupResult(BackupOutcome.UNCHANGED, base.snapshot)
+        return BackupResult(BackupOutcome.UNCHANGED, base.snapshot, len(base.gaps))
 
     def _log_capture(self, capture: Capture) -> None:
         self._record.add(
@@ -201,6 +207,7 @@ class Backup:
     def _commit(
         self,
         capture: Capture,
+        gaps: tuple[Gap, ...],
         last: LastBackup,
         boot: BootRecord,
         guard: LatestGuard,
@@ -208,7 +215,7 @@ class Backup:
         now: datetime,
     ) -> BackupResult:
         name = reserve_name(self._bucket, now, boot, last.manifest.snapshot if last.manifest else "")
-        manifest = self._manifest(capture, last, boot, name, now)
+        manifest = replace(self._manifest(capture, last, boot, name, now), gaps=gaps)
         self._record.add(snapshot=name, epoch=boot.epoch)
         self._put_objects(capture, last, manifest, full=options.full)
         verdict: LatestVerdict | None = None
@@ -238,7 +245,7 @@ class Backup:
         _fail_where_it_must(manifest, capture)
         for sentence in remove_put_aside(self._agent_dir.aside, self._settings.state_dir):
             _log.warning("%s", sentence)
-        return BackupResult(BackupOutcome.DONE, name)
+        return BackupResult(BackupOutcome.DONE, name, len(gaps))
 
     def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
         return Manifest(
@@ -272,7 +279,10 @@ class Backup:
         guard.require_ownership_again(verdict)
         if base is None:
             unrestorable = self._records.unrestorable()
-            present = (row.key for row in self._bucket.list(LATEST_PREFIX) if row.key not in unrestorable)
+            present = [row.key for row in self._bucket.list(LATEST_PREFIX) if row.key not in unrestorable]
+            # Of what cannot be read it may be all there is.
+            in_gaps = {key for key in present if is_in_a_gap(key, manifest.gaps)}
+            present = [key for key in present if key not in in_gaps]
             plan = plan_latest_in_full(manifest, present, LATEST_MANIFEST_KEY)
         else:
             plan = plan_latest(manifest, base)
@@ -298,6 +308,6 @@ def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:
             f"Everything is backed up, but the gateway may still be frozen: {capture.thaw_problem} "
             "openclaw-s3-backup.py --thaw tries again; else restart openclaw.service."
         )
-    error = damage_error(manifest.damaged)
+    error = gaps_error(manifest.gaps, manifest, {row.path for row in capture.damaged})
     if error is not None:
         raise error

@@ -11,7 +11,8 @@ from openclaw_agent.state_dir.walk import WalkEntry, walk
 def local_changes(session: Session) -> list[str]:
     """Paths that are new or differ from the last state known to be in S3 (by what lstat says, unread).
 
-    What is gone is no such change: S3 has it. Neither is the state folder itself, which the installer makes.
+    What cannot be read may differ. What is gone is no such change: S3 has it. Neither is the state folder itself, which
+    the installer makes.
     """
     state_dir = session.settings.state_dir
     if not state_dir.is_dir():
@@ -19,7 +20,7 @@ def local_changes(session: Session) -> list[str]:
     known = _known_in_s3(session)
     tree = walk(state_dir, session.exclusions, known)
     logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
-    return [
+    return [row.path for row in tree.unreadable] + [
         row.path
         for row in tree.found
         if row.path

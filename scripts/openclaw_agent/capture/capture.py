@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from openclaw_agent.capture.carried import carried_over, is_of_the_file, put_in_place, with_their_databases
 from openclaw_agent.capture.changes import Pending, consume_tree, entry_of
 from openclaw_agent.capture.clones import CloneDir
 from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, resolve_database
@@ -30,7 +31,7 @@ from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clon
 from openclaw_agent.sqlite.online_backup import capture_live
 from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import Tree, WalkEntry, open_state_folder, walk
+from openclaw_agent.state_dir.walk import Tree, WalkEntry, open_state_folder, walk, why_unreadable
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
 RACY_NANOSECONDS = 1_000_000_000
@@ -57,8 +58,9 @@ class Damage:
 class Capture:
     """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
 
-    `unverified` are databases that could not be verified here, and why; `attributes_left_out` are attributes that no
-    entry holds; `thaw_problem` says why the gateway may still be frozen, "" when it runs.
+    `unverified` are databases that could not be verified here, and why; `unreadable` are paths that could not be read:
+    the entries that the base had of them stand for them. `attributes_left_out` are attributes that no entry holds;
+    `thaw_problem` says why the gateway may still be frozen, "" when it runs.
     """
 
     method: CaptureMethod
@@ -71,6 +73,7 @@ class Capture:
     damaged: list[Damage] = field(default_factory=list)
     unverified: list[Omission] = field(default_factory=list)
     attributes_left_out: list[Omission] = field(default_factory=list)
+    unreadable: list[Omission] = field(default_factory=list)
     thaw_problem: str = ""
     bytes_read: int = 0
 
@@ -105,6 +108,7 @@ class _Capturing:
         self._links: dict[str, tuple[WalkEntry, ...]] = {}
         self._sidecars: set[str] = set()
         self._attributes_left_out: list[Omission] = []
+        self._unreadable: list[Omission] = []
 
     def warm(self) -> None:
         """Walk once for the kernel's cache, so that the walk under the freeze is short."""
@@ -116,6 +120,7 @@ class _Capturing:
         for number in range(1, self._clones.next_number()):
             discard_clone(self._clones.place(number))
         self._cloned.clear()
+        self._unreadable.clear()
 
     def look(self) -> list[Pending]:
         """Walk the tree; return what must be read of it."""
@@ -145,6 +150,10 @@ class _Capturing:
             except FileNotFoundError:
                 waiting.extend(_by_another_name(row))
                 continue
+            except OSError as problem:
+                self._note_unreadable(row, problem)
+                discard_clone(target)
+                continue
             if freeze is not None and freeze.spent():
                 # The watcher may have thawed the gateway before this clone was whole.
                 discard_clone(target)
@@ -169,6 +178,14 @@ class _Capturing:
                     waiting.extend(self._remember_clone(number, row, status, live=True))
             except FileNotFoundError:
                 waiting.extend(_by_another_name(row))
+            except OSError as problem:
+                self._note_unreadable(row, problem)
+
+    def _note_unreadable(self, row: Pending, problem: OSError) -> None:
+        if not is_of_the_file(problem):
+            raise problem
+        reason = why_unreadable(problem)
+        self._unreadable += (Omission(name.path, reason) for name in (row.found, *row.links))
 
     def _file_live(self, source: ConfinedPath) -> tuple[int, os.stat_result]:
         for _attempt in range(LIVE_ATTEMPTS):
@@ -221,6 +238,7 @@ class _Capturing:
             else:
                 self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
         self._add_links(capture)
+        self._carry_over(capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
         capture.excluded = self._tree.excluded
         capture.attributes_left_out = self._attributes_left_out
@@ -232,6 +250,14 @@ class _Capturing:
             for row in self._links[path]:
                 capture.entries.append(replace(first, path=row.path, hard_link_to=path))
 
+    def _carry_over(self, capture: Capture) -> None:
+        unreadable = self._tree.unreadable + self._unreadable
+        if not unreadable:
+            return
+        captured = {entry.path: entry for entry in capture.entries}
+        capture.unreadable = with_their_databases(unreadable, captured)
+        put_in_place(capture.entries, carried_over(capture.unreadable, captured, self._base), self._base)
+
     def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
         path = cloned.found.path
         resolved = resolve_database(cloned, self._base.get(path), self._clones)
@@ -241,7 +267,7 @@ class _Capturing:
             self._sidecars.discard(stored.found.path)
         if resolved.last_good is not None:
             # Without a fingerprint the next run reads the database again.
-            kept = replace(resolved.last_good, fingerprint=None, hard_link_to="")
+            kept = replace(resolved.last_good, fingerprint=None, hard_link_to="", stale=True)
             now = cloned.found.attributes if kept.attributes is None else kept.attributes
             capture.entries.append(replace(kept, attributes=now))
         if resolved.damage:
@@ -268,6 +294,7 @@ class _Capturing:
                 sha256=digest,
                 database=stored.database,
                 unverified=stored.unverified,
+                damaged=stored.damaged,
                 captured_live=live,
                 fingerprint=seen,
                 wal_fingerprint=wal if seen and stored.database else None,
@@ -309,10 +336,6 @@ def capture_state(
             capturing = _Capturing(top, base, exclusions, clone_dir, reread_all=reread_all)
             capture = _take(freezer, freeze_budget, capturing)
             capturing.finish(capture)
-    except PermissionError as problem:
-        raise LocalStorageError(
-            f"The file {str(problem.filename)!r} cannot be read ({problem.strerror}); run as root or as its owner."
-        ) from problem
     except OSError as problem:
         raise LocalStorageError(
             f"The state cannot be captured: {problem.strerror or problem} ({str(problem.filename or root)!r})."

@@ -150,7 +150,8 @@ def _as_found_now(before: Entry, row: WalkEntry, attributes: AttributeReader) ->
     now = attributes.of(row.path, row.kind) if before.attributes is None else attributes.count(before.attributes)
     # It may have been known as a link to another name.
     if (before.mode, before.uid, before.gid) == (row.mode, row.uid, row.gid) and (
-        now is before.attributes and not before.hard_link_to
+        now is before.attributes and not before.hard_link_to and not before.stale
     ):
         return before
-    return replace(before, mode=row.mode, uid=row.uid, gid=row.gid, attributes=now, hard_link_to="")
+    # A fingerprint that fits is that of the content: what could not be read then is as it was.
+    return replace(before, mode=row.mode, uid=row.uid, gid=row.gid, attributes=now, hard_link_to="", stale=False)

@@ -27,12 +27,16 @@ class ClonedDatabase:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A clone that goes into the snapshot as the file `found`; `trusted` when it need not be read again next time."""
+    """A clone that goes into the snapshot as the file `found`; `trusted` when it need not be read again next time.
+
+    `damaged` is a database that failed its check, of which there is no good copy.
+    """
 
     found: WalkEntry
     number: int
     database: bool
     unverified: bool = False
+    damaged: bool = False
     trusted: bool = True
 
 
@@ -85,9 +89,8 @@ def resolve_database(cloned: ClonedDatabase, before: Entry | None, clones: Clone
     if was_good:
         return DatabaseResult(last_good=before, damage=reason, as_found=as_found)
     clone_database(as_found, clone)
-    return DatabaseResult(
-        _stored_as_found(cloned, cloned.number, clones, database=True), damage=reason, as_found=as_found
-    )
+    main, *logs = _stored_as_found(cloned, cloned.number, clones, database=True)
+    return DatabaseResult((replace(main, damaged=True), *logs), damage=reason, as_found=as_found)
 
 
 def digest_as_found(as_found: Path) -> bytes:

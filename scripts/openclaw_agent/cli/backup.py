@@ -7,6 +7,7 @@ from openclaw_agent.backup.final import back_up, stop_fenced_gateway, thaw_after
 from openclaw_agent.backup.outcome import metrics_of
 from openclaw_agent.backup.run import BackupOptions
 from openclaw_agent.cli.frame import Result, parser_for, run_command
+from openclaw_agent.errors import UsageError
 from openclaw_agent.host.freezer import freezer_for
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, open_session, utc_now
@@ -21,6 +22,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--accept-shrink", action="store_true", help="back up a state that has lost most of its files")
     made.add_argument(
         "--overwrite-latest", action="store_true", help="replace a latest/ that somebody else has changed"
+    )
+    made.add_argument(
+        "--accept-gap",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="what cannot be backed up at PATH (relative to the state folder), or in that folder, is known, and fails "
+        "no backup any more, on this instance or the next, until it can be read again; may be given several times",
     )
     made.add_argument("--final", action="store_true", help="back up, then release the lease to the next instance")
     made.add_argument("--thaw", action="store_true", help="only thaw the gateway, in case it was left frozen")
@@ -38,10 +47,13 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
             return Result("thawed" if thawed else "busy", logged=False, metrics=())
         with open_session(settings, record, clock) as session:
             wishes = BackupOptions(
-                full=options.full, accept_shrink=options.accept_shrink, overwrite_latest=options.overwrite_latest
+                full=options.full,
+                accept_shrink=options.accept_shrink,
+                overwrite_latest=options.overwrite_latest,
+                accept_gaps=tuple(_path_in_state(path, settings) for path in options.accept_gap),
             )
             result = back_up(session, freezer, wishes, final=options.final)
-            return Result(result.outcome.value, metrics=tuple(metrics_of(None)))
+            return Result(result.outcome.value, metrics=tuple(metrics_of(None, result.gaps)))
 
     return run_command(
         parser(),
@@ -51,3 +63,14 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
         metrics=lambda _options, error: metrics_of(error),
         final_hook=stop_fenced_gateway,
     )
+
+
+def _path_in_state(path: str, settings: Settings) -> str:
+    """The path as a manifest has it; one that begins with the state folder's own is meant in the same way."""
+    inside = path.removeprefix(f"{settings.state_dir}/")
+    parts = [part for part in inside.split("/") if part not in ("", ".")]
+    if inside.startswith("/") or ".." in parts or not parts:
+        raise UsageError(
+            f"--accept-gap {path!r} is not allowed: it must be relative to the state folder, like workspace/notes.md."
+        )
+    return "/".join(parts)

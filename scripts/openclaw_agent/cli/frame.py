@@ -159,6 +159,7 @@ def exit_now(code: int) -> NoReturn:
 def _code(error: AgentError | None) -> str:
     codes = {
         ExitCode.REFUSED: "refused",
+        ExitCode.GAPS: "gaps",
         ExitCode.NOT_OWNER: "fenced",
         ExitCode.USAGE: "usage",
         ExitCode.TERMINATED: "terminated",

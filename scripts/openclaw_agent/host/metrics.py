@@ -1,10 +1,12 @@
 """Counters in CloudWatch, which the alarms are set on."""
 
+from collections import Counter
+
 from openclaw_agent.settings import Settings
 
 
 def count_metrics(settings: Settings, names: list[str]) -> str | None:
-    """Add one to each named metric in CloudWatch; return why it could not be done, or None."""
+    """Add to each metric in CloudWatch how often it is named; return why it could not be done, or None."""
     if not settings.metric_namespace or not names:
         return None
     import boto3
@@ -22,12 +24,12 @@ def count_metrics(settings: Settings, names: list[str]) -> str | None:
                 {
                     "MetricName": name,
                     "Dimensions": [{"Name": "Stack", "Value": settings.stack}],
-                    "Value": 1,
+                    "Value": count,
                     "Unit": "Count",
                 }
-                for name in names
+                for name, count in Counter(names).items()
             ],
         )
     except (BotoCoreError, ClientError) as problem:
-        return f"The metrics {', '.join(names)} could not be sent ({type(problem).__name__})."
+        return f"The metrics {', '.join(dict.fromkeys(names))} could not be sent ({type(problem).__name__})."
     return None

@@ -93,7 +93,8 @@ def on_disk_only(state_dir: Path, exclusions: Exclusions) -> OnDiskOnly:
     if not state_dir.is_dir():
         return OnDiskOnly()
     tree = walk_left_out(state_dir, exclusions)
-    left_out = {row.path: row.reason for row in (*tree.excluded, *tree.skipped)}
+    # Of what cannot be read nobody knows what S3 has of it.
+    left_out = {row.path: row.reason for row in (*tree.excluded, *tree.skipped, *tree.unreadable)}
     with open_state_folder(state_dir) as top:
         # A sidecar goes where its database goes, whatever the rules say of its name.
         for row in (*tree.found, *tree.withheld):

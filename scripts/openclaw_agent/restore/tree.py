@@ -61,6 +61,9 @@ class Rebuilt(Sequence[Entry]):
         entry = self._entries[index]
         if entry.kind is not EntryKind.FILE:
             return entry
+        if entry.is_judged_again:
+            # Known to be unchanged it would never be read, and what was said of it be forgotten.
+            return replace(entry, fingerprint=None, wal_fingerprint=None)
         seen = _FINGERPRINT.unpack_from(self._fingerprints, (index % len(self)) * _FINGERPRINT.size)
         size, mtime, mtime_rest, ctime, ctime_rest, inode = seen
         fingerprint = Fingerprint(size, mtime * NANOSECONDS + mtime_rest, ctime * NANOSECONDS + ctime_rest, inode)

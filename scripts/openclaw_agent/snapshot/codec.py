@@ -26,6 +26,8 @@ Entry, one line for each; a field that says nothing is not written:
     target            text    of a symlink: what it points to
     database          true    the file is a SQLite database, folded into one file
     unverified        true    of a database: nobody could tell whether it is good
+    damaged           true    of a database: it failed SQLite's check and is as it was found
+    stale             true    content of an earlier backup: it could not be had at this one
     captured_live     true    read while the gateway ran
     fingerprint       list    size, mtime_ns, ctime_ns and inode of the live file at capture
     wal_fingerprint   list    the same of the database's write-ahead log
@@ -35,6 +37,7 @@ Entry, one line for each; a field that says nothing is not written:
 Last line:
     excluded, skipped list    what is not in the snapshot: path, reason
     unrestorable      list    keys of unmanaged objects under latest/ of which no file can be made
+    gaps              list    what could not be backed up or restored as it was: path, reason, accepted, missing
     sha256            text    the digest of header, entries and last line up to here
 """
 
@@ -46,6 +49,7 @@ from typing import Any
 from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.snapshot.entry_codec import entry_fields, entry_of, parse_object
 from openclaw_agent.snapshot.format_1 import with_names_of_now
+from openclaw_agent.snapshot.gap_rows import gap_fields, gaps_of_rows
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
     DamagedDatabase,
@@ -107,6 +111,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "excluded": [{"path": row.path, "reason": row.reason} for row in manifest.excluded],
         "skipped": [{"path": row.path, "reason": row.reason} for row in manifest.skipped],
         "unrestorable": list(manifest.unrestorable),
+        "gaps": [gap_fields(gap) for gap in manifest.gaps],
     }
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
@@ -243,6 +248,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
                 for row in header["damaged"]
             ),
             unrestorable=tuple(str(key) for key in header.get("unrestorable", ())),
+            gaps=gaps_of_rows(header.get("gaps", ())),
             agent_version=str(header["agent_version"]),
             header_totals=Totals(int(header["files"]), int(header["bytes"])),
         )

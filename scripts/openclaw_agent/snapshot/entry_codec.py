@@ -23,6 +23,7 @@ NANOSECONDS = 1_000_000_000
 LARGEST_ID = 2**32 - 2
 LARGEST_MODE = 0o7777
 LARGEST_SIZE = 2**63
+VERDICTS = ("unverified", "damaged", "stale")
 MOST_NAME_BYTES = 255  # of an attribute (xattr(7))
 
 
@@ -50,8 +51,9 @@ def entry_fields(entry: Entry) -> dict[str, object]:
         fields["hard_link_to"] = entry.hard_link_to
     if entry.database:
         fields["database"] = True
-    if entry.unverified:
-        fields["unverified"] = True
+    for verdict in VERDICTS:
+        if getattr(entry, verdict):
+            fields[verdict] = True
     if entry.captured_live:
         fields["captured_live"] = True
     for name, fingerprint in (("fingerprint", entry.fingerprint), ("wal_fingerprint", entry.wal_fingerprint)):
@@ -111,7 +113,7 @@ def entry_of(fields: dict[str, Any], *, attributes_told: bool) -> Entry:
             fingerprint=fingerprint,
             wal_fingerprint=Fingerprint(*fields["wal_fingerprint"]) if "wal_fingerprint" in fields else None,
             sparse_bytes=_within(fields, "sparse_bytes", 0, LARGEST_SIZE) if "sparse_bytes" in fields else 0,
-            unverified=bool(fields.get("unverified", False)),
+            **{verdict: bool(fields.get(verdict, False)) for verdict in VERDICTS},
             attributes=_attributes_of(fields, attributes_told),
             hard_link_to=str(fields.get("hard_link_to", "")),
         )

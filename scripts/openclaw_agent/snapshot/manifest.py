@@ -66,7 +66,9 @@ class Entry:
     """One file, folder or symlink of a snapshot.
 
     `sha256` is the digest (32 bytes) of a file's content as stored; `sparse_bytes` is how many of its `size` bytes
-    took no room on the disk. `unverified` is a database that has not passed SQLite's check. `fingerprint` and
+    took no room on the disk. `unverified` is a database that has not passed SQLite's check, `damaged` one that failed
+    it; `stale` content is that of an earlier backup, since it could not be had at this one. These verdicts stay with
+    the entry until the file is judged again. `fingerprint` and
     `wal_fingerprint` are those of the live file and of its write-ahead log at capture; they only serve change detection
     on the machine that made the snapshot. `attributes` are None where the agent that wrote the manifest did not look
     for them. `hard_link_to` is the first name of a file that has several; its content is stored under that one.
@@ -89,11 +91,18 @@ class Entry:
     unverified: bool = False
     attributes: Attributes | None = None
     hard_link_to: str = ""
+    damaged: bool = False
+    stale: bool = False
+
+    @property
+    def is_judged_again(self) -> bool:
+        """Whether the next backup on another disk has to read it, because of what was said of it."""
+        return self.unverified or self.damaged or self.stale
 
     @property
     def is_good_database(self) -> bool:
         """Whether this is a database that passed its check."""
-        return self.database and not self.unverified
+        return self.database and not self.unverified and not self.damaged
 
     @property
     def relative_key(self) -> str:
@@ -126,6 +135,19 @@ class Omission:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A path whose content as it was could not be backed up or restored, and why.
+
+    `accepted`: a person has said that they know. `missing`: a restore could not bring it back; it is not on the disk.
+    """
+
+    path: str
+    reason: str
+    accepted: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +195,7 @@ class Manifest:
     skipped: tuple[Omission, ...] = ()
     damaged: tuple[DamagedDatabase, ...] = ()
     unrestorable: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     agent_version: str = ""
     header_totals: Totals | None = None
 

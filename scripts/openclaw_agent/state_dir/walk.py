@@ -54,13 +54,15 @@ class Tree:
     """One walk's result; `found` is sorted by path, parents first.
 
     `withheld` are excluded files that have the name of a database's sidecar: those follow their database, whatever
-    the rules say of them. They are listed in `excluded` too.
+    the rules say of them. They are listed in `excluded` too. `unreadable` is there, and what it holds is not known: a
+    folder that could not be listed (whole or in part), or a path that could not even be looked at.
     """
 
     found: list[WalkEntry] = field(default_factory=list)
     excluded: list[Omission] = field(default_factory=list)
     skipped: list[Omission] = field(default_factory=list)
     withheld: list[WalkEntry] = field(default_factory=list)
+    unreadable: list[Omission] = field(default_factory=list)
 
     def file_count(self) -> int:
         """How many regular files there are."""
@@ -96,10 +98,11 @@ def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHIN
     """List the tree below `root` without following symlinks; what vanishes on the way is not there.
 
     Of what is mounted in it only the empty folder is listed, to be mounted at again, and nothing is asked of it.
+    What exists and cannot be read is named in `Tree.unreadable`: left out without a word it would look like deleted.
     Files that are as in `known` share its fingerprints and paths, which is most of what a large tree takes in memory.
 
     Raises:
-        AgentError: when a folder that exists cannot be read: leaving it out would look like its deletion.
+        AgentError: when `root` itself cannot be read.
     """
     tree = Tree()
     for _folder in _walked_folders(root, exclusions, known, tree):
@@ -158,7 +161,8 @@ def _walk_folder(
     except FileNotFoundError:
         return []
     except OSError as problem:
-        raise _unreadable(top.path / folder, problem) from problem
+        _note_unreadable(top, folder, problem, tree)
+        return []
     deeper: list[str] = []
     try:
         with os.scandir(handle) as listing:
@@ -174,13 +178,13 @@ def _walk_folder(
                     target = os.readlink(item.name, dir_fd=handle) if stat.S_ISLNK(status.st_mode) else ""
                 except OSError as problem:
                     # Gone, or no symlink any more.
-                    if problem.errno in (errno.ENOENT, errno.EINVAL):
-                        continue
-                    raise
+                    if problem.errno not in (errno.ENOENT, errno.EINVAL):
+                        _note_unseen(path, problem, exclusions, tree)
+                    continue
                 if _add(path, status, target, exclusions, known, tree):
                     deeper.append(path)
     except OSError as problem:
-        raise _unreadable(top.path / folder, problem) from problem
+        _note_unreadable(top, folder, problem, tree)
     finally:
         os.close(handle)
     return deeper
@@ -239,6 +243,27 @@ def _add_mount(
 
 def _is_too_long(path: str) -> bool:
     return len(path) > MOST_PATH_BYTES // MOST_BYTES_A_CHARACTER and len(os.fsencode(path)) > MOST_PATH_BYTES
+
+
+def why_unreadable(problem: OSError) -> str:
+    """The reason for people, as it stands in a manifest's gaps."""
+    return f"it cannot be read ({problem.strerror or problem})"
+
+
+def _note_unreadable(top: ConfinedDir, folder: str, problem: OSError, tree: Tree) -> None:
+    if not folder:
+        raise _unreadable(top.path, problem) from problem
+    tree.unreadable.append(Omission(folder, why_unreadable(problem)))
+
+
+def _note_unseen(path: str, problem: OSError, exclusions: Exclusions, tree: Tree) -> None:
+    # Whether it is a folder cannot be told: a rule for either leaves it out.
+    for is_folder in (True, False):
+        reason = exclusions.reason_for(path, is_folder=is_folder)
+        if reason is not None:
+            tree.excluded.append(Omission(path, reason))
+            return
+    tree.unreadable.append(Omission(path, why_unreadable(problem)))
 
 
 def _unreadable(place: Path, problem: OSError) -> AgentError:

@@ -132,7 +132,7 @@ def test_the_last_good_copy_of_a_damaged_database_is_rescued_from_latest(world: 
     broken(machine.state / "db.sqlite")
     machine.write("notes", "two")
     run = machine.backup()
-    assert run.code == 1
+    assert run.code == 4
     assert "fails its integrity check" in run.err
     assert world.get("latest/.openclaw/notes") == b"two"
     for prefix in ("latest/", f"snapshots/{run.line['snapshot']}/"):

@@ -69,6 +69,7 @@ def test_the_exit_codes_are_those_of_the_design() -> None:
         "FAILED": 1,
         "USAGE": 2,
         "REFUSED": 3,
+        "GAPS": 4,
         "NOT_OWNER": 75,
         "TERMINATED": 143,
     }

@@ -348,8 +348,8 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
     damaged = break_database(database)
     machine.write("notes", "two")
     run = machine.backup()
-    assert run.code == 1
-    assert "The database 'db.sqlite' fails its integrity check" in run.err
+    assert run.code == 4
+    assert "'db.sqlite': the database fails its integrity check" in run.err
     assert "latest/ keeps the last good copy" in run.err
     assert world.get("latest/.openclaw/db.sqlite") == good
     assert world.get("latest/.openclaw/notes") == b"two"
@@ -358,7 +358,7 @@ def test_a_damaged_database_fails_the_run_and_latest_keeps_the_last_good_copy(
     # SQLite's live copy counts its own change in the header's first 100 bytes.
     assert world.get(f"snapshots/{run.line['snapshot']}/{row.stored_as}")[100:] == damaged[100:]
     again = machine.backup()
-    assert again.code == 1
+    assert again.code == 4
     assert world.snapshots()[-1] == run.line["snapshot"]
     restored = world.booted("second")
     assert (restored.state / "db.sqlite").read_bytes() == good
@@ -369,7 +369,7 @@ def test_a_mended_database_is_backed_up_again(world: FreshBucket, machine: Simul
     make_database(database)
     assert machine.backup().code == 0
     break_database(database)
-    assert machine.backup().code == 1
+    assert machine.backup().code == 4
     assert machine.restore("--path", "db.sqlite").code == 0
     run = machine.backup()
     assert run.code == 0, run.err

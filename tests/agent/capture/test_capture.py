@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import hashlib
 import os
 import sqlite3
@@ -431,11 +432,11 @@ def test_a_live_database_that_sqlite_cannot_take_is_taken_as_found(state: Captur
 @pytest.mark.parametrize(
     ("problem", "sentence"),
     [
-        (PermissionError(13, "Permission denied", "a"), r"'a' cannot be read \(Permission denied\); run as root"),
-        (OSError(5, "Input/output error", "a"), r"cannot be captured: Input/output error \('a'\)"),
+        (OSError(errno.EMFILE, "Too many open files", "a"), r"cannot be captured: Too many open files \('a'\)"),
+        (OSError(errno.EFBIG, "File too large", "a"), r"cannot be captured: File too large \('a'\)"),
     ],
 )
-def test_a_disk_that_refuses_is_a_sentence(
+def test_a_machine_at_its_limits_is_a_sentence(
     state: Captures, monkeypatch: pytest.MonkeyPatch, problem: OSError, sentence: str
 ) -> None:
     (state.root / "a").write_text("hello")

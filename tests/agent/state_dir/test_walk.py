@@ -9,7 +9,7 @@ import pytest
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
-from openclaw_agent.snapshot.manifest import EntryKind
+from openclaw_agent.snapshot.manifest import EntryKind, Omission
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.walk import MOST_PATH_BYTES, Tree, walk
 from tests.support.breaking import raising
@@ -107,8 +107,12 @@ def test_a_folder_that_vanishes_during_the_walk_is_not_there(root: Path, monkeyp
     assert "a" in [row.path for row in walked(root).found]
 
 
-def test_a_folder_that_cannot_be_read_ends_the_walk_with_its_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_walked(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / "secret").mkdir()
+    (root / "to").mkdir()
+    (root / "to/see").write_text("")
     opened = ConfinedDir.open
 
     def closed(self: ConfinedDir, path: str, flags: int) -> int:
@@ -117,8 +121,9 @@ def test_a_folder_that_cannot_be_read_ends_the_walk_with_its_name(root: Path, mo
         return opened(self, path, flags)
 
     monkeypatch.setattr(ConfinedDir, "open", closed)
-    with pytest.raises(AgentError, match=r"The folder '.*/secret' cannot be read \(Permission denied\)"):
-        walked(root)
+    tree = walked(root)
+    assert [row.path for row in tree.found] == ["", "secret", "to", "to/see"]
+    assert tree.unreadable == [Omission("secret", "it cannot be read (Permission denied)")]
 
 
 def deep(root: Path, folders: int) -> None:
@@ -201,8 +206,8 @@ def test_a_symlink_that_becomes_a_file_when_it_is_to_be_read_is_left_to_the_next
     assert [row.path for row in walked(root).found] == [""]
 
 
-def test_what_cannot_be_looked_at_ends_the_walk_with_its_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaving it out would look like its deletion."""
+def test_what_cannot_be_looked_at_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left out without a word it would look like deleted."""
     (root / "d").mkdir()
     (root / "d/link").symlink_to("elsewhere")
 
@@ -214,5 +219,6 @@ def test_what_cannot_be_looked_at_ends_the_walk_with_its_folder(root: Path, monk
         raise OSError(errno.EIO, os.strerror(errno.EIO), name)
 
     monkeypatch.setattr(os, "readlink", broken)
-    with pytest.raises(AgentError, match=r"The folder '.*/d' cannot be read \(Input/output error\)"):
-        walked(root)
+    tree = walked(root)
+    assert [row.path for row in tree.found] == ["", "d"]
+    assert tree.unreadable == [Omission("d/link", "it cannot be read (Input/output error)")]
