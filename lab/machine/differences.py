@@ -1,6 +1,8 @@
-"""Reads lab/differences.yaml: how the lab's instance differs from the deployed one, each row with its reason."""
+"""Reads lab/differences.yaml: how the lab's instance differs from the deployed one, and what is assumed about AWS."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import yaml
@@ -9,6 +11,17 @@ from lab.host.errors import InstanceError
 
 LIST = Path(__file__).resolve().parents[1] / "differences.yaml"
 REPOSITORY = Path(__file__).resolve().parents[2]
+DIFFERENCE = {"what", "why", "files"}
+ASSUMPTION = {"assumed", "basis", "shown_by"}
+
+
+class Basis(StrEnum):
+    """What an assumption rests on."""
+
+    DOCUMENTED = "documented"
+    SOURCE = "source"
+    ISSUES = "issues"
+    BELIEVED = "believed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +33,36 @@ class Difference:
     files: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something about AWS that nobody has verified there, what it rests on, and what would show it."""
+
+    assumed: str
+    basis: Basis
+    shown_by: str
+
+
 def read_differences(path: Path = LIST) -> tuple[Difference, ...]:
-    """Returns the rows in the order of the file; raises InstanceError naming the row that is not of the form."""
+    """Returns the differences in the order of the file; raises InstanceError naming the row that is not of the form."""
+    return tuple(row for row in _rows(path) if isinstance(row, Difference))
+
+
+def read_assumptions(path: Path = LIST) -> tuple[Assumption, ...]:
+    """Returns the assumptions in the order of the file; raises InstanceError naming the row that is not of the form."""
+    return tuple(row for row in _rows(path) if isinstance(row, Assumption))
+
+
+def _rows(path: Path) -> Iterator[Difference | Assumption]:
     rows = yaml.safe_load(path.read_text())
     if not isinstance(rows, list):
         raise InstanceError(f"{path} must be a list of rows with what, why and files.")
-    differences = []
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or set(row) != {"what", "why", "files"} or not row["files"]:
-            raise InstanceError(f"{path}: row {number} must have what, why and files, and nothing else.")
-        differences.append(Difference(row["what"], row["why"], tuple(map(Path, row["files"]))))
-    return tuple(differences)
+        if isinstance(row, dict) and set(row) == ASSUMPTION and row["shown_by"] and row["basis"] in set(Basis):
+            yield Assumption(row["assumed"], Basis(row["basis"]), row["shown_by"])
+        elif isinstance(row, dict) and set(row) == DIFFERENCE and row["files"]:
+            yield Difference(row["what"], row["why"], tuple(map(Path, row["files"])))
+        else:
+            raise InstanceError(
+                f"{path}: row {number} must have what, why and files, or assumed, basis "
+                f"({', '.join(Basis)}) and shown_by, and nothing else."
+            )

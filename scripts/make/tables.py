@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from lab.machine.differences import read_assumptions
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS
 from openclaw_agent.retention.report import retention_policy_table
 from openclaw_agent.store.cost import DAYS_A_MONTH, changed_backup_cost
@@ -37,12 +38,20 @@ def cost_table(changed: int = 10) -> str:
     return "\n".join(rows)
 
 
+def assumption_table() -> str:
+    """What is assumed about AWS, and what would show it."""
+    return markdown_table(
+        ("Assumed", "Basis", "Shown by"), ((row.assumed, row.basis, row.shown_by) for row in read_assumptions())
+    )
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "ec2_spot": lambda: config_table_markdown(Ec2SpotSettings.rows()),
     "platform": lambda: config_table_markdown(PlatformSettings.rows()),
     "retention": retention_policy_table,
     "exit": exit_code_table,
     "cost": cost_table,
+    "assumptions": assumption_table,
 }
 """The tables by the names that the marks `<!-- table:NAME -->` give them."""
 

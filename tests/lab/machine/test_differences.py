@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lab.host.errors import InstanceError
-from lab.machine.differences import REPOSITORY, read_differences
+from lab.machine.differences import REPOSITORY, read_assumptions, read_differences
 from lab.machine.disk import ENGINE_FILES, ROOT_FILES
 
 
@@ -24,6 +24,15 @@ def test_no_file_of_the_root_is_explained_twice() -> None:
     assert len(listed) == len(set(listed))
 
 
+def test_every_assumption_about_aws_says_what_it_rests_on_and_what_would_show_it() -> None:
+    assumptions = read_assumptions()
+    assert len(assumptions) >= 25
+    assert len({row.assumed for row in assumptions}) == len(assumptions)
+    for row in assumptions:
+        assert row.assumed.endswith(".")
+        assert row.shown_by.endswith((".", "`"))
+
+
 def test_every_difference_says_what_and_why_in_a_sentence() -> None:
     for row in read_differences():
         assert row.what.endswith(".")
@@ -32,8 +41,15 @@ def test_every_difference_says_what_and_why_in_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["what: one\n", "- what: one\n  why: two\n", "- {what: one, why: two, files: []}\n"],
-    ids=["no list", "no files", "empty files"],
+    [
+        "what: one\n",
+        "- what: one\n  why: two\n",
+        "- {what: one, why: two, files: []}\n",
+        "- {assumed: one, basis: believed}\n",
+        "- {assumed: one, basis: believed, shown_by: ''}\n",
+        "- {assumed: one, basis: hoped, shown_by: two}\n",
+    ],
+    ids=["no list", "no files", "empty files", "not to be shown", "shown by nothing", "no basis"],
 )
 def test_a_row_of_another_form_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "differences.yaml").write_text(content)
