@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, Metric
-from openclaw_ec2_spot.instance_policies import METRIC_NAMESPACE
 from openclaw_platform.names import Scope
 
 _HALF_WIDTH, _FULL_WIDTH, _HEIGHT = 12, 24, 6
@@ -69,7 +68,7 @@ def dashboard_body(scope: Scope, agent_log_group: str, alarm_arns: Iterable[str]
 
 
 def _own(scope: Scope, metric: Metric) -> list[Any]:
-    return [METRIC_NAMESPACE, metric.value, "Stack", scope.stack]
+    return [scope.metric_namespace, metric.value, "Stack", scope.stack]
 
 
 def _graph(title: str, scope: Scope, x: int, y: int, statistic: str, metrics: list[list[Any]]) -> dict[str, Any]:

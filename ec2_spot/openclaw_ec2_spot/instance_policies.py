@@ -7,9 +7,6 @@ from openclaw_platform.outputs import PlatformOutputs
 
 Statement = dict[str, Any]
 
-METRIC_NAMESPACE = "OpenClawLab"
-"""The CloudWatch namespace of everything that the instance measures."""
-
 
 def trust_policy() -> dict[str, Any]:
     """Let EC2 instances, and nothing else, take the role."""
@@ -148,7 +145,7 @@ def watching_statements(scope: Scope, platform: PlatformOutputs[str]) -> list[St
             "Effect": "Allow",
             "Action": "cloudwatch:PutMetricData",
             "Resource": "*",
-            "Condition": {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
+            "Condition": {"StringEquals": {"cloudwatch:namespace": scope.metric_namespace}},
         },
     ]
 

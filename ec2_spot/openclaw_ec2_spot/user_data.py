@@ -5,7 +5,6 @@ import json
 from string import Template
 
 from openclaw_ec2_spot.config_keys import InstanceSettings
-from openclaw_ec2_spot.instance_policies import METRIC_NAMESPACE
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
 from openclaw_platform.refusals import ConfigRefused
@@ -29,7 +28,7 @@ def instance_json(scope: Scope, settings: InstanceSettings, platform: PlatformOu
             "gateway_log_group": platform.gateway_log_group,
             "bootstrap_log_group": platform.bootstrap_log_group,
             "log_retention_days": int(platform.log_retention_days),
-            "metric_namespace": METRIC_NAMESPACE,
+            "metric_namespace": scope.metric_namespace,
             **settings.for_instance_json(),
         },
         indent=1,

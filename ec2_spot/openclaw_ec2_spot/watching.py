@@ -9,7 +9,6 @@ import pulumi_aws as aws
 from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, AlarmRule, alarm_name, alarm_rules
 from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.dashboard import dashboard_body
-from openclaw_ec2_spot.instance_policies import METRIC_NAMESPACE
 from openclaw_platform.names import Scope
 
 
@@ -50,7 +49,7 @@ def _alarm(rule: AlarmRule, args: WatchingArgs) -> aws.cloudwatch.MetricAlarmArg
     return aws.cloudwatch.MetricAlarmArgs(
         name=name,
         alarm_description=rule.meaning,
-        namespace=METRIC_NAMESPACE,
+        namespace=args.scope.metric_namespace,
         metric_name=rule.metric.value,
         dimensions={"Stack": args.scope.stack},
         statistic=rule.statistic,

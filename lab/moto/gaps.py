@@ -9,7 +9,7 @@ import copy
 import functools
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DELETE_OBJECTS_LIMIT = 1000
@@ -30,10 +30,15 @@ def close_gaps() -> None:
     parse_timestamps_once()
 
 
-def without_satisfied_denies(policy: dict[str, Any]) -> dict[str, Any]:
-    """Return a bucket policy without the statements whose conditions on the connection do not hold here.
+HEADER_CONDITION = "s3:x-amz-"
+"""S3's condition keys of this beginning are the request's headers (S3's list of condition keys)."""
 
-    The lab's loopback or bridge counts as TLS 1.3, since its bytes never leave the machine.
+
+def without_satisfied_denies(policy: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return a bucket policy without the statements whose conditions on the request do not hold here.
+
+    The lab's loopback or bridge counts as TLS 1.3, since its bytes never leave the machine. `headers` are those of the
+    request, by their names in lower case.
     """
     statements = policy.get("Statement", [])
     if isinstance(statements, dict):
@@ -43,8 +48,8 @@ def without_satisfied_denies(policy: dict[str, Any]) -> dict[str, Any]:
         conditions = {operator: dict(block) for operator, block in (statement.get("Condition") or {}).items()}
         holds = True
         for operator, block in conditions.items():
-            for key in [key for key in block if key.lower() in CONNECTION_FACTS]:
-                holds = holds and _holds(operator, CONNECTION_FACTS[key.lower()], block.pop(key))
+            for key in [key for key in block if _is_known(key.lower())]:
+                holds = holds and _holds(operator, _fact(key.lower(), headers), block.pop(key))
         if holds:
             remaining = {operator: block for operator, block in conditions.items() if block}
             rest = {key: value for key, value in statement.items() if key != "Condition"}
@@ -52,8 +57,24 @@ def without_satisfied_denies(policy: dict[str, Any]) -> dict[str, Any]:
     return policy | {"Statement": kept}
 
 
-def _holds(operator: str, fact: str, wanted: object) -> bool:
+def _is_known(key: str) -> bool:
+    return key in CONNECTION_FACTS or key.startswith(HEADER_CONDITION)
+
+
+def _fact(key: str, headers: Mapping[str, str]) -> str | None:
+    fact = CONNECTION_FACTS.get(key) or headers.get(key.removeprefix("s3:"))
+    return None if fact is None else fact.lower()
+
+
+def _holds(operator: str, fact: str | None, wanted: object) -> bool:
     values = [str(value).lower() for value in (wanted if isinstance(wanted, list) else [wanted])]
+    if operator == "Null":
+        return ("true" if fact is None else "false") in values
+    if fact is None:
+        # A key that the request has not: only a negated operator, or one with IfExists, is satisfied by it.
+        return "Not" in operator or operator.endswith("IfExists")
+    if operator == "StringNotEquals":
+        return fact not in values
     comparisons: dict[str, Callable[[str], bool]] = {
         "Bool": lambda value: value == fact,
         "BoolIfExists": lambda value: value == fact,
@@ -69,13 +90,15 @@ def _holds(operator: str, fact: str, wanted: object) -> bool:
 
 def honour_connection_conditions() -> None:
     """Bucket policies: moto ignores `Condition`, so a TLS-only Deny would block every object call."""
+    from flask import has_request_context, request
     from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
     def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
         if self.policy is None:
             return PermissionResult.NEUTRAL
-        policy = without_satisfied_denies(json.loads(self.policy))
+        headers = {name.lower(): value for name, value in request.headers} if has_request_context() else {}
+        policy = without_satisfied_denies(json.loads(self.policy), headers)
         evaluated = IAMPolicy(json.dumps(policy))
         return evaluated.is_action_permitted(action, resource)
 

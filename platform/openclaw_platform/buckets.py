@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from openclaw_platform.names import Scope
-from openclaw_platform.policies import tls_only_bucket_policy
+from openclaw_platform.policies import private_bucket_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             name,
             bucket=self.bucket.bucket,
-            policy=json.dumps(tls_only_bucket_policy(args.scope.partition, args.bucket_name)),
+            policy=json.dumps(private_bucket_policy(args.scope.partition, args.bucket_name)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[access_block]),
         )
         self.register_outputs({"bucket": self.bucket.bucket})

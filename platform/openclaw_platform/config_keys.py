@@ -30,9 +30,9 @@ class PlatformSettings(ConfigTable):
     )
     undelete_days = ConfigKey(
         kind=Kind.INTEGER,
-        default="3",
+        default="14",
         allowed="a whole number from 1 to 30",
-        meaning="How many days the backup bucket keeps what was overwritten or deleted in it.",
+        meaning="How many days the backup bucket keeps what was overwritten or deleted in it, for `make undelete`.",
         parse=integer_between(1, 30),
     )
     wheels_folder = ConfigKey(

@@ -74,6 +74,15 @@ class Scope:
         return f"{PREFIX}-{self.stack}-{self.region}"
 
     @property
+    def metric_namespace(self) -> str:
+        """The CloudWatch namespace of all that the instance measures.
+
+        It is the stack's own, because it is all that a policy can bind PutMetricData to: one stack's role must not
+        count good backups for another.
+        """
+        return f"OpenClawLab/{self.stack}"
+
+    @property
     def agent_log_group(self) -> str:
         """The log group of the agent's JSON lines."""
         return f"/{PREFIX}/{self.stack}/agent"

@@ -14,9 +14,18 @@ UNTAGGED_IMAGE_DAYS = 7
 _WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def tls_only_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
-    """Refuse every request to the bucket that does not come over TLS."""
+def private_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
+    """Refuse every request without TLS, and every object that the account could not read back at once.
+
+    Whoever holds the instance's role might else overwrite backups with objects under a key of their own, or in a
+    storage class that takes half a day to thaw. A condition on a header comes with `Null`: a negated operator alone is
+    satisfied by a request that has no such header (IAM reference, "Condition operators").
+    """
     arn = f"arn:{partition}:s3:::{bucket}"
+    store: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{arn}/*"}
+    customer_key = "s3:x-amz-server-side-encryption-customer-algorithm"
+    encryption = "s3:x-amz-server-side-encryption"
+    storage_class = "s3:x-amz-storage-class"
     return _document(
         {
             "Sid": "RefuseWithoutTls",
@@ -25,7 +34,18 @@ def tls_only_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
             "Action": "s3:*",
             "Resource": [arn, f"{arn}/*"],
             "Condition": _WITHOUT_TLS,
-        }
+        },
+        {"Sid": "RefuseKeysOfTheSender", **store, "Condition": {"Null": {customer_key: "false"}}},
+        {
+            "Sid": "RefuseOtherEncryption",
+            **store,
+            "Condition": {"Null": {encryption: "false"}, "StringNotEquals": {encryption: "AES256"}},
+        },
+        {
+            "Sid": "RefuseColdStorage",
+            **store,
+            "Condition": {"Null": {storage_class: "false"}, "StringNotEquals": {storage_class: "STANDARD"}},
+        },
     )
 
 

@@ -204,7 +204,7 @@ def test_alarms_reach_the_topic_and_missing_backups_are_alarming(aws: EmbeddedAw
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [dev["alarm_topic_arn"]]
-        assert alarm["Namespace"] == "OpenClawLab"
+        assert alarm["Namespace"] == "OpenClawLab/dev"
         assert alarm["Dimensions"] == [{"Name": "Stack", "Value": "dev"}]
         assert alarm["ActionsEnabled"] is True
     backup = alarms["no-good-backup"]

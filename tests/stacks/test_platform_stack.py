@@ -4,6 +4,7 @@ import json
 import tarfile
 from typing import Any
 
+import botocore.exceptions
 import pytest
 
 from lab.moto.server import EmbeddedAws
@@ -58,20 +59,20 @@ def test_buckets_encrypt_by_default_and_belong_to_the_account(
 
 @pytest.mark.parametrize("output", BUCKETS)
 def test_buckets_are_reached_over_tls_only(aws: EmbeddedAws, dev: dict[str, Any], output: str) -> None:
-    (statement,) = json.loads(aws.client("s3").get_bucket_policy(Bucket=dev[output])["Policy"])["Statement"]
+    (statement, *_) = json.loads(aws.client("s3").get_bucket_policy(Bucket=dev[output])["Policy"])["Statement"]
 
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statement["Resource"] == [f"arn:aws:s3:::{dev[output]}", f"arn:aws:s3:::{dev[output]}/*"]
 
 
-def test_the_backup_bucket_keeps_old_versions_for_a_few_days(aws: EmbeddedAws, dev: dict[str, Any]) -> None:
+def test_the_backup_bucket_keeps_old_versions_for_two_weeks(aws: EmbeddedAws, dev: dict[str, Any]) -> None:
     s3 = aws.client("s3")
 
     assert s3.get_bucket_versioning(Bucket=dev["backup_bucket"])["Status"] == "Enabled"
     rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=dev["backup_bucket"])["Rules"]}
     assert {rule["Status"] for rule in rules.values()} == {"Enabled"}
-    assert rules["expire-old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 3
+    assert rules["expire-old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 14
     assert rules["expire-old-versions"]["Expiration"]["ExpiredObjectDeleteMarker"] is True
     assert rules["abort-broken-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
@@ -117,3 +118,34 @@ def test_logs_are_kept_for_a_month(aws: EmbeddedAws, dev: dict[str, Any], output
     (group,) = aws.client("logs").describe_log_groups(logGroupNamePrefix=dev[output])["logGroups"]
 
     assert group["retentionInDays"] == 30
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"StorageClass": "DEEP_ARCHIVE"},
+        {"StorageClass": "GLACIER_IR"},
+        {"StorageClass": "ONEZONE_IA"},
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:999999999999:key/theirs"},
+        {"ServerSideEncryption": "aws:kms:dsse"},
+        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("output", BUCKETS)
+def test_nothing_is_stored_that_the_account_could_not_read_back_at_once(
+    aws: EmbeddedAws, dev: dict[str, Any], output: str, way: dict[str, str]
+) -> None:
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=dev[output], Key="latest/as-ever", Body=b"x")
+    s3.put_object(
+        Bucket=dev[output], Key="latest/said", Body=b"x", StorageClass="STANDARD", ServerSideEncryption="AES256"
+    )
+
+    with pytest.raises(botocore.exceptions.ClientError, match="403"):
+        s3.put_object(Bucket=dev[output], Key="latest/as-ever", Body=b"x", **way)
+    source = {"Bucket": dev[output], "Key": "latest/said"}
+    with pytest.raises(botocore.exceptions.ClientError, match="403"):
+        s3.copy_object(Bucket=dev[output], Key="latest/as-ever", CopySource=source, **way)
+    s3.delete_object(Bucket=dev[output], Key="latest/as-ever")
+    s3.delete_object(Bucket=dev[output], Key="latest/said")

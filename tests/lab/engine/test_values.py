@@ -169,14 +169,43 @@ def statement(condition: dict[str, Any] | None, effect: str = "Deny") -> dict[st
     ids=["no-tls", "boolean", "list", "tls", "old-tls", "future-tls", "strange", "none"],
 )
 def test_conditions_on_the_connection(condition: dict[str, Any] | None, kept: bool) -> None:
-    left = without_satisfied_denies({"Version": "1", "Statement": [statement(condition)]})["Statement"]
+    left = without_satisfied_denies({"Version": "1", "Statement": [statement(condition)]}, {})["Statement"]
     assert left == ([statement(None)] if kept else [])
 
 
 def test_other_conditions_stay() -> None:
     other = {"StringEquals": {"s3:prefix": "a"}}
     both = {**other, "Bool": {"aws:SecureTransport": "true"}}
-    assert without_satisfied_denies({"Statement": statement(both)})["Statement"] == [statement(other)]
+    assert without_satisfied_denies({"Statement": statement(both)}, {})["Statement"] == [statement(other)]
+
+
+CLASS = "s3:x-amz-storage-class"
+
+
+@pytest.mark.parametrize(
+    ("condition", "sent", "kept"),
+    [
+        ({"Null": {CLASS: "false"}}, None, False),
+        ({"Null": {CLASS: "false"}}, "GLACIER", True),
+        ({"Null": {CLASS: "true"}}, None, True),
+        ({"StringNotEquals": {CLASS: "STANDARD"}}, None, True),
+        ({"StringNotEquals": {CLASS: "STANDARD"}}, "STANDARD", False),
+        ({"StringNotEquals": {CLASS: ["STANDARD", "GLACIER"]}}, "GLACIER", False),
+        ({"StringEquals": {CLASS: "GLACIER"}}, None, False),
+        ({"StringEqualsIfExists": {CLASS: "GLACIER"}}, None, True),
+        ({"Null": {CLASS: "false"}, "StringNotEquals": {CLASS: "STANDARD"}}, None, False),
+        ({"Null": {CLASS: "false"}, "StringNotEquals": {CLASS: "STANDARD"}}, "STANDARD", False),
+        ({"Null": {CLASS: "false"}, "StringNotEquals": {CLASS: "STANDARD"}}, "GLACIER", True),
+    ],
+)
+def test_conditions_on_a_header_hold_as_iam_s_reference_says(
+    condition: dict[str, Any], sent: str | None, kept: bool
+) -> None:
+    headers = {} if sent is None else {"x-amz-storage-class": sent}
+
+    left = without_satisfied_denies({"Statement": [statement(condition)]}, headers)["Statement"]
+
+    assert left == ([statement(None)] if kept else [])
 
 
 def test_policy_document() -> None:

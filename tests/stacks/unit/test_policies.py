@@ -6,7 +6,7 @@ import pytest
 from openclaw_ec2_spot.instance_policies import instance_policy, trust_policy
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
-from openclaw_platform.policies import alarm_topic_policy, image_lifecycle_policy, tls_only_bucket_policy
+from openclaw_platform.policies import alarm_topic_policy, image_lifecycle_policy, private_bucket_policy
 
 CANNOT_BE_SCOPED = {
     "LogInToTheRegistry": {"ecr:GetAuthorizationToken"},
@@ -38,7 +38,7 @@ def test_only_actions_that_aws_cannot_bind_are_unbound(statements: dict[str, dic
     }
 
     assert unbound == CANNOT_BE_SCOPED
-    assert statements["Measure"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "OpenClawLab"}}
+    assert statements["Measure"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "OpenClawLab/dev"}}
 
 
 def test_no_action_is_a_wildcard_and_every_statement_allows(statements: dict[str, dict[str, Any]]) -> None:
@@ -96,11 +96,19 @@ def test_only_ec2_takes_the_role() -> None:
 
 
 def test_buckets_refuse_everybody_without_tls() -> None:
-    (statement,) = tls_only_bucket_policy("aws", "bucket")["Statement"]
+    statement = private_bucket_policy("aws", "bucket")["Statement"][0]
 
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statement["Resource"] == ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]
+
+
+def test_a_condition_on_a_header_never_refuses_a_request_that_has_no_such_header() -> None:
+    for statement in private_bucket_policy("aws", "bucket")["Statement"][1:]:
+        absent = {key for key, value in statement["Condition"]["Null"].items() if value == "false"}
+        judged = {key for operator, block in statement["Condition"].items() if operator != "Null" for key in block}
+        assert absent
+        assert judged <= absent
 
 
 def test_only_this_accounts_alarms_publish_to_the_topic() -> None:

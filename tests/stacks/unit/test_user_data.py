@@ -37,7 +37,7 @@ def test_instance_json_holds_every_setting_of_the_contract(
         "gateway_log_group": "/openclaw-lab/dev/gateway",
         "bootstrap_log_group": "/openclaw-lab/dev/bootstrap",
         "log_retention_days": 30,
-        "metric_namespace": "OpenClawLab",
+        "metric_namespace": "OpenClawLab/dev",
         "backup_interval_minutes": 20,
         "excludes": ["logs/"],
         "auto_approve_devices": False,
