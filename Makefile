@@ -8,7 +8,10 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # Where our packages lie, for tools that do not read pyproject.toml.
 WITH_PACKAGES := PYTHONPATH=scripts:platform:ec2_spot
-TESTS ?= tests
+# What tests the product; beside it lie tests of what tests it (tests/lab), and those that boot.
+ifeq ($(origin TESTS),undefined)
+TESTS := $(filter-out tests/lab/ tests/booted/ tests/support/ tests/__pycache__/,$(wildcard tests/*/)) tests/test_tiers.py
+endif
 # Also there: test_docker_engine.py, which needs a mirror of Debian sid for the compose plugin (docs/lab-docker.md).
 ifeq ($(origin LAB_TESTS),undefined)
 LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*.py))
@@ -29,13 +32,17 @@ drill: $(READY) ## Rehearse one: NAME=spot-notice (without NAME: the list)
 	@$(PY) -m lab.drills "$${NAME:---list}"
 
 ##@ Check it
-.PHONY: test
-test: $(READY) ## Run the fast tests: no root, no network but package installs
+.PHONY: test test-unit
+test: $(READY) ## Run the fast tests of the product: no root, no network but package installs
 	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted" $$TESTS
-
-.PHONY: test-unit
-test-unit: $(READY) ## Run those of the fast tests that need no embedded AWS
+test-unit: $(READY) ## Run those of them that need no embedded AWS
 	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not moto and not booted" $$TESTS
+
+.PHONY: test-equipment test-anywhere
+test-equipment: $(READY) ## Run the fast tests of the lab, which the product is tested with
+	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted" tests/lab
+test-anywhere: $(READY) ## Run make test just after a start, on a busy machine, and in the background (root, Linux; TESTS=…)
+	@scripts/make/test_anywhere.sh
 
 .PHONY: test-lab
 test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn

@@ -75,6 +75,7 @@ class Run:
     clock: str = ""
     stop_at: int = NO_STEP
     side: str = "before"
+    lookout: str = ""
     uid: int = 0
     largest_file: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -114,6 +115,7 @@ class AgentLauncher:
                 "clock": order.clock,
                 "stop_at": order.stop_at,
                 "side": order.side,
+                "lookout": order.lookout,
                 "uid": order.uid,
                 "largest_file": order.largest_file,
             }

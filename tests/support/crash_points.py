@@ -3,7 +3,8 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,14 +12,13 @@ from lab.faults.plan import Seen
 from lab.faults.proxy import FaultProxy, Moment
 from tests.support.agent_process import AgentLauncher, AgentProcess, Outcome, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
+from tests.support.crash_sample import Point, Rehearsal, Turnstile, looking_before_each_step
+from tests.support.crash_states import State, Yardstick
 from tests.support.gateways import GatewayProcess
 from tests.support.state_trees import Image, copy_tree, differences, image_of
 
 # Set to kill at every point, and to judge every crash, even where another crash left the very same things behind.
 EVERY_POINT = "OPENCLAW_CRASH_EVERY_POINT" in os.environ
-# Else the sample: what follows on an answer is what the next request finds, and after a step is before the next one.
-SAMPLED_MOMENTS = (Moment.ARRIVED, Moment.ANSWERED)
-SAMPLED_AFTER = 4
 NO_STATE: Image = {}
 
 
@@ -27,8 +27,8 @@ class Scenario:
     """A run that is killed, what it starts from, and what may be there afterwards.
 
     `restorable` are the states that another instance may get, `committed` is the one that it must get once the killed
-    run's snapshot is complete; `continues` are the runs by which the same instance goes
-    on, each of them tried; `kept_local` are the states that the same instance may have then (none: whatever it has).
+    run's snapshot is complete; `continues` are the runs by which the same instance goes on, each of them tried (in a
+    sample in turn); `kept_local` are the states that the same instance may have then (none: whatever it has).
     """
 
     machine: AgentProcess
@@ -46,20 +46,21 @@ class Scenario:
 class Coverage:
     """What was tried."""
 
-    requests: int = 0
-    steps: int = 0
-    distinct: set[object] = field(default_factory=set)
+    points: Counter[str] = field(default_factory=Counter)
+    distinct: set[tuple[State, State]] = field(default_factory=set)
+    buckets: set[State] = field(default_factory=set)
+    judged: int = 0
 
     def __str__(self) -> str:
         return (
-            f"{self.requests} points around S3 requests + {self.steps} around local steps, "
-            f"{len(self.distinct)} distinct states left behind"
+            f"{self.points['requests']} points around S3 requests + {self.points['steps']} around local steps, "
+            f"{len(self.distinct)} distinct states left behind, {self.judged} crashes judged"
         )
 
 
 @dataclass(slots=True)
 class CrashMatrix:
-    """All crashes of one scenario."""
+    """All crashes of one scenario, or one for each distinct state that the run passes through."""
 
     scenario: Scenario
     launcher: AgentLauncher
@@ -69,74 +70,113 @@ class CrashMatrix:
     coverage: Coverage = field(default_factory=Coverage)
 
     def cover(self) -> Coverage:
-        """Kill at every point, and judge; a run that ends by itself ends its loop."""
-        for where, outcome in self._crashes():
-            assert self.proxy.wait_until_idle(), where
+        """Kill and judge; at full size, show too that the sample would have met every state that was found."""
+        etags = {key: stored.etag for key, stored in self.scenario.bucket.items()}
+        yardstick = Yardstick(etags, self.scenario.machine.root)
+        sample = self._sample(yardstick)
+        met_by_sample = set()
+        for point, outcome in self._every_crash() if EVERY_POINT else self._crashes(sample):
+            assert self.proxy.wait_until_idle(), point
             gateway = self.scenario.gateway
-            assert gateway is None or gateway.runs_again(), f"{where}: the gateway still stands still"
-            left = self._left_behind()
+            assert gateway is None or gateway.runs_again(), f"{point}: the gateway still stands still"
+            self.coverage.points["requests" if isinstance(point.when, Moment) else "steps"] += 1
+            left = (yardstick.bucket_state(self.keeper.etags()), yardstick.disk_state(self._machine.root))
+            if point in sample:
+                met_by_sample.add(left)
             if left not in self.coverage.distinct or EVERY_POINT:
                 self.coverage.distinct.add(left)
-                self._judge(f"{where}\n{outcome.text}")
+                self.coverage.judged += 1
+                self._judge(f"{point}\n{outcome.text}", left[0])
+        missed = self.coverage.distinct - met_by_sample
+        assert not missed, f"the sample of make test misses {len(missed)} states: {missed}"
         return self.coverage
 
     @property
     def _machine(self) -> AgentProcess:
         return replace(self.scenario.machine, root=self.scratch / "crashed")
 
-    def _crashes(self) -> Iterator[tuple[str, Outcome]]:
-        for moment in Moment if EVERY_POINT else SAMPLED_MOMENTS:
+    def _sample(self, yardstick: Yardstick) -> set[Point]:
+        """Watch the run once to its end, and choose the first point of each distinct state."""
+        gateway = self.scenario.gateway
+
+        def look_at_machine() -> object:
+            return yardstick.disk_state(self._machine.root), gateway is not None and gateway.stands_still
+
+        rehearsal = Rehearsal(self.keeper.etags, look_at_machine)
+        self._start_over()
+        self.proxy.begin(observer=Turnstile(rehearsal.at_request))
+        with looking_before_each_step(rehearsal.at_local_step) as lookout:
+            outcome = self._run(self._machine, replace(self.scenario.run, lookout=lookout))
+        assert outcome.code == 0, outcome.text
+        assert self.proxy.wait_until_idle()
+        yardstick.after = self.keeper.etags()
+        first: dict[object, Point] = {}
+        for point, bucket, machine in rehearsal.seen:
+            first.setdefault((yardstick.bucket_state(bucket), machine), point)
+        # What the last step and the last request leave behind nothing comes before.
+        kinds = {isinstance(point.when, str): point.number for point in (row[0] for row in rehearsal.seen)}
+        return {*first.values(), Point(kinds[True], "after"), Point(kinds[False], Moment.ANSWERED)}
+
+    def _crashes(self, points: Iterable[Point]) -> Iterator[tuple[Point, Outcome]]:
+        for point in sorted(points, key=str):
+            outcome = self._killed(point)
+            assert outcome.killed, f"{point}: the run has ended before\n{outcome.text}"
+            yield point, outcome
+
+    def _every_crash(self) -> Iterator[tuple[Point, Outcome]]:
+        """A run that ends by itself ends its loop."""
+        for when in (*Moment, "before", "after"):
             for number in range(1, 1000):
-                outcome = self._killed_at_request(moment, number)
+                point = Point(number, when)
+                outcome = self._killed(point)
                 if not outcome.killed:
                     assert outcome.code == 0, outcome.text
                     break
-                self.coverage.requests += 1
-                yield f"killed at request {number}, {moment.value}", outcome
-        for side, stride in (("before", 1), ("after", 1 if EVERY_POINT else SAMPLED_AFTER)):
-            for number in range(1, 1000, stride):
-                self._start_over()
-                outcome = self._run(self._machine, replace(self.scenario.run, stop_at=number, side=side))
-                if not outcome.killed:
-                    assert outcome.code == 0, outcome.text
-                    break
-                self.coverage.steps += 1
-                yield f"killed {side} local step {number}", outcome
+                yield point, outcome
+
+    def _killed(self, point: Point) -> Outcome:
+        self._start_over()
+        if isinstance(point.when, str):
+            return self._run(self._machine, replace(self.scenario.run, stop_at=point.number, side=point.when))
+        victims: list[int] = []
+
+        def goes_on(moment: Moment, number: int, _seen: Seen) -> bool:
+            if point != Point(number, moment):
+                return True
+            os.kill(victims[0], signal.SIGKILL)
+            return False
+
+        self.proxy.begin(observer=Turnstile(goes_on))
+        outcome = self._run(self._machine, self.scenario.run, victims.append)
+        assert self.proxy.wait_until_idle(), point
+        self.proxy.begin()
+        return outcome
 
     def _start_over(self) -> None:
         self.keeper.put_back(self.scenario.bucket)
         copy_tree(self.scenario.machine.root, self._machine.root)
         self.proxy.begin()
 
-    def _killed_at_request(self, moment: Moment, number: int) -> Outcome:
-        self._start_over()
-        victims: list[int] = []
-
-        def observe(now: Moment, seen: Seen) -> bool:
-            if now is moment and seen.number == number:
-                os.kill(victims[0], signal.SIGKILL)
-                return False
-            return True
-
-        self.proxy.begin(observer=observe)
-        outcome = self._run(self._machine, self.scenario.run, victims.append)
-        self.proxy.begin()
-        return outcome
-
     def _run(self, machine: AgentProcess, run: Run, started: Callable[[int], None] = lambda _pid: None) -> Outcome:
         return self.launcher.run(machine, self.proxy.endpoint_url, run, started)
 
-    def _judge(self, where: str) -> None:
+    def _judge(self, where: str, bucket: State) -> None:
         after_crash = self.keeper.take()
         crashed = self._machine
-        for turn, run in enumerate(self.scenario.continues):
+        # In a sample each way to go on takes its turn.
+        every = tuple(enumerate(self.scenario.continues))
+        mine = every if EVERY_POINT else every[self.coverage.judged % len(every) :][:1]
+        for turn, run in mine:
             same = replace(crashed, root=self.scratch / f"same-{turn}")
             copy_tree(crashed.root, same.root)
             if run.commands[0][0] == "restore":
                 same = replace(same, boot_id=self.scenario.continued_boot)
             self._judge_same_instance(f"{where}\ncontinued by {run.commands}", same, run)
             self.keeper.put_back(after_crash)
-        self._judge_new_instance(where, after_crash)
+        # A new instance has nothing but the bucket.
+        if bucket not in self.coverage.buckets or EVERY_POINT:
+            self.coverage.buckets.add(bucket)
+            self._judge_new_instance(where, after_crash)
 
     def _judge_same_instance(self, where: str, same: AgentProcess, run: Run) -> None:
         checked = same.root / "checked"
@@ -169,44 +209,3 @@ class CrashMatrix:
         if is_complete and self.scenario.committed is not None:
             return (self.scenario.committed,)
         return self.scenario.restorable
-
-    def _left_behind(self) -> object:
-        """The crash's remains without times and ids: the same remains are judged once."""
-        base = self.scenario.bucket
-        present = self.keeper.etags()
-        whole = {key.removesuffix("manifest.json") for key in present if key.endswith("/manifest.json")}
-        bucket = {
-            (_folded(key, whole), "as before" if key in base and base[key].etag == etag else "new")
-            for key, etag in present.items()
-        }
-        root = self._machine.root
-        disk = {
-            (_without_times(name), self._content(path))
-            for path in root.rglob("*")
-            # What lies in these folders is only ever removed as a whole.
-            if not re.search(r"^agent/clone/|\.restoring/", name := str(path.relative_to(root)))
-        }
-        return frozenset(bucket), frozenset(base.keys() - present.keys()), frozenset(disk)
-
-    def _content(self, path: Path) -> str:
-        if path.is_symlink() or not path.is_file() or path.suffix == ".log":
-            return ""
-        before = self.scenario.machine.root / path.relative_to(self._machine.root)
-        body = path.read_bytes()
-        if path.name == "boot.json":
-            return body.decode()
-        if before.is_file() and before.read_bytes() == body:
-            return "as before"
-        return "empty" if not body else f"new, {len(body) // 256}"
-
-
-def _folded(key: str, whole: set[str]) -> str:
-    """Of a snapshot without a manifest only the reservation is ever looked at."""
-    folder = "/".join(key.split("/")[:2]) + "/"
-    if key.startswith("snapshots/") and folder not in whole and not key.endswith("/reserved"):
-        return folder + "some objects"
-    return key
-
-
-def _without_times(name: str) -> str:
-    return re.sub(r"\d{8}T\d+Z", "<time>", name)

@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -23,62 +22,17 @@ from typing import Any
 import boto3
 import botocore.endpoint
 import botocore.loaders
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from openclaw_agent.capture import capture
 from openclaw_agent.cli import backup, restore
 from openclaw_agent.session import Clock, utc_now
-from openclaw_agent.state_dir import swap
+from openclaw_agent.store.bucket import Bucket
 from tests.support.gateways import SignalFreezer
+from tests.support.local_steps import Steps
 
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 MAINS: dict[str, Callable[..., int]] = {"backup": backup.main, "restore": restore.main}
-# Every one of them changes what a crash leaves behind: names on disk, folders, a gateway that stands still.
-LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
-    (os, "rename"),
-    (os, "replace"),
-    (os, "unlink"),
-    (os, "rmdir"),
-    (os, "mkdir"),
-    (os, "symlink"),
-    (os, "fsync"),
-    (swap, "exchange"),
-    (subprocess, "run"),
-    (capture, "clone_file"),
-    (os, "sendfile"),
-)
-
-
-class Steps:
-    """Counts local steps, and ends the process without a goodbye at the one that was asked for."""
-
-    def __init__(self, stop_at: int, side: str) -> None:
-        self.count = 0
-        self._stop_at = stop_at
-        self._side = side
-        self._process = os.getpid()
-
-    def watch(self, owner: Any, name: str) -> None:
-        original = getattr(owner, name)
-
-        def counted(*arguments: Any, **options: Any) -> Any:
-            if os.getpid() != self._process:
-                # The freezer's watcher is a process of its own, and survives.
-                return original(*arguments, **options)
-            self.count += 1
-            number = self.count
-            self._perhaps_stop(number, "before", name)
-            try:
-                return original(*arguments, **options)
-            finally:
-                # A step that failed is a point as well, and the points behind it are reached past it.
-                self._perhaps_stop(number, "after", name)
-
-        setattr(owner, name, counted)
-
-    def _perhaps_stop(self, number: int, side: str, name: str) -> None:
-        if number == self._stop_at and side == self._side:
-            os.write(2, f"killed {side} local step {number}: {name}\n".encode())
-            os.kill(self._process, signal.SIGKILL)
 
 
 def share_botocore_models() -> None:
@@ -98,8 +52,28 @@ def share_botocore_models() -> None:
         warm.list_objects_v2(Bucket="nobody-listens")
     "localhost".encode("idna")
     importlib.import_module("openclaw_agent.store.bulk")
-    # Credentials, endpoint and region are the same in every run of a test session.
+    # Credentials and region are the same in every run of a test session.
+    make = session.client
+    made: dict[tuple[object, ...], Any] = {}
+
+    def shared(service: str, *, config: Config) -> Any:
+        asked = (service, *map(os.environ.get, ENDPOINTS), repr(vars(config)))
+        if asked not in made:
+            made[asked] = make(service, config=config)  # type: ignore[call-overload]
+        return made[asked]
+
+    session.client = shared  # type: ignore[method-assign, assignment]
     boto3.session.Session = lambda **_options: session  # type: ignore[assignment, misc]
+
+
+def make_client(environment: dict[str, str]) -> None:
+    """Make the client that a run in this environment will ask for, so that it finds it made."""
+    kept = dict(os.environ)
+    os.environ.update(environment)
+    attempts, stall = environment["OPENCLAW_S3_ATTEMPTS"], environment["OPENCLAW_S3_STALL_SECONDS"]
+    Bucket("any", "us-east-1", attempts=int(attempts), stall_seconds=float(stall))
+    os.environ.clear()
+    os.environ.update(kept)
 
 
 def hurry_botocore() -> None:
@@ -137,15 +111,18 @@ def become(order: dict[str, Any]) -> Steps:
         os.setgroups([])
         os.setgid(order["uid"])
         os.setuid(order["uid"])
-    steps = Steps(order["stop_at"], order["side"])
-    for owner, name in LOCAL_STEPS:
-        steps.watch(owner, name)
+    steps = Steps(order["stop_at"], order["side"], order["lookout"])
+    steps.watch_all()
     return steps
 
 
-def run(order: dict[str, Any], go: int) -> None:
-    """Run the commands one after the other until one fails; this is the whole life of the forked process."""
+def run(order: dict[str, Any], go: int, tell: int) -> None:
+    """Run the commands one after the other until one fails; this is the whole life of the forked process.
+
+    At its end it tells what it had to import, so that the next run finds it imported.
+    """
     code = 70
+    known = set(sys.modules)
     try:
         steps = become(order)
         if os.read(go, 1) != b"g":
@@ -164,6 +141,7 @@ def run(order: dict[str, Any], go: int) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        os.write(tell, " ".join(sys.modules.keys() - known).encode())
         os._exit(code)
 
 
@@ -171,18 +149,27 @@ def serve() -> None:
     """Take one order a line; answer with the pid at once, and with the wait status at the end."""
     for line in sys.stdin:
         order = json.loads(line)
+        make_client(order["environment"])
         go, start = os.pipe()
+        hear, tell = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(start)
-            run(order, go)
+            run(order, go, tell)
         os.close(go)
+        os.close(tell)
         print(json.dumps({"pid": child}), flush=True)
         sys.stdin.readline()
         with contextlib.suppress(BrokenPipeError):
             os.write(start, b"g")
         os.close(start)
         _, status = os.waitpid(child, 0)
+        # Whoever survives a killed run, as the freezer's watcher, holds the other end open.
+        os.set_blocking(hear, False)
+        with contextlib.suppress(BlockingIOError):
+            for name in os.read(hear, 65536).decode().split():
+                importlib.import_module(name)
+        os.close(hear)
         print(json.dumps({"status": status}), flush=True)
 
 

@@ -29,8 +29,8 @@ def cover(stage: FaultScenario, scenario: Scenario, name: str) -> None:
     crashes = CrashMatrix(scenario, stage.launcher, stage.proxy, stage.keeper, stage.scratch)
     covered = crashes.cover()
     print(f"\ncovered: crash matrix, {name}: {covered}")
-    assert covered.requests
-    assert covered.steps
+    assert covered.points["requests"]
+    assert covered.points["steps"]
 
 
 def test_a_first_backup_that_is_killed_leaves_nothing_or_all_of_it(

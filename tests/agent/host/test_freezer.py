@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from openclaw_agent.errors import AgentError
 from openclaw_agent.host import freezer as freezer_module
 from openclaw_agent.host.freeze_watchdog import FreezeUnavailable, frozen
@@ -219,6 +220,7 @@ def test_a_program_that_is_not_there_means_that_nothing_can_be_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(freezer_module, "THAW_TIMEOUT_SECONDS", 1.0)
     for freezer in (UnitFreezer("openclaw.service"), ComposeFreezer("openclaw")):
         with pytest.raises(GatewayUnknown, match="could not be run"):
             freezer.running_gateway()
@@ -306,7 +308,9 @@ def test_a_thaw_that_fails_is_tried_again(tmp_path: Path) -> None:
 def test_a_thaw_that_fails_for_good_is_said_and_does_not_undo_what_was_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, freeze_fails: bool
 ) -> None:
-    monkeypatch.setattr(freezer_module, "THAW_TIMEOUT_SECONDS", 1.0)
+    # The last try has as long as the pause before it, and must not end by a time-out on a busy machine.
+    monkeypatch.setattr(freezer_module, "THAW_PAUSE_SECONDS", scaled(0.5))
+    monkeypatch.setattr(freezer_module, "THAW_TIMEOUT_SECONDS", scaled(1.0))
     complaint = "Error response from daemon: Container aaa is not paused\ncannot thaw bbb"
     gateway = complaining(tmp_path, complaint, 99, "exit 1" if freeze_fails else "exit 0")
     if freeze_fails:

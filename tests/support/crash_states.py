@@ -1,0 +1,79 @@
+"""What a crash leaves behind, told without times and ids, and without which of the like objects came first."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+State = frozenset[tuple[str, str]]
+_SNAPSHOT = re.compile(r"^snapshots/[^/]+")
+# Of a snapshot's folder and of `latest/` these are read one by one; what lies beside them is one heap of content.
+_RECORDS = ("manifest.json", "reserved", "quarantined")
+
+
+@dataclass(slots=True)
+class Yardstick:
+    """Tells how far a bucket and a disk are from what they were before a run to what they are after it.
+
+    `before` and `after` are the bucket's keys with their ETags, `disk` is the machine's folder before the run.
+    """
+
+    before: dict[str, str]
+    disk: Path
+    after: dict[str, str] = field(default_factory=dict)
+
+    def bucket_state(self, present: dict[str, str]) -> State:
+        """For each heap of like objects: are there any that have not changed yet, and any that have."""
+        now, after = self._named_alike(present), self._named_alike(self.after)
+        whole = {_folder(key) for key in now if key.endswith("/manifest.json")}
+        state = set()
+        for key in self.before.keys() | now.keys() | after.keys():
+            was, found, wanted = self.before.get(key), now.get(key), after.get(key)
+            if was == found == wanted:
+                continue
+            if key.startswith("snapshots/") and _folder(key) not in whole and not key.endswith("/reserved"):
+                # Of a snapshot without a manifest only the reservation is ever looked at.
+                if found:
+                    state.add((_folder(key), "some objects"))
+                continue
+            progress = "as before" if found == was else "as after" if found == wanted else "another"
+            kind = "comes" if was is None else "goes" if wanted is None else "changes"
+            state.add((_heap(key), f"{kind}: {progress}"))
+        return frozenset(state)
+
+    def disk_state(self, root: Path) -> State:
+        return frozenset(
+            (_without_times(name), self._content(root, path))
+            for path in root.rglob("*")
+            # What lies in these folders is only ever removed as a whole.
+            if not re.search(r"^agent/clone/|\.restoring/", name := str(path.relative_to(root)))
+        )
+
+    def _named_alike(self, etags: dict[str, str]) -> dict[str, str]:
+        """Call a snapshot that was not there before by one name, whatever minute it is."""
+        known = {_folder(key) for key in self.before}
+        return {key if _folder(key) in known else _SNAPSHOT.sub("snapshots/new", key): etags[key] for key in etags}
+
+    def _content(self, root: Path, path: Path) -> str:
+        if path.is_symlink() or not path.is_file() or path.suffix == ".log":
+            return ""
+        before = self.disk / path.relative_to(root)
+        body = path.read_bytes()
+        if path.name == "boot.json":
+            return body.decode()
+        if before.is_file() and before.read_bytes() == body:
+            return "as before"
+        return "empty" if not body else f"new, {len(body) // 256}"
+
+
+def _folder(key: str) -> str:
+    found = _SNAPSHOT.match(key)
+    return found.group() if found else ""
+
+
+def _heap(key: str) -> str:
+    folder, _, name = key.rpartition("/")
+    return key if name in _RECORDS or not folder else key.split("/.openclaw")[0] + "/objects"
+
+
+def _without_times(name: str) -> str:
+    return re.sub(r"\d{8}T\d+Z", "<time>", name)
