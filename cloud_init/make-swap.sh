@@ -5,7 +5,16 @@ set -euo pipefail
 file=/var/lib/openclaw-swapfile
 size_mib=${OPENCLAW_SWAP_MIB:-0}
 
-if [ "$size_mib" -eq 0 ] || swapon --show=NAME --noheadings | grep -qxF "$file"; then
+is_in_use() {
+  local listed
+  # By inode: in this unit's view of the disk the kernel may show another path.
+  while read -r listed; do
+    if [ "$listed" -ef "$file" ]; then return 0; fi
+  done < <(swapon --show=NAME --noheadings --raw)
+  return 1
+}
+
+if [ "$size_mib" -eq 0 ] || is_in_use; then
   exit 0
 fi
 if [ "$(stat --format=%s "$file" 2>/dev/null || echo 0)" -ne $((size_mib * 1024 * 1024)) ]; then
@@ -20,4 +29,7 @@ if [ "$(stat --format=%s "$file" 2>/dev/null || echo 0)" -ne $((size_mib * 1024 
   mkswap "$file.new" >/dev/null
   mv "$file.new" "$file"
 fi
-swapon "$file"
+if ! said=$(LC_ALL=C swapon "$file" 2>&1); then
+  # The kernel's word for a file that swaps already, under whatever path.
+  [[ $said == *"Device or resource busy"* ]] || { echo "no swap: $said" >&2 && exit 1; }
+fi

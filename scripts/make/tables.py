@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from lab.machine.differences import read_assumptions
 from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS
 from openclaw_agent.retention.report import retention_policy_table
-from openclaw_agent.store.cost import DAYS_A_MONTH, changed_backup_cost
+from openclaw_agent.store.cost import DAYS_A_MONTH, changed_backup_cost, storage_cost
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings
 from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.config_table import config_table_markdown
@@ -38,6 +38,15 @@ def cost_table(changed: int = 10) -> str:
     return "\n".join(rows)
 
 
+def storage_table() -> str:
+    """What the bucket costs by the size of the state, if every backup finds changes."""
+    rows = ["| State | A month, every 20 minutes | A month, every 60 minutes |", "| ---: " * 3 + "|"]
+    for gigabytes in (0.1, 0.5, 1, 5, 20):
+        months = [storage_cost(gigabytes, minutes) for minutes in (20, 60)]
+        rows.append(f"| {gigabytes:g} GB | " + " | ".join(f"${month:,.2f}" for month in months) + " |")
+    return "\n".join(rows)
+
+
 def assumption_table() -> str:
     """What is assumed about AWS, and what would show it."""
     return markdown_table(
@@ -51,6 +60,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "retention": retention_policy_table,
     "exit": exit_code_table,
     "cost": cost_table,
+    "storage": storage_table,
     "assumptions": assumption_table,
 }
 """The tables by the names that the marks `<!-- table:NAME -->` give them."""

@@ -211,7 +211,7 @@ def test_alarms_reach_the_topic_and_missing_backups_are_alarming(aws: EmbeddedAw
     assert (backup["MetricName"], backup["TreatMissingData"]) == ("BackupSucceeded", "breaching")
     assert backup["Period"] * backup["EvaluationPeriods"] == 3_600
     assert alarms["disk-full"]["Threshold"] == 85
-    assert alarms["memory-full"]["Threshold"] == 90
+    assert alarms["memory-full"]["Threshold"] == 95
 
 
 def test_the_dashboard_is_named_for_stack_and_region(aws: EmbeddedAws, dev: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import re
 import jmespath  # type: ignore[import-untyped]
 import pytest
 
+from cloud_init.instance_files import GATEWAY_MEMORY_PERCENT
 from openclaw_ec2_spot.alarm_rules import Metric, MissingMetric, alarm_rules, minutes_without_backup
 from openclaw_ec2_spot.connecting import dashboard_link, gateway_command, shell_command
 from openclaw_ec2_spot.dashboard import dashboard_body
@@ -35,6 +36,11 @@ def test_the_dashboard_shows_every_metric_and_stays_within_the_grid(scope: Scope
     assert all(metric.value in text for metric in Metric)
     assert all(widget["x"] + widget["width"] <= 24 for widget in body["widgets"])
     assert "SOURCE '/openclaw-lab/dev/agent'" in json.loads(text)["widgets"][-1]["properties"]["query"]
+
+
+def test_a_gateway_that_uses_what_it_may_sets_no_alarm_off() -> None:
+    (rule,) = [rule for rule in alarm_rules(20) if rule.metric is Metric.MEMORY_USED_PERCENT]
+    assert rule.threshold >= GATEWAY_MEMORY_PERCENT + 10
 
 
 def test_the_commands_find_the_instance_when_typed(scope: Scope) -> None:
