@@ -29,6 +29,7 @@ def instance_policy(scope: Scope, platform: PlatformOutputs[str], kms_key_arn: s
         *image_statements(platform.repository_arn),
         *watching_statements(scope, platform),
         *lease_statements(),
+        *lifecycle_statements(scope),
         *session_statements(scope),
     )
 
@@ -154,6 +155,19 @@ def lease_statements() -> list[Statement]:
     """See whether the holder of the lease still runs; EC2 binds no Describe action to a resource."""
     return [
         {"Sid": "IsTheHolderAlive", "Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"},
+    ]
+
+
+def lifecycle_statements(scope: Scope) -> list[Statement]:
+    """Hold the end of the group's instance while its final backup runs, and let it go on then."""
+    groups = f"arn:{scope.partition}:autoscaling:{scope.region}:{scope.account_id}:autoScalingGroup"
+    return [
+        {
+            "Sid": "EndAfterTheFinalBackup",
+            "Effect": "Allow",
+            "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+            "Resource": f"{groups}:*:autoScalingGroupName/{scope.name}",
+        }
     ]
 
 

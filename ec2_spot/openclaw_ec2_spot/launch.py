@@ -41,8 +41,25 @@ class SpotGroup(pulumi.ComponentResource):
             # `make pause` and `make resume` decide it from here on; an update, after a refresh too, takes no side.
             pulumi.ResourceOptions(parent=self, ignore_changes=["desiredCapacity"]),
         )
+        aws.autoscaling.LifecycleHook(
+            name,
+            _final_backup_hook(args.scope, group),
+            # Deleted before its group it would not hold the instance that a destroy ends; it goes with the group.
+            pulumi.ResourceOptions(parent=self, deleted_with=group),
+        )
         self.group_name = group.name
         self.register_outputs({"group_name": group.name})
+
+
+def _final_backup_hook(scope: Scope, group: aws.autoscaling.Group) -> aws.autoscaling.LifecycleHookArgs:
+    return aws.autoscaling.LifecycleHookArgs(
+        name=scope.final_backup_hook,
+        autoscaling_group_name=group.name,
+        lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
+        # After each heartbeat of the spot watch; an instance that is dead already holds its place for as long.
+        heartbeat_timeout=300,
+        default_result="CONTINUE",
+    )
 
 
 def _launch_template(args: SpotGroupArgs) -> aws.ec2.LaunchTemplateArgs:

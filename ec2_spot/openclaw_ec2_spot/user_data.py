@@ -24,6 +24,8 @@ def instance_json(scope: Scope, settings: InstanceSettings, platform: PlatformOu
             "release_key": platform.release_key,
             "release_sha256": platform.release_sha256,
             "secrets_path": scope.secrets_path,
+            "scaling_group": scope.name,
+            "lifecycle_hook": scope.final_backup_hook,
             "agent_log_group": platform.agent_log_group,
             "gateway_log_group": platform.gateway_log_group,
             "bootstrap_log_group": platform.bootstrap_log_group,

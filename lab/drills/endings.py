@@ -22,6 +22,7 @@ from lab.world.world import (
 FINAL_UNIT = "openclaw-s3-final.service"
 WATCH_UNIT = "openclaw-spot-watch.service"
 SECONDS_OF_A_NOTICE = 120
+HELD_SECONDS = 300
 SECONDS_ALLOWED = 100
 MANY_FILES = 5000
 MANY = f"{STATE}/workspace/many"
@@ -136,6 +137,36 @@ def reboot(scenario: Scenario) -> None:
     scenario.check("nothing was restored over it", not restored, str(restored))
     scenario.check_nothing_is_missing(machine)
     scenario.record.what_happened = "the disk was newer than S3, and was kept both times"
+
+
+def end_by_the_group(scenario: Scenario, machine: Machine) -> None:
+    """End an instance as its Auto Scaling group does: announced, held by the lifecycle hook, then powered off."""
+    began = time.monotonic()
+    machine.imds.set_target_lifecycle_state("Terminated")
+    until(
+        "the end of the lifecycle action",
+        lambda: scenario.world.told_by(machine) == "CONTINUE",
+        HELD_SECONDS,
+        every=0.2,
+    )
+    seconds = time.monotonic() - began
+    scenario.note(
+        Track.INSTANCE, f"held by the hook for {seconds:.1f} s, until its final backup was made", Severity.GOOD
+    )
+    scenario.check("the instance has released the bucket before it ends", scenario.world.owner()["released"] is True)
+    power_off(scenario, machine)
+    lines = journal_of_a_disk(machine.disk.written)
+    check_stop_order(scenario, lines)
+    backed_up = max(line.at for line in lines if line.unit == FINAL_UNIT and "Released the lease." in line.text)
+    told, shut_down = (
+        moment(lines, WATCH_UNIT, "complete lifecycle action"),
+        moment(lines, "network-online.target", "Stopped target"),
+    )
+    scenario.check(
+        "the hook was completed after the final backup, and the shutdown came after that",
+        backed_up < told < shut_down,
+        f"{backed_up} < {told} < {shut_down}",
+    )
 
 
 def power_off(scenario: Scenario, machine: Machine) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab.drills.endings import power_off
+from lab.drills.endings import end_by_the_group
 from lab.drills.scenario import Scenario
 from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
@@ -33,9 +33,8 @@ def new_release(scenario: Scenario) -> None:
     version = sh(machine, f"{BACKUP_PROGRAM} --version").strip()
     scenario.disaster("pulumi up with a changed script")
     deploy_changed_copy(scenario, version)
-    # The refresh has ended the old instance; EC2 shuts it down, and only then is the new one's turn.
-    power_off(scenario, machine)
-    scenario.check("the old instance has released the bucket", scenario.world.owner()["released"] is True)
+    # The refresh ends the old instance, and only then is the new one's turn.
+    end_by_the_group(scenario, machine)
     last_snapshot = scenario.world.complete_snapshots()[-1]
     scenario.lose(machine)
     replacement = scenario.boot_replacement()
@@ -119,8 +118,7 @@ def pause_and_resume(scenario: Scenario) -> None:
     scenario.disaster("make pause")
     said = power(scenario, "pause")
     scenario.terminal.step(" ".join(said.split()))
-    power_off(scenario, machine)
-    scenario.check("the instance has released the bucket", scenario.world.owner()["released"] is True)
+    end_by_the_group(scenario, machine)
     scenario.lose(machine)
     scenario.world.hypervisor.reconcile()
     scenario.check("there is no instance, and none comes", not scenario.world.host.machines)

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.moto.lifecycle_actions import answer_lifecycle_actions
+
 DELETE_OBJECTS_LIMIT = 1000
 CONNECTION_FACTS = {"aws:securetransport": "true", "s3:tlsversion": "1.3"}
 
@@ -25,6 +27,7 @@ def close_gaps() -> None:
     launch_from_the_whole_template()
     keep_user_data_of_later_versions()
     hide_deprecated_images()
+    answer_lifecycle_actions()
     parse_managed_policies_once()
     list_own_services_once()
     parse_timestamps_once()

@@ -18,6 +18,7 @@ from lab.host.gateway_engine import GatewayEngine
 from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
+from lab.moto.lifecycle_actions import TERMINATING
 from lab.moto.server import EmbeddedAws
 from lab.world.deployment import DeployedStacks, deploy, group_name
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, last_run
@@ -91,6 +92,13 @@ class World:
         self.aws.client("autoscaling").update_auto_scaling_group(
             AutoScalingGroupName=group_name(self.cloud), MaxSize=max(size, 1), DesiredCapacity=size
         )
+
+    def told_by(self, machine: Machine) -> str:
+        """What an ending instance has told its group of the lifecycle action that holds it ("" for nothing yet)."""
+        found = self.aws.client("ec2").describe_tags(
+            Filters=[{"Name": "resource-id", "Values": [machine.instance_id]}, {"Name": "key", "Values": [TERMINATING]}]
+        )
+        return "".join(row["Value"] for row in found["Tags"])
 
     def keys(self, prefix: str = "") -> set[str]:
         """The keys of the backup bucket below a prefix."""

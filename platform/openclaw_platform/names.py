@@ -69,6 +69,11 @@ class Scope:
         return f"{PREFIX}-{self.stack}-instance"
 
     @property
+    def final_backup_hook(self) -> str:
+        """The group's lifecycle hook, which waits for the final backup of an instance that ends."""
+        return f"{PREFIX}-{self.stack}-final-backup"
+
+    @property
     def dashboard(self) -> str:
         """The dashboard; its name carries the region because dashboards are global to an account."""
         return f"{PREFIX}-{self.stack}-{self.region}"

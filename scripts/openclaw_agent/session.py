@@ -14,6 +14,7 @@ from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.swap import finish_interrupted_swap
 from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.credentials import AT_ONCE, PATIENT
 
 _log = logging.getLogger(__name__)
 
@@ -65,13 +66,19 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: Settings, record: RunRecord, clock: Clock = utc_now) -> Iterator[Session]:
-    """The session of a run; at its end the traffic with S3 goes into the record."""
+def open_session(
+    settings: Settings, record: RunRecord, clock: Clock = utc_now, *, patient: bool = False
+) -> Iterator[Session]:
+    """The session of a run; at its end the traffic with S3 goes into the record.
+
+    A `patient` one, which comes only once, waits for AWS credentials that come late.
+    """
     bucket = Bucket(
         settings.bucket,
         settings.region,
         attempts=settings.s3_attempts,
         stall_seconds=settings.s3_stall_seconds,
+        credentials=PATIENT if patient else AT_ONCE,
     )
     try:
         yield Session(

@@ -113,6 +113,8 @@ class Settings:
     freeze_budget: float = FREEZE_BUDGET_SECONDS
     metric_namespace: str = ""
     secrets_path: str = ""
+    scaling_group: str = ""
+    lifecycle_hook: str = ""
     on_instance: bool = False
     s3_attempts: int = int(S3_ATTEMPTS.default)
     s3_stall_seconds: float = S3_STALL_SECONDS.default
@@ -175,6 +177,8 @@ def load_settings(
         freezer=_freezer(env.get("OPENCLAW_FREEZER", DEFAULT_FREEZER if written else "none")),
         metric_namespace=_text(written, "metric_namespace", settings_file),
         secrets_path=_text(written, "secrets_path", settings_file),
+        scaling_group=_text(written, "scaling_group", settings_file),
+        lifecycle_hook=_text(written, "lifecycle_hook", settings_file),
         on_instance=bool(written),
         s3_attempts=s3_attempts,
         s3_stall_seconds=s3_stall_seconds,

@@ -289,3 +289,12 @@ def test_secrets_are_on_tmpfs_only() -> None:
     lines = (CLOUD_INIT / "tmpfiles.conf").read_text(encoding="utf-8").splitlines()
     assert "d /run/openclaw 0750 root root -" in lines
     assert not any("/opt" in line for line in lines)
+
+
+def test_every_service_asks_the_metadata_service_more_than_once_and_for_more_than_a_second() -> None:
+    patience = {"AWS_METADATA_SERVICE_TIMEOUT=5", "AWS_METADATA_SERVICE_NUM_ATTEMPTS=5"}
+    of_all = words(read_settings(SHARED.with_name("metadata.conf")), "Service", "Environment")
+    assert of_all == patience
+    # The drop-in of a prefix that ends in a hyphen reaches all of them but this one.
+    assert patience <= words(read_unit("openclaw.service"), "Service", "Environment")
+    assert all(name == "openclaw.service" or name.startswith("openclaw-") for name in SERVICES)

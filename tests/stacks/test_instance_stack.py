@@ -1,11 +1,14 @@
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from lab.moto.server import EmbeddedAws
+
+if TYPE_CHECKING:
+    from tests.stacks.conftest import Stacks
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +224,22 @@ def test_the_dashboard_is_named_for_stack_and_region(aws: EmbeddedAws, dev: dict
     assert len(alarms) == 6
     assert all(arn.startswith("arn:aws:cloudwatch:") for arn in alarms)
     assert dev["agent_log_group"] in body
+
+
+def test_a_planned_end_waits_for_the_final_backup_and_goes_on_without_one(
+    aws: EmbeddedAws, dev: dict[str, Any], template: dict[str, Any]
+) -> None:
+    (hook,) = aws.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=dev["group_name"])[
+        "LifecycleHooks"
+    ]
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+    # Pulumi waits for ten minutes for the end of a group.
+    assert (hook["HeartbeatTimeout"], hook["DefaultResult"]) == (300, "CONTINUE")
+    assert len(base64.b64decode(template["UserData"])) < 16_384
+
+
+def test_the_hook_is_still_there_when_a_destroy_ends_the_instance(stacks: "Stacks", dev: dict[str, Any]) -> None:
+    resources = {row.type: row for row in stacks.engine.resources("openclaw-ec2-spot", "dev")}
+    hook, group = (resources[f"aws:autoscaling/{kind}"] for kind in ("lifecycleHook:LifecycleHook", "group:Group"))
+    assert hook.deleted_with == group.urn
+    assert hook.inputs["name"] == f"{dev['group_name']}-final-backup"

@@ -1,4 +1,4 @@
-"""Auto Scaling groups, and the rolling refresh that moto does not do."""
+"""Auto Scaling groups with their lifecycle hooks, and the rolling refresh that moto does not do."""
 
 from __future__ import annotations
 
@@ -54,6 +54,19 @@ ALWAYS_TRIGGERING = ("launchTemplate", "mixedInstancesPolicy")
 TRIGGERS = {"tag": "tags", "vpc_zone_identifier": "vpcZoneIdentifiers", "availability_zones": "availabilityZones",
             "health_check_type": "healthCheckType", "max_instance_lifetime": "maxInstanceLifetime"}  # fmt: skip
 """Names that `triggers` may hold, which are the provider's own, each with what the program calls the same input."""
+
+TRANSITIONS = ("autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING")
+RESULTS = ("ABANDON", "CONTINUE")
+SHORTEST_HEARTBEAT, LONGEST_HEARTBEAT = 30, 7200
+HOOK_FIELDS = {
+    "autoscalingGroupName": "AutoScalingGroupName",
+    "lifecycleTransition": "LifecycleTransition",
+    "heartbeatTimeout": "HeartbeatTimeout",
+    "defaultResult": "DefaultResult",
+    "notificationMetadata": "NotificationMetadata",
+    "notificationTargetArn": "NotificationTargetARN",
+    "roleArn": "RoleARN",
+}
 
 
 class Group(Handler):
@@ -241,4 +254,50 @@ def _check_types(cloud: Region, inputs: Inputs) -> None:
             raise InvalidInput(f"the zone {zone} offers none of {', '.join(types)}")
 
 
-HANDLERS = (Group(),)
+class LifecycleHook(Handler):
+    """What holds the group's instances while they begin or end; a change is a Put, as in the provider."""
+
+    type = "aws:autoscaling/lifecycleHook:LifecycleHook"
+    shape = resource_inputs(
+        "autoscalingGroupName lifecycleTransition",
+        name=TEXT, autoscalingGroupName=TEXT, lifecycleTransition=TEXT, heartbeatTimeout=INTEGER, defaultResult=TEXT,
+        notificationMetadata=TEXT, notificationTargetArn=TEXT, roleArn=TEXT,
+    )  # fmt: skip
+    replace_on = frozenset({"name", "autoscalingGroupName"})
+    name_key = "name"
+
+    def check(self, cloud: Region, inputs: Inputs) -> None:
+        """Refuse transitions, results and waits that AWS refuses."""
+        transition, result = known_text(inputs.get("lifecycleTransition")), known_text(inputs.get("defaultResult"))
+        if transition is not None and transition not in TRANSITIONS:
+            raise InvalidInput(f"the lifecycle transition is one of {', '.join(TRANSITIONS)}, not '{transition}'")
+        if result is not None and result not in RESULTS:
+            raise InvalidInput(f"the default result is one of {', '.join(RESULTS)}, not '{result}'")
+        seconds = inputs.get("heartbeatTimeout")
+        if isinstance(seconds, int) and not SHORTEST_HEARTBEAT <= seconds <= LONGEST_HEARTBEAT:
+            raise InvalidInput(f"heartbeatTimeout is from {SHORTEST_HEARTBEAT} to {LONGEST_HEARTBEAT}, not {seconds}")
+
+    def create(self, cloud: Region, name: str, inputs: Inputs) -> Created:
+        """Put the hook."""
+        hook = physical_name(name, inputs)
+        self._put(cloud, hook, inputs)
+        return Created(hook, {"name": hook})
+
+    def update(self, cloud: Region, current: Resource, inputs: Inputs) -> Inputs:
+        """Put it again."""
+        self._put(cloud, current.id, inputs)
+        return {"name": current.id}
+
+    def delete(self, cloud: Region, current: Resource) -> None:
+        """Delete the hook; AWS has done so where its group is gone."""
+        with ignoring_gone():
+            cloud.client("autoscaling").delete_lifecycle_hook(
+                LifecycleHookName=current.id, AutoScalingGroupName=str(current.inputs["autoscalingGroupName"])
+            )
+
+    def _put(self, cloud: Region, hook: str, inputs: Inputs) -> None:
+        request = {aws: inputs[key] for key, aws in HOOK_FIELDS.items() if key in inputs}
+        cloud.client("autoscaling").put_lifecycle_hook(LifecycleHookName=hook, **request)
+
+
+HANDLERS = (Group(), LifecycleHook())

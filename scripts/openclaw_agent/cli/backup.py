@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
             # Without a session: a gateway is thawed also where S3 cannot be asked.
             thawed = thaw_after_crash(AgentDir(settings.agent_dir), freezer)
             return Result("thawed" if thawed else "busy", logged=False, metrics=())
-        with open_session(settings, record, clock) as session:
+        with open_session(settings, record, clock, patient=options.final) as session:
             wishes = BackupOptions(
                 full=options.full,
                 accept_shrink=options.accept_shrink,

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
+from openclaw_agent.host.lifecycle_hook import holding
 from openclaw_agent.host.metadata import (
     INTERRUPTION_PATH,
     LIFECYCLE_PATH,
@@ -179,9 +180,13 @@ def _respond_until_the_end(heard: _Heard, record: RunRecord, run: Callable[[Step
         if answer is None or answer in seen:
             continue
         seen.add(answer)
-        respond(answer, record, run)
-        if answer.kind is not EventKind.REBALANCE:
-            return answer
+        if answer.kind is EventKind.REBALANCE:
+            respond(answer, record, run)
+            continue
+        # Of either kind: a group may end an instance that is interrupted too.
+        with holding(record.settings):
+            respond(answer, record, run)
+        return answer
 
 
 def respond(event: Event, record: RunRecord, run: Callable[[Step], int | None]) -> None:

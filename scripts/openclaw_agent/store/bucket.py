@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.store.credentials import AT_ONCE, find_credentials
 from openclaw_agent.store.deletions import delete_objects
 from openclaw_agent.store.errors import error_code, store_error
-from openclaw_agent.store.retries import request_policy
+from openclaw_agent.store.retries import RetryPolicy, request_policy
 from openclaw_agent.store.transfers import MIB, Copy, Download, Fetched, ListedObject, Traffic, Upload
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Bucket:
     """One bucket. Every method raises StoreError (or a subclass) with the sentence for the user.
 
     A request is made at most `attempts` times, and given up after `stall_seconds` without a byte. `sleep` passes the
-    time between two tries of a write.
+    time between two tries of a write. `credentials` says how often they are looked for.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Bucket:
         attempts: int,
         stall_seconds: float,
         sleep: Callable[[float], object] = time.sleep,
+        credentials: RetryPolicy = AT_ONCE,
     ) -> None:
         # Here: a command that asks S3 nothing, or only prints its help, does not load it.
         from boto3.session import Session
@@ -55,6 +57,7 @@ class Bucket:
         self._refusals: tuple[type[Exception], ...] = (ClientError, BotoCoreError)
         self._failures: tuple[type[Exception], ...] = (*self._refusals, OSError)
         self._session = Session(region_name=region)
+        find_credentials(self._session, credentials, sleep)
         self._s3 = s3_client(self._session, attempts=attempts, stall_seconds=stall_seconds)
 
     @functools.cached_property

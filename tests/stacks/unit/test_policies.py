@@ -148,3 +148,12 @@ def test_a_key_of_the_users_decrypts_these_secrets_through_ssm_alone(
             )
         },
     }
+
+
+def test_the_instance_may_let_its_own_group_go_on_and_no_other(statements: dict[str, dict[str, Any]]) -> None:
+    hook = statements["EndAfterTheFinalBackup"]
+    assert _texts(hook["Action"]) == {
+        "autoscaling:CompleteLifecycleAction",
+        "autoscaling:RecordLifecycleActionHeartbeat",
+    }
+    assert hook["Resource"].endswith(":autoScalingGroup:*:autoScalingGroupName/openclaw-lab-dev")

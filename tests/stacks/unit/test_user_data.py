@@ -33,6 +33,8 @@ def test_instance_json_holds_every_setting_of_the_contract(
         "release_sha256": "a" * 64,
         "image": "ghcr.io/openclaw/openclaw:2026.9.6",
         "secrets_path": "/openclaw-lab/dev/env/",
+        "scaling_group": "openclaw-lab-dev",
+        "lifecycle_hook": "openclaw-lab-dev-final-backup",
         "agent_log_group": "/openclaw-lab/dev/agent",
         "gateway_log_group": "/openclaw-lab/dev/gateway",
         "bootstrap_log_group": "/openclaw-lab/dev/bootstrap",
