@@ -4,8 +4,9 @@ import os
 
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
-from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX
-from openclaw_agent.state_dir.walk import WalkEntry, walk
+from openclaw_agent.sqlite.files import WAL_SUFFIX
+from openclaw_agent.state_dir.sidecars import find_sidecars
+from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 
 
 def local_changes(session: Session) -> list[str]:
@@ -19,13 +20,14 @@ def local_changes(session: Session) -> list[str]:
         return []
     known = _known_in_s3(session)
     tree = walk(state_dir, session.exclusions, known)
-    logs = {row.path: row.fingerprint for row in tree.found if row.path.endswith(WAL_SUFFIX)}
+    with open_state_folder(state_dir) as top:
+        sidecars = find_sidecars(top, tree)
     return [row.path for row in tree.unreadable] + [
         row.path
         for row in tree.found
         if row.path
-        and not (row.kind is EntryKind.FILE and row.path.endswith((WAL_SUFFIX, SHM_SUFFIX)))
-        and not _is_known(row, known.get(row.path), logs.get(row.path + WAL_SUFFIX))
+        and row.path not in sidecars
+        and not _is_known(row, known.get(row.path), sidecars.get(row.path + WAL_SUFFIX))
     ]
 
 
@@ -36,7 +38,7 @@ def _known_in_s3(session: Session) -> dict[str, Entry]:
     return base.by_path()
 
 
-def _is_known(row: WalkEntry, entry: Entry | None, log: Fingerprint | None) -> bool:
+def _is_known(row: WalkEntry, entry: Entry | None, log: WalkEntry | None) -> bool:
     if entry is None or entry.kind is not row.kind or entry.target != row.target:
         return False
     # Only root restores owners; an ordinary user's state has its own from then on.
@@ -46,7 +48,7 @@ def _is_known(row: WalkEntry, entry: Entry | None, log: Fingerprint | None) -> b
         return True
     if entry.mode != row.mode:
         return False
-    return row.kind is EntryKind.DIR or _unchanged_since(entry, row.fingerprint, log)
+    return row.kind is EntryKind.DIR or _unchanged_since(entry, row.fingerprint, log.fingerprint if log else None)
 
 
 def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:

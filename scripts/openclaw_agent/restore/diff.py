@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_agent.fs.clone import open_nofollow
+from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
-from openclaw_agent.sqlite.files import SHM_SUFFIX, WAL_SUFFIX, clone_database, fold, is_database
+from openclaw_agent.sqlite.files import clone_database, fold, is_database
+from openclaw_agent.sqlite.online_backup import back_up_clone
 from openclaw_agent.state_dir.exclusions import Exclusions
-from openclaw_agent.state_dir.walk import WalkEntry, walk
+from openclaw_agent.state_dir.sidecars import find_sidecars
+from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +27,50 @@ class Difference:
 
 def differences(manifest: Manifest, state_dir: Path, exclusions: Exclusions) -> list[Difference]:
     """What restoring `manifest` would change against the present state folder; reads files of equal size."""
-    present = {row.path: row for row in walk(state_dir, exclusions).found} if state_dir.is_dir() else {}
     wanted = manifest.by_path()
-    databases = {entry.path for entry in manifest.files() if entry.database}
-    rows = [
-        Difference("remove", path)
-        for path in present
-        if path not in wanted and path.removesuffix(WAL_SUFFIX).removesuffix(SHM_SUFFIX) not in databases
-    ]
-    for path, entry in wanted.items():
-        found = present.get(path)
-        if found is None:
-            rows.append(Difference("add", path))
-            continue
-        respects = _respects(entry, found, state_dir)
-        if respects:
-            rows.append(Difference("change", path, ", ".join(respects)))
+    if not state_dir.is_dir():
+        return [Difference("add", path) for path in sorted(wanted)]
+    with open_state_folder(state_dir) as top:
+        tree = walk(state_dir, exclusions)
+        present = {row.path: row for row in tree.found}
+        # A sidecar goes where its database goes.
+        rows = [Difference("remove", path) for path in present.keys() - wanted.keys() - find_sidecars(top, tree).keys()]
+        for path, entry in wanted.items():
+            found = present.get(path)
+            if found is None:
+                rows.append(Difference("add", path))
+                continue
+            respects = _respects(entry, found, ConfinedPath(top, path))
+            if respects:
+                rows.append(Difference("change", path, ", ".join(respects)))
     return sorted(rows, key=lambda row: row.path)
 
 
-def _database_differs(entry: Entry, live: Path) -> bool:
-    # What a snapshot holds of a database is its folded form.
+def _database_differs(entry: Entry, live: ConfinedPath) -> bool:
+    # What a snapshot holds of a database is its folded form, of one taken live as SQLite's backup wrote it.
     with tempfile.TemporaryDirectory() as folder:
-        folded = Path(folder) / "database"
+        folded, through_sqlite = Path(folder) / "folded", Path(folder) / "through-sqlite"
         clone_database(live, folded)
         if fold(folded) is not None:
             return True
-        with folded.open("rb") as reading:
-            return hashlib.file_digest(reading, "sha256").digest() != entry.sha256
+        if _sha256(folded) == entry.sha256:
+            return False
+        if not entry.captured_live:
+            return True
+        back_up_clone(folded, through_sqlite)
+        return _sha256(through_sqlite) != entry.sha256
 
 
-def _respects(entry: Entry, found: WalkEntry, state_dir: Path) -> list[str]:
+def _sha256(file: Path) -> bytes:
+    with file.open("rb") as reading:
+        return hashlib.file_digest(reading, "sha256").digest()
+
+
+def _respects(entry: Entry, found: WalkEntry, place: ConfinedPath) -> list[str]:
     if entry.kind is not found.kind:
         return [f"{found.kind.value} becomes {entry.kind.value}"]
     respects = []
-    if entry.kind is EntryKind.FILE and _content_differs(entry, found, state_dir):
+    if entry.kind is EntryKind.FILE and _content_differs(entry, found, place):
         respects.append("content")
     if entry.kind is EntryKind.SYMLINK and entry.target != found.target:
         respects.append("target")
@@ -69,13 +81,13 @@ def _respects(entry: Entry, found: WalkEntry, state_dir: Path) -> list[str]:
     return respects
 
 
-def _content_differs(entry: Entry, found: WalkEntry, state_dir: Path) -> bool:
-    if entry.database and is_database(state_dir / entry.path):
-        return _database_differs(entry, state_dir / entry.path)
+def _content_differs(entry: Entry, found: WalkEntry, place: ConfinedPath) -> bool:
+    if entry.database and is_database(place):
+        return _database_differs(entry, place)
     if entry.size != found.fingerprint.size:
         return True
     try:
-        handle = open_nofollow(state_dir / entry.path)
+        handle = open_nofollow(place)
     except OSError:
         return True
     with os.fdopen(handle, "rb") as reading:

@@ -72,6 +72,27 @@ def capture_live(source: Source, target: Path) -> LiveCopy:
     return _copy_until_it_holds_still(source, target)
 
 
+def back_up_clone(folded: Path, target: Path) -> None:
+    """Write what `capture_live` makes of a database with these pages; SQLite counts its own copy as a change.
+
+    Raises:
+        sqlite3.Error: when it is none.
+    """
+    with contextlib.closing(sqlite3.connect(folded, isolation_level=None)) as reading:
+        # Nobody else has the clone, so that a WAL database needs no shared-memory file.
+        reading.execute("PRAGMA locking_mode=EXCLUSIVE")
+        with contextlib.closing(_opened_target(target)) as writing:
+            reading.backup(writing, pages=-1)
+
+
+def _opened_target(target: Path) -> sqlite3.Connection:
+    # Without a journal SQLite opens no further file there.
+    writing = sqlite3.connect(target, isolation_level=None)
+    writing.execute("PRAGMA journal_mode=OFF")
+    writing.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return writing
+
+
 def _copy_until_it_holds_still(source: Source, target: Path) -> LiveCopy:
     for _attempt in range(LIVE_ATTEMPTS):
         discard_clone(target)
@@ -99,11 +120,8 @@ def _fingerprints(source: Source) -> list[Fingerprint | None]:
 
 def _back_up(source: Source, target: Path, status: os.stat_result) -> None:
     others = open_descriptors()
-    with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writing:
-        # The target is opened before the process becomes the owner, who may not enter the agent's folder; without a
-        # journal SQLite opens no further file there.
-        writing.execute("PRAGMA journal_mode=OFF")
-        writing.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # The target is opened before the process becomes the owner, who may not enter the agent's folder.
+    with contextlib.closing(_opened_target(target)) as writing:
         own = open_descriptors() - others
         expected = _identities(source)
         # SQLite shares what a process has open of a database already, and a fork of it expects that to stay open.
