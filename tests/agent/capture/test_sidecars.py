@@ -12,13 +12,13 @@ from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.sqlite.files import (
     HEADER,
-    JOURNAL_MAGIC,
     WAL_INDEX_BYTES,
     WAL_INDEX_VERSION,
     WAL_MAGICS,
     WAL_MODE,
     is_sidecar,
 )
+from openclaw_agent.sqlite.super_journal import JOURNAL_MAGIC
 from openclaw_agent.state_dir.exclusions import Exclusions
 from tests.support.entries import manifest
 from tests.support.gateways import Stopped
