@@ -55,7 +55,8 @@ class Network(pulumi.ComponentResource):
             # A NAT gateway would cost several times what the instance does.
             map_public_ip_on_launch=True,
             tags=tags,
-            opts=child,
+            # An instance that leaves the zone holds it until its final backup is made.
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(delete="45m")),
         )
         routes = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=tags, opts=child)
         aws.ec2.Route(
