@@ -1,6 +1,6 @@
 """The drill in which the instance moves: another zone by `pulumi up`, one subnet after the other."""
 
-from lab.drills.endings import power_off
+from lab.drills.endings import end_by_the_group
 from lab.drills.scenario import Scenario
 from lab.world.deployment import REPOSITORY, STACK
 from lab.world.world import last_restore
@@ -17,9 +17,8 @@ def change_of_zone(scenario: Scenario) -> None:
     zone = world.aws.region + ELSEWHERE
     scenario.disaster(f"pulumi up with availability_zone {zone}")
     world.cloud.instance = world.cloud.engine.up(REPOSITORY / "ec2_spot", STACK, {"availability_zone": zone})
-    # The refresh has ended the old instance; EC2 shuts it down, and only then is the new one's turn.
-    power_off(scenario, machine)
-    scenario.check("the old instance has released the bucket", world.owner()["released"] is True)
+    # The refresh ends the old instance, and only then is the new one's turn.
+    end_by_the_group(scenario, machine)
     last_snapshot = world.complete_snapshots()[-1]
     scenario.lose(machine)
     replacement = scenario.boot_replacement()
