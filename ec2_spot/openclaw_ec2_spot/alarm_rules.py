@@ -10,7 +10,7 @@ NO_GOOD_BACKUP = "no-good-backup"
 
 
 class Metric(Enum):
-    """What the instance measures in the stack's namespace: the first six by the agent, the rest by CloudWatch's."""
+    """What the instance measures in the stack's namespace: the first seven by the agent, the rest by CloudWatch's."""
 
     BACKUP_SUCCEEDED = "BackupSucceeded"
     BACKUP_FAILED = "BackupFailed"
@@ -18,6 +18,7 @@ class Metric(Enum):
     RESTORE_FAILED = "RestoreFailed"
     DATABASE_DAMAGED = "DatabaseDamaged"
     GAPS = "Gaps"
+    SKIPPED = "Skipped"
     MEMORY_USED_PERCENT = "mem_used_percent"
     DISK_USED_PERCENT = "disk_used_percent"
     SWAP_USED_PERCENT = "swap_used_percent"

@@ -35,6 +35,7 @@ def dashboard_body(scope: Scope, agent_log_group: str, alarm_arns: Iterable[str]
                         Metric.RESTORE_FAILED,
                         Metric.DATABASE_DAMAGED,
                         Metric.GAPS,
+                        Metric.SKIPPED,
                     )
                 ],
             ),

@@ -20,10 +20,15 @@ class RunRecord:
     settings: Settings
     began: float = field(default_factory=time.monotonic)
     facts: dict[str, object] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, **facts: object) -> None:
         """Remember facts for the line."""
         self.facts.update(facts)
+
+    def count(self, metric: str, value: int) -> None:
+        """Remember how many of something a metric counts in this run; none is not sent."""
+        self.counts[metric] = value
 
     def line(self, result: str) -> dict[str, object]:
         """The run as one JSON object."""

@@ -20,6 +20,7 @@ from openclaw_agent.snapshot.manifest import Manifest
 LATEST_PARTIAL = "latest-partial"
 LATEST_DOUBTED = "latest-doubted"
 UNRESTORABLE = "unrestorable.json"
+TOLD_SKIPPED = "told-skipped.json"
 # Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
 NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
 
@@ -176,6 +177,14 @@ class Records:
     def latest_may_be_partial(self) -> bool:
         """Whether `latest/` is not known to hold the base."""
         return self.latest_under_way() is not None
+
+    def told_skipped(self) -> str:
+        """The digest of what a person was last told that no backup holds, "" for nothing."""
+        return str(self._read_json(TOLD_SKIPPED).get("digest", ""))
+
+    def remember_told_skipped(self, digest: str) -> None:
+        """Note it, so that it is told again only when it changes."""
+        self._write(TOLD_SKIPPED, [json.dumps({"digest": digest}).encode()])
 
     def remember_unrestorable(self, keys: Sequence[str]) -> None:
         """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""

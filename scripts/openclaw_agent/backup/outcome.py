@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from openclaw_agent.errors import AgentError, DoneWithGaps, NotOwner, Refused
 
+SKIPPED_METRIC = "Skipped"
+
 
 class BackupOutcome(StrEnum):
     """The code of a backup that ended well."""

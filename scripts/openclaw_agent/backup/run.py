@@ -16,11 +16,12 @@ from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
 from openclaw_agent.backup.damage import describe_damage, uploads_as_found
 from openclaw_agent.backup.gaps import gap_facts, gaps_error, gaps_of, is_in_a_gap
 from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
-from openclaw_agent.backup.outcome import BackupOutcome, BackupResult
+from openclaw_agent.backup.outcome import SKIPPED_METRIC, BackupOutcome, BackupResult
 from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
 from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import shrink_refusal
+from openclaw_agent.backup.skipped import LeftOnDisk, left_on_disk
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused
 from openclaw_agent.fs.atomic import replace_file
@@ -140,10 +141,20 @@ class Backup:
         gaps = gaps_of(capture, last.manifest, options.accept_gaps)
         self._log_capture(capture)
         self._record.add(**gap_facts(gaps))
+        left = left_on_disk(capture, self._settings.state_dir)
+        self._tell_what_is_left(left)
         guard = LatestGuard(self._bucket, self._records, boot)
         if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, gaps, last, now):
             return self._leave_as_it_is(capture, replace(last.manifest, gaps=gaps), guard)
-        return self._commit(capture, gaps, last, boot, guard, options, now)
+        return self._commit(capture, gaps, left, last, boot, guard, options, now)
+
+    def _tell_what_is_left(self, left: LeftOnDisk) -> None:
+        self._record.add(skipped=len(left.skipped))
+        self._record.count(SKIPPED_METRIC, len(left.skipped))
+        if left.digest != self._records.told_skipped():
+            if sentence := left.sentence():
+                _log.warning("%s", sentence)
+            self._records.remember_told_skipped(left.digest)
 
     def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> BackupResult:
         verdict = guard.verdict(base, overwrite=False)
@@ -208,6 +219,7 @@ class Backup:
         self,
         capture: Capture,
         gaps: tuple[Gap, ...],
+        left: LeftOnDisk,
         last: LastBackup,
         boot: BootRecord,
         guard: LatestGuard,
@@ -215,7 +227,7 @@ class Backup:
         now: datetime,
     ) -> BackupResult:
         name = reserve_name(self._bucket, now, boot, last.manifest.snapshot if last.manifest else "")
-        manifest = replace(self._manifest(capture, last, boot, name, now), gaps=gaps)
+        manifest = replace(self._manifest(capture, left, last, boot, name, now), gaps=gaps)
         self._record.add(snapshot=name, epoch=boot.epoch)
         self._put_objects(capture, last, manifest, full=options.full)
         verdict: LatestVerdict | None = None
@@ -247,7 +259,9 @@ class Backup:
             _log.warning("%s", sentence)
         return BackupResult(BackupOutcome.DONE, name, len(gaps))
 
-    def _manifest(self, capture: Capture, last: LastBackup, boot: BootRecord, name: str, now: datetime) -> Manifest:
+    def _manifest(
+        self, capture: Capture, left: LeftOnDisk, last: LastBackup, boot: BootRecord, name: str, now: datetime
+    ) -> Manifest:
         return Manifest(
             snapshot=name,
             created=now.isoformat(timespec="seconds"),
@@ -257,8 +271,9 @@ class Backup:
             method=capture.method,
             freeze_ms=capture.freeze_ms,
             entries=tuple(capture.entries),
-            excluded=tuple(capture.excluded),
-            skipped=tuple(capture.skipped),
+            excluded=left.excluded,
+            skipped=left.named,
+            skipped_count=len(left.skipped),
             damaged=describe_damage(capture.damaged, last.manifest),
             unrestorable=tuple(sorted(self._records.unrestorable())),
             agent_version=AGENT_VERSION,

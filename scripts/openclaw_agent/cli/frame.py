@@ -103,7 +103,8 @@ def run_command(
             record.add(error=str(error))
         code = result.code if result else _code(error)
         line = record.write(code) if result is None or result.logged else record.line(code)
-        unsent = count_metrics(settings, metrics(options, error) if error else list(result.metrics) if result else [])
+        names = metrics(options, error) if error else list(result.metrics) if result else []
+        unsent = count_metrics(settings, names, record.counts)
         if unsent:
             _log.warning(unsent)
         final_hook(settings, error)

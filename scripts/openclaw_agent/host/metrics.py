@@ -1,13 +1,18 @@
 """Counters in CloudWatch, which the alarms are set on."""
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from openclaw_agent.settings import Settings
 
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
-def count_metrics(settings: Settings, names: list[str]) -> str | None:
-    """Add to each metric in CloudWatch how often it is named; return why it could not be done, or None."""
-    if not settings.metric_namespace or not names:
+
+def count_metrics(settings: Settings, names: list[str], counts: Mapping[str, int] = NO_COUNTS) -> str | None:
+    """Add to each metric in CloudWatch how often it is named, and what was counted; return why it could not be done."""
+    values = Counter(names) | Counter(counts)
+    if not settings.metric_namespace or not values:
         return None
     import boto3
     from botocore.config import Config
@@ -24,12 +29,12 @@ def count_metrics(settings: Settings, names: list[str]) -> str | None:
                 {
                     "MetricName": name,
                     "Dimensions": [{"Name": "Stack", "Value": settings.stack}],
-                    "Value": count,
+                    "Value": value,
                     "Unit": "Count",
                 }
-                for name, count in Counter(names).items()
+                for name, value in values.items()
             ],
         )
     except (BotoCoreError, ClientError) as problem:
-        return f"The metrics {', '.join(dict.fromkeys(names))} could not be sent ({type(problem).__name__})."
+        return f"The metrics {', '.join(values)} could not be sent ({type(problem).__name__})."
     return None

@@ -12,6 +12,7 @@ Header, the first line:
     attributes        true    its entries tell hard links, extended attributes and flags; without it they say nothing
     capture           object  method (frozen, stopped, live or mixed) and freeze_ms, how long the gateway was frozen
     files, bytes      number  totals over the entries
+    skipped_count     number  how many paths only the disk had; the last line names the first of them
     damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256
 Entry, one line for each; a field that says nothing is not written:
     path              text    relative to the state folder, "" for the folder itself
@@ -87,6 +88,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "capture": {"method": manifest.method.value, "freeze_ms": round(manifest.freeze_ms, 3)},
         "files": totals.files,
         "bytes": totals.bytes,
+        "skipped_count": manifest.skipped_count,
         "damaged": [
             {
                 "path": row.path,
@@ -237,6 +239,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             quarantined=str(header["quarantined"]),
             excluded=tuple(Omission(row["path"], row["reason"]) for row in header.get("excluded", ())),
             skipped=tuple(Omission(row["path"], row["reason"]) for row in header.get("skipped", ())),
+            skipped_count=int(header.get("skipped_count", 0)),
             damaged=tuple(
                 DamagedDatabase(
                     row["path"],

@@ -177,7 +177,8 @@ class Manifest:
     """One snapshot: who took it, when, how, and everything it holds.
 
     `created` is ISO 8601 in UTC; `freeze_ms` is how long the gateway stood still; `quarantined` is the reason why this
-    snapshot is no restore point of the main line ("" for those that are). `unrestorable` are keys of an upload by hand
+    snapshot is no restore point of the main line ("" for those that are). `skipped` names the first of `skipped_count`
+    paths that only the disk had, `excluded` what OpenClaw rebuilds. `unrestorable` are keys of an upload by hand
     that no restore could bring back: no backup of any machine may delete them. `header_totals` is what the first line
     of a manifest says of the others, which may not have been read.
     """
@@ -193,6 +194,7 @@ class Manifest:
     quarantined: str = ""
     excluded: tuple[Omission, ...] = ()
     skipped: tuple[Omission, ...] = ()
+    skipped_count: int = 0
     damaged: tuple[DamagedDatabase, ...] = ()
     unrestorable: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from openclaw_agent.fs.clone import Source, open_nofollow
 from openclaw_agent.fs.confined import ConfinedPath
+from openclaw_agent.fs.removal import remove_file
 
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"  # https://sqlite.org/fileformat.html, "The Rollback Journal"
 # At the end of a journal (pager.c, writeSuperJournal): the number of a page that is none, the name, then these.
@@ -58,7 +59,7 @@ def answer_in_clone(database: Source, journal_clone: Path) -> None:
     if not name:
         return
     if _was_committed(database, name):
-        journal_clone.unlink()
+        remove_file(journal_clone)
     else:
         # One database by itself is then as it was before the commit, which it is also where nobody knows.
         size = journal_clone.stat().st_size - len(os.fsencode(name)) - _TAIL_BYTES - _LOCK_PAGE_BYTES

@@ -28,3 +28,7 @@ def is_litter(path: str) -> bool:
     """Whether a file manager left it, so that it says nothing about the folder."""
     name = path.rsplit("/", 1)[-1]
     return name.lower() in _LITTER or name.startswith("._")
+
+
+# Where the container sees its state (docker-compose.yaml): a link of the gateway's to there leads into the state.
+STATE_IN_CONTAINER = "/home/node/.openclaw"

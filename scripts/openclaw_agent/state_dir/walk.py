@@ -19,11 +19,12 @@ from openclaw_agent.state_dir.exclusions import Exclusions
 MOST_PATH_BYTES = 4096 - 256
 MOST_BYTES_A_CHARACTER = 4
 NOTHING_KNOWN: Mapping[str, Entry] = MappingProxyType({})
+A_SOCKET = "a socket"
 MOUNTED = "another file system is mounted there"
 MOUNT_POINT_MODE = 0o700
 
 _SPECIAL_KINDS = {
-    stat.S_IFSOCK: "a socket",
+    stat.S_IFSOCK: A_SOCKET,
     stat.S_IFIFO: "a FIFO",
     stat.S_IFBLK: "a block device",
     stat.S_IFCHR: "a character device",

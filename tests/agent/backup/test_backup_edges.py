@@ -51,7 +51,8 @@ def test_a_thaw_by_hand_thaws(machine: SimulatedInstance, thawed: list[Gateway])
 
 
 def test_a_thaw_needs_no_folder_of_the_agent(machine: SimulatedInstance, thawed: list[Gateway]) -> None:
-    machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.write("a-file-is-in-the-way"))
+    (machine.disk / "a-file-is-in-the-way").touch()
+    machine.environment["OPENCLAW_AGENT_DIR"] = str(machine.disk / "a-file-is-in-the-way")
     assert machine.backup("--thaw").code == 0
     assert len(thawed) == 1
 
