@@ -45,6 +45,18 @@ class ObjectMissing(StoreError):
         self.key = key
 
 
+class ObjectUnavailable(StoreError):
+    """A request for this object is refused, while others may well be answered: it is archived, or forbidden."""
+
+
+class SourcesUnavailable(StoreError):
+    """Objects cannot be copied, though they are there; `keys` name them."""
+
+    def __init__(self, sentence: str, keys: frozenset[str]) -> None:
+        super().__init__(sentence)
+        self.keys = keys
+
+
 class PreconditionFailed(StoreError):
     """A conditional write lost: somebody else wrote the object first."""
 

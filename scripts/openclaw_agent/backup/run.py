@@ -6,6 +6,7 @@ there, the new one stands, even where `latest/` is partially written.
 
 import itertools
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import shrink_refusal
 from openclaw_agent.backup.skipped import LeftOnDisk, left_on_disk
 from openclaw_agent.capture.capture import Capture, capture_state
-from openclaw_agent.errors import AgentError, ObjectMissing, Refused
+from openclaw_agent.errors import AgentError, ObjectMissing, Refused, SourcesUnavailable, StoreError
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.host.freezer import Freezer
 from openclaw_agent.session import Session
@@ -38,8 +39,11 @@ from openclaw_agent.snapshot.keys import (
 )
 from openclaw_agent.snapshot.manifest import Gap, Manifest
 from openclaw_agent.state_dir.put_aside import remove_put_aside
+from openclaw_agent.store.transfers import Copy
 
 _log = logging.getLogger(__name__)
+# Objects that cannot be copied are told all at once: of the snapshot, then of latest/; and missing ones one by one.
+MOST_RUNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,17 @@ class Backup:
             if last.latest_holds_it
             else last.known_nowhere()
         )
-        for less in (without_snapshot, last.known_nowhere()):
+        rest = iter((without_snapshot, last.known_nowhere()))
+        for _run in range(MOST_RUNS):
             try:
                 return self._run_against(last, boot, options)
+            except SourcesUnavailable as problem:
+                _log.warning("%s", problem)
+                last = last.without(problem.keys)
             except ObjectMissing as missing:
+                less = next(rest, None)
+                if less is None:
+                    raise
                 _log.warning("%s Sending everything again.", missing)
                 self._record.add(base_missing=missing.key)
                 # Who deletes there may have deleted under latest/ too.
@@ -285,8 +296,24 @@ class Backup:
             uploaded_files=len(plan.uploaded) + len(capture.damaged),
             copied_files=len(plan.copied) + len(plan.recovered),
         )
-        self._bucket.copy(plan.copies())
+        self._copy_to_snapshot(plan.copies())
         self._bucket.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
+
+    def _copy_to_snapshot(self, copies: Iterable[Copy]) -> None:
+        """Copy what has not changed.
+
+        Raises:
+            SourcesUnavailable: when some of it is archived or forbidden; the rest is copied.
+        """
+        problems: dict[str, StoreError] = {}
+        self._bucket.copy(copies, lambda work, problem: problems.update({work.source_key: problem}))
+        if problems:
+            self._record.add(not_copied=len(problems))
+            raise SourcesUnavailable(
+                f"{len(problems)} objects of the last backup cannot be copied; their files are sent instead. "
+                f"{next(iter(problems.values()))}",
+                frozenset(problems),
+            )
 
     def _update_latest(
         self, manifest: Manifest, base: Manifest | None, guard: LatestGuard, verdict: LatestVerdict, text: Path

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openclaw_agent.errors import ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.errors import ObjectMissing, ObjectUnavailable, PreconditionFailed, StoreError
 from openclaw_agent.store.credentials import AT_ONCE, find_credentials
 from openclaw_agent.store.deletions import delete_objects
 from openclaw_agent.store.errors import error_code, store_error
@@ -185,8 +185,8 @@ class Bucket:
         """Write local files; see `BulkTransfer.upload`."""
         self._bulk.upload(uploads)
 
-    def copy(self, copies: Iterable[Copy]) -> None:
-        """Copy objects of any size inside the bucket.
+    def copy(self, copies: Iterable[Copy], unavailable: Callable[[Copy, StoreError], None] | None = None) -> None:
+        """Copy objects of any size inside the bucket; see `BulkTransfer.copy`.
 
         Raises:
             ObjectMissing: when a source does not exist.
@@ -200,9 +200,14 @@ class Bucket:
                 else:
                     huge.append(work)
 
-        self._bulk.copy(single())
+        self._bulk.copy(single(), unavailable)
         for work in huge:
-            self._copy_in_parts(work)
+            try:
+                self._copy_in_parts(work)
+            except ObjectUnavailable as problem:
+                if unavailable is None:
+                    raise
+                unavailable(work, problem)
 
     def download(
         self,

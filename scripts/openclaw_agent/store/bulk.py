@@ -16,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from openclaw_agent.errors import AgentError, CorruptObject, ObjectMissing, StoreError
+from openclaw_agent.errors import AgentError, CorruptObject, ObjectMissing, ObjectUnavailable, StoreError
 from openclaw_agent.store.client import CurrentKeys, bucket_url, certificate_authorities
 from openclaw_agent.store.errors import address, is_worth_another_try, store_error
 from openclaw_agent.store.retries import request_policy
@@ -130,8 +130,10 @@ class BulkTransfer:
 
         self._run_all(uploads, one, room=_ByteBudget(UPLOADING_BYTES), held=lambda work: work.size)
 
-    def copy(self, copies: Iterable[Copy]) -> None:
+    def copy(self, copies: Iterable[Copy], unavailable: Callable[[Copy, StoreError], None] | None = None) -> None:
         """Copy objects of at most 5 GiB inside the bucket.
+
+        Where there is `unavailable`, it is told of a source that is there and cannot be had, and the others go on.
 
         Raises:
             ObjectMissing: when a source does not exist.
@@ -140,7 +142,13 @@ class BulkTransfer:
         async def one(work: Copy) -> None:
             self._traffic.requests["COPY"] += 1
             self._traffic.copied_bytes += work.size
-            await obstore.copy_async(self._store, work.source_key, work.key)
+            try:
+                await obstore.copy_async(self._store, work.source_key, work.key)
+            except BaseError as problem:
+                failure = self._error(problem, work.source_key)
+                if unavailable is None or not isinstance(failure, ObjectUnavailable):
+                    raise
+                unavailable(work, failure)
 
         self._run_all(copies, one)
 
@@ -166,7 +174,7 @@ class BulkTransfer:
             for key in work.keys:
                 try:
                     size = await self._download_one(key, work)
-                except (CorruptObject, ObjectMissing) as problem:
+                except (CorruptObject, ObjectMissing, ObjectUnavailable) as problem:
                     failures.append(problem)
                     continue
                 for failure in failures:
@@ -191,7 +199,7 @@ class BulkTransfer:
                     raise
                 failure = self._error(problem, key)
                 # The body broke off: obstore retries requests, not streams already handed out.
-                if last_try or isinstance(failure, ObjectMissing):
+                if last_try or isinstance(failure, ObjectMissing | ObjectUnavailable):
                     raise failure from problem
                 continue
             self._traffic.downloaded_bytes += size

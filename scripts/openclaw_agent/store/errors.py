@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from openclaw_agent.errors import CorruptObject, ObjectMissing, PreconditionFailed, StoreError
+from openclaw_agent.errors import CorruptObject, ObjectMissing, ObjectUnavailable, PreconditionFailed, StoreError
 
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -19,6 +19,7 @@ class ErrorRow:
 
     codes: frozenset[str]
     sentence: str
+    error: type[StoreError] = StoreError
 
 
 ERROR_ROWS: tuple[ErrorRow, ...] = (
@@ -29,6 +30,18 @@ ERROR_ROWS: tuple[ErrorRow, ...] = (
     ErrorRow(
         frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403", "PermissionDeniedError"}),
         "Access to {target} was denied; check the role's policy and the bucket's policy.",
+        ObjectUnavailable,
+    ),
+    ErrorRow(
+        # Of a GET, and of a copy's source.
+        frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"}),
+        "The object {target} is archived, as by a lifecycle rule to Glacier; aws s3api restore-object brings it back.",
+        ObjectUnavailable,
+    ),
+    ErrorRow(
+        frozenset({"KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"}),
+        "The object {target} cannot be decrypted ({code}); its key in KMS is disabled or gone.",
+        ObjectUnavailable,
     ),
     ErrorRow(
         frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}),
@@ -104,7 +117,7 @@ def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
         return CorruptObject(f"The object {target} is corrupt: it is not what its own checksum promises.")
     for row in ERROR_ROWS:
         if code in row.codes:
-            return StoreError(row.sentence.format(bucket=bucket, target=target, code=code))
+            return row.error(row.sentence.format(bucket=bucket, target=target, code=code))
     detail = " ".join(str(problem).split())[:200]
     return StoreError(f"S3 failed for {target} ({code}: {detail}); nothing is lost, the next run tries again.")
 
