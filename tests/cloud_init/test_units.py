@@ -58,6 +58,17 @@ def words(settings: Settings, section: str, key: str) -> set[str]:
     return {word for value in settings.get((section, key), []) for word in value.split()}
 
 
+# The gateway's own limits are those of its container (docker-compose.yaml).
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "openclaw.service"])
+def test_each_service_has_limits_of_memory_and_tasks_below_a_small_machine_s(name: str) -> None:
+    unit = read_unit(name)
+
+    (memory,), (tasks,) = unit["Service", "MemoryMax"], unit["Service", "TasksMax"]
+    assert int(memory.removesuffix("M")) <= 768
+    assert int(tasks) <= 256
+
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A root folder with our units, the machine's own units, and empty programs where ours expect them."""
