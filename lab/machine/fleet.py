@@ -25,8 +25,13 @@ from lab.machine.slot import Slot, take_slot
 
 # What install.sh and the agent go by; on the deployed instance they are not set, and mean Docker.
 ENGINE_SETTINGS = {
-    GatewayEngine.UNIT: {"gateway_engine": "native", "freezer": "systemd:openclaw.service"},
-    GatewayEngine.DOCKER: {"gateway_engine": "docker", "freezer": "compose:openclaw"},
+    GatewayEngine.UNIT: {
+        "gateway_engine": "native",
+        "freezer": "systemd:openclaw.service",
+        "gateway_cli": "/usr/local/libexec/openclaw-gateway-cli",
+    },
+    # Nothing: the deployed command finds the container by itself.
+    GatewayEngine.DOCKER: {"gateway_engine": "docker", "freezer": "compose:openclaw", "gateway_cli": ""},
 }
 _EC2_ARCHITECTURES = {"aarch64": "arm64"}
 

@@ -11,6 +11,7 @@ STATE_DIR = "/opt/openclaw/.openclaw"
 GATEWAY_UNIT = "openclaw.service"
 BACKUP_UNIT = "openclaw-s3-backup.service"
 RESTORE_UNIT = "openclaw-s3-restore.service"
+CLI = "/usr/local/bin/openclaw"
 AS_GATEWAY = "/usr/local/libexec/openclaw-as-gateway"
 STAND_STILL = "/usr/local/libexec/openclaw-stand-still"
 # While this file exists the gateway's unit waits before the gateway itself starts, so that the state can be looked at
@@ -21,14 +22,11 @@ HOLD_TEXT = Path(__file__).with_name("hold.conf")
 
 
 def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = None) -> str:
-    """Run the gateway's CLI as the gateway's user and in its environment, and return what it prints.
+    """Run the gateway's CLI as a person on the instance does, and return what it prints.
 
     `given` is what it reads from standard input.
     """
-    # In the unit's own mounts, because the home with the state exists only there.
-    main_pid = run_inside(machine, ["systemctl", "show", "--property=MainPID", "--value", GATEWAY_UNIT])
-    entering = ["nsenter", "--target", main_pid.strip(), "--mount", "--"]
-    return run_inside(machine, [*entering, AS_GATEWAY, "openclaw", *arguments], seconds=90, given=given)
+    return run_inside(machine, [CLI, *arguments], seconds=90, given=given)
 
 
 def left_out_paths(manifest_text: bytes) -> frozenset[str]:

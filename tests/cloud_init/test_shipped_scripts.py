@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +186,75 @@ def test_devices_that_cannot_be_listed_are_one_sentence(tmp_path: Path) -> None:
     assert finished.stderr.splitlines() == [
         "cannot list the devices: is the gateway running and ready? (systemctl status openclaw.service)"
     ]
+
+
+GATEWAY_CLI = (
+    "compose --env-file /etc/openclaw/gateway.env --file /opt/openclaw/docker-compose.yaml exec{terminal} "
+    "openclaw-gateway node dist/index.js"
+)
+GATEWAY_IS = {"up": "exit 0", "down": "exit 3"}
+DOCKER_CLI = """printf '%s\\n' "$*" >>{folder}/docker.calls
+cat
+exit 7"""
+
+
+def shell_of(folder: Path, *, user: int = 0, gateway: str = "up") -> None:
+    """A root prompt on an instance, as far as the command sees it."""
+    stand_in(folder / "bin", "id", f"echo {user}")
+    stand_in(folder / "bin", "systemctl", GATEWAY_IS[gateway])
+    stand_in(folder / "bin", "docker", DOCKER_CLI.format(folder=folder))
+
+
+def openclaw(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **options.pop("environment", {})}
+    command = ["bash", str(CLOUD_INIT / "openclaw.sh"), *arguments]
+    return subprocess.run(command, env=environment, text=True, timeout=60, **options)
+
+
+@pytest.mark.subprocess
+def test_the_gateways_cli_gets_its_words_and_input_and_keeps_its_exit_code(tmp_path: Path) -> None:
+    shell_of(tmp_path)
+    done = openclaw(tmp_path, "devices", "approve", "a b", input="yes\n", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (7, "yes\n")
+    assert (tmp_path / "docker.calls").read_text() == GATEWAY_CLI.format(terminal=" -T") + " devices approve a b\n"
+
+
+@pytest.mark.subprocess
+def test_the_gateways_cli_has_the_terminal_of_who_types_it(tmp_path: Path) -> None:
+    shell_of(tmp_path)
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"\x04")
+        openclaw(tmp_path, "onboard", stdin=theirs, stdout=theirs, stderr=theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (tmp_path / "docker.calls").read_text() == GATEWAY_CLI.format(terminal="") + " onboard\n"
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [
+        ({"user": 1000}, "openclaw: only root reaches the gateway's container: sudo openclaw devices list"),
+        ({"gateway": "down"}, "openclaw: the gateway is not running, so its CLI cannot be reached: systemctl status"),
+    ],
+    ids=["an ordinary user", "no gateway"],
+)
+def test_where_the_gateways_cli_cannot_be_reached_one_sentence_says_why(
+    tmp_path: Path, shell: dict[str, Any], said: str
+) -> None:
+    shell_of(tmp_path, **shell)
+    done = openclaw(tmp_path, "devices", "list", capture_output=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(said)
+    assert not (tmp_path / "docker.calls").exists()
+
+
+@pytest.mark.subprocess
+def test_where_there_is_no_container_another_command_reaches_the_gateways_cli(tmp_path: Path) -> None:
+    shell_of(tmp_path)
+    stand_in(tmp_path / "bin", "reach", 'printf "%s\\n" "$@"')
+    done = openclaw(tmp_path, "cron", "list", environment={"OPENCLAW_CLI": "reach the-cli"}, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, "the-cli\ncron\nlist\n")

@@ -101,7 +101,7 @@ def test_the_stand_in_layer_needs_no_network_and_holds_the_program(
 ) -> None:
     monkeypatch.setattr("os.chown", lambda *arguments, **options: None)
     layers.fill_stand_in(tmp_path, lambda message: None)
-    assert (tmp_path / "usr/local/bin/openclaw").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "opt/openclaw-npm/bin/openclaw").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "home/node/.openclaw").readlink() == Path("/opt/openclaw/.openclaw")
 
 
