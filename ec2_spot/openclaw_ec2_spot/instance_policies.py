@@ -53,6 +53,13 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
             ],
             "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*", f"{arn}/owner.json"],
         },
+        # Without them S3 refuses to copy an object that somebody has put there with tags.
+        {
+            "Sid": "CopiesOfTaggedObjects",
+            "Effect": "Allow",
+            "Action": ["s3:GetObjectTagging", "s3:PutObjectTagging"],
+            "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*"],
+        },
         # A state that a person has uploaded, wherever in the bucket, is restored as found.
         {
             "Sid": "UnmanagedObjects",

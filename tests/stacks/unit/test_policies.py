@@ -150,6 +150,13 @@ def test_a_key_of_the_users_decrypts_these_secrets_through_ssm_alone(
     }
 
 
+def test_an_object_that_somebody_put_there_with_tags_can_be_copied(statements: dict[str, dict[str, Any]]) -> None:
+    copies = statements["CopiesOfTaggedObjects"]
+    assert _texts(copies["Action"]) == {"s3:GetObjectTagging", "s3:PutObjectTagging"}
+    places = {"latest/*", "snapshots/*"}
+    assert {resource.split("/", 1)[1] for resource in _texts(copies["Resource"])} == places
+
+
 def test_the_instance_may_let_its_own_group_go_on_and_no_other(statements: dict[str, dict[str, Any]]) -> None:
     hook = statements["EndAfterTheFinalBackup"]
     assert _texts(hook["Action"]) == {
