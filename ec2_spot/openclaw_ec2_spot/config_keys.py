@@ -49,7 +49,11 @@ def _private_network(text: str) -> IPv4Network:
 
 
 def _relative_pattern(text: str) -> str:
-    if not re.fullmatch(r"[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,199}", text) or ".." in text.split("/"):
+    names = [name for name in text.split("/") if name not in ("", ".")]
+    # What git or a shell gives a meaning to, and the agent does not: it would match nothing that was meant.
+    if not re.fullmatch(r"[^\s/!#\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,199}", text) or re.search(r"[][{}\\]", text):
+        raise ValueError(text)
+    if not names or ".." in names or names[0] == "~" or (names[0][0] in "~$" and len(names) > 1):
         raise ValueError(text)
     return text
 
@@ -109,7 +113,8 @@ class InstanceSettings(ConfigTable):
     extra_excludes = ConfigKey(
         kind=Kind.STRING,
         default="",
-        allowed="different patterns separated by commas, each relative to the state folder, at most 200 characters",
+        allowed="different patterns separated by commas, each relative to the state folder, at most 200 characters; "
+        "no `[ ] { }` or backslash, no `!` or `#` in front, no `~/` or `$NAME/` (write `?` for one in a name)",
         meaning="What backups exclude besides what OpenClaw can rebuild, such as `logs/,media/**/*.tmp`.",
         parse=comma_list(_relative_pattern),
         instance_json="excludes",

@@ -13,8 +13,8 @@ class ExclusionRule:
 
     A pattern is a line of a `.gitignore` beside the state folder's content: `*` and `?` match within one name, `**` as
     a whole name matches any folders, a trailing `/` only folders (with all that is in them), and white space at the end
-    counts for nothing. Unlike in git it is anchored at the state folder unless it begins with `**/`, and `!`, `#`, `[`,
-    `]` and the backslash are characters of names.
+    counts for nothing. Unlike in git it is anchored at the state folder unless it begins with `**/`. What git or a
+    shell reads in another way (`!x`, `[ab]`, `{a,b}`, `~/x`) would match nothing that was meant, and is refused.
     """
 
     pattern: str
@@ -63,7 +63,8 @@ class Exclusions:
         """
         extra = tuple(ExclusionRule(pattern, CONFIGURED) for pattern in extra_patterns)
         self._rules = tuple(
-            (_compile(rule.pattern), rule.pattern.rstrip().endswith("/"), rule.reason) for rule in (*rules, *extra)
+            (_compile(rule.pattern), rule.pattern.rstrip().endswith(("/", "/.")), rule.reason)
+            for rule in (*rules, *extra)
         )
 
     def reason_for(self, path: str, *, is_folder: bool) -> str | None:
@@ -78,22 +79,31 @@ class Exclusions:
         return None
 
 
+def _of_another_dialect(written: str, names: list[str]) -> bool:
+    if written[0].isspace() or written[0] in "!#" or _STAND_IN in written or any(sign in written for sign in "[]{}\\"):
+        return True
+    # A shell's home folder or variable; `~$*` alone are the locks of an office program.
+    return names[0] == "~" or (names[0][0] in "~$" and len(names) > 1)
+
+
 def _compile(pattern: str) -> re.Pattern[str]:
     # Only what walks a state folder pays for it.
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     written = pattern.rstrip()
-    body = written.rstrip("/")
-    if not body or body.startswith("/") or ".." in body.split("/"):
+    # The walk knows no name that is empty or a dot: `./logs/` and `logs//big` mean what they mean to a shell.
+    names = [name for name in written.split("/") if name not in ("", ".")]
+    if not names or written.startswith("/") or ".." in names or _of_another_dialect(written, names):
         raise UsageError(
             f"The exclude pattern {pattern!r} is not allowed: it must be a path relative to the state folder, "
-            "such as logs/ or media/**/*.tmp."
+            "such as logs/ or media/**/*.tmp; write ? for a blank, ! or # that a name begins with, for ~ or $ at the "
+            "beginning of a first folder's name, and for [ ] { } and the backslash anywhere."
         )
-    body = re.sub(r"[\[\]\\]", r"\\\g<0>", body).replace(_LINE_END, _STAND_IN)
+    body = "/".join(names).replace(_LINE_END, _STAND_IN)
     if body == "**" or body.endswith("/**"):
         # What is in the folder, and not the folder itself, which pathspec takes for part of it.
         body += "/*"
-    expression, _ = GitIgnoreSpecPattern.pattern_to_regex(f"/{body}/" if written.endswith("/") else f"/{body}")
+    expression, _ = GitIgnoreSpecPattern.pattern_to_regex(f"/{body}/" if written.endswith(("/", "/.")) else f"/{body}")
     if expression is None:
         raise AssertionError(f"{pattern!r} is a line without a meaning")
     return re.compile(expression)

@@ -90,6 +90,10 @@ REFUSED_INSTANCE_VALUES = [
     ("extra_excludes", "logs/,../secrets"),
     ("extra_excludes", "logs/,"),
     ("extra_excludes", "x" * 201),
+    ("extra_excludes", "logs/,!logs/keep.log"),
+    ("extra_excludes", "~/.openclaw/logs/"),
+    ("extra_excludes", "[l]ogs/"),
+    ("extra_excludes", "./"),
     ("auto_approve_devices", "yes"),
     ("cidr", "10.77.0.0"),
     ("cidr", "10.77.0.0/29"),
@@ -190,7 +194,7 @@ def _key(name: str, keys: tuple[ConfigKey[Any], ...]) -> ConfigKey[Any]:
     return next(key for key in keys if key.name == name)
 
 
-@given(st.text("ab.*?[]\\!# ,/é", min_size=1, max_size=12))
+@given(st.text("ab.*?[]{}\\!#~$ ,/é\u3000", min_size=1, max_size=12))
 def test_the_agent_takes_every_pattern_that_extra_excludes_takes(text: str) -> None:
     try:
         settings = InstanceSettings({"availability_zone": "me-central-1a", "extra_excludes": text}.get)
