@@ -51,7 +51,9 @@ def share_botocore_models() -> None:
         # What is imported on a first request may lie where an ordinary user cannot read it.
         warm.list_objects_v2(Bucket="nobody-listens")
     "localhost".encode("idna")
-    importlib.import_module("openclaw_agent.store.bulk")
+    # An ordinary user cannot read the interpreter's own folders.
+    for name in ("openclaw_agent.store.bulk", "_strptime"):
+        importlib.import_module(name)
     # Credentials and region are the same in every run of a test session.
     make = session.client
     made: dict[tuple[object, ...], Any] = {}

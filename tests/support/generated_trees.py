@@ -5,11 +5,14 @@ import os
 import shutil
 import socket
 import stat
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import strategies as st
 
+from openclaw_agent.fs.attributes import set_flags
 from openclaw_agent.state_dir.exclusions import Exclusions
 
 AS_ROOT = os.geteuid() == 0
@@ -47,9 +50,36 @@ _names = st.one_of(
     st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_")),
 ).filter(lambda name: name not in (b".", b".."))
 _folders = st.lists(_names, max_size=3).map(tuple) | st.just(tuple(LONG_NAMES[:5]))
-_times = st.integers(0, 2_000_000_000_999_999_999) | st.sampled_from([1, -1_500_000_000, 1_700_000_000_123_456_789])
-_modes = st.sampled_from([0o600, 0o644, 0o755, 0o400, 0o4755, 0o2755, 0o1777, 0o7777, *([0o000] if AS_ROOT else [])])
-_owners = st.tuples(*2 * [st.sampled_from([0, 1000, 65534, 2**31])]) if AS_ROOT else st.just((-1, -1))
+SECOND = 10**9
+_times = st.integers(0, 2_000_000_000_999_999_999) | st.sampled_from(
+    # The first and last seconds of int32, of ext4 and of nanoseconds in 64 bits, and what only some file systems keep.
+    [1, -1_500_000_000, 1_700_000_000_123_456_789]
+    + [number * SECOND + 999_999_999 for number in (-(2**31), -(2**33), 2**31, 2**33, 9_223_372_037, 2**34 - 1, 2**40)]
+)
+_modes = st.sampled_from([0o600, 0o644, 0o755, 0o400, 0o555, 0o500, 0o4755, 0o2755, 0o1777, 0o7777])
+_root_modes = _modes | st.just(0o000)
+_owners = st.tuples(*2 * [st.sampled_from([0, 1000, 65534, 2**31, 2**32 - 2])])
+NOBODY_NAMED = 0xFFFFFFFF
+
+
+def access_list(group: int, named: int, right: int) -> bytes:
+    """A list with one user by its id; the mask is what group and user have together."""
+    rows = [(1, 6, NOBODY_NAMED), (2, right, named), (4, group, NOBODY_NAMED), (16, group | right, NOBODY_NAMED)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in [*rows, (32, 0, NOBODY_NAMED)])
+
+
+_lists = st.builds(access_list, st.integers(0, 7), st.sampled_from([0, 1001, 2**32 - 2]), st.integers(0, 7))
+_user_xattrs = st.dictionaries(
+    st.sampled_from(["user.origin", "user.\udcff", "user." + "n" * 200, "user.with space"]), st.binary(max_size=300)
+)
+_xattrs = st.builds(
+    lambda users, lists: {**users, **lists},
+    _user_xattrs,
+    st.dictionaries(st.sampled_from(["system.posix_acl_access", "system.posix_acl_default"]), _lists),
+)
+# vfs_cap_data of revision 2: cap_net_bind_service, effective.
+_CAPABILITY = {"security.capability": bytes.fromhex("0100000200040000000000000000000000000000")}
+_root_xattrs = st.builds(lambda xattrs, more: {**xattrs, **more}, _xattrs, st.sampled_from([{}, {}, _CAPABILITY]))
 _bodies = st.one_of(
     st.just(b""),
     st.binary(max_size=3000),
@@ -71,19 +101,30 @@ class Node:
     owner: tuple[int, int]
     mtime_ns: int
     hole: int
+    xattrs: Mapping[str, bytes]
+    flags: str
 
 
-_kinds = st.sampled_from([*4 * ["file"], "folder", "symlink", "hard link", "sparse", "fifo", "socket"])
-nodes = st.builds(
-    Node,
-    st.tuples(_folders, _names).map(lambda pair: (*pair[0], pair[1])).filter(lambda parts: _is_kept(parts)),
-    _kinds,
-    st.one_of(_bodies, _targets),
-    _modes,
-    _owners,
-    _times,
-    st.integers(0, 3_000_000),
-)
+_kinds = st.sampled_from([*4 * ["file"], *2 * ["folder"], "symlink", *2 * ["hard link"], "sparse", "fifo", "socket"])
+
+
+def nodes_of(*, by_root: bool) -> st.SearchStrategy[Node]:
+    """Nodes that root, or that an ordinary user can make."""
+    return st.builds(
+        Node,
+        st.tuples(_folders, _names).map(lambda pair: (*pair[0], pair[1])).filter(lambda parts: _is_kept(parts)),
+        _kinds,
+        st.one_of(_bodies, _targets),
+        _root_modes if by_root else _modes,
+        _owners if by_root else st.just((-1, -1)),
+        _times,
+        st.integers(0, 3_000_000),
+        st.one_of(st.just({}), _root_xattrs if by_root else _xattrs),
+        st.sampled_from(["", "", "", "i", "a", "ia"]) if by_root else st.just(""),
+    )
+
+
+nodes = nodes_of(by_root=AS_ROOT)
 trees = st.lists(nodes, max_size=12)
 
 
@@ -100,7 +141,18 @@ edits = st.lists(
     st.builds(
         Edit,
         st.sampled_from(
-            ["same size and mtime", "append", "truncate", "remove", "chmod", "touch", "replace", "add", "move"]
+            [
+                "same size and mtime",
+                "append",
+                "truncate",
+                "remove",
+                "chmod",
+                "touch",
+                "replace",
+                "add",
+                "move",
+                "attributes",
+            ]
         ),
         st.integers(0, 1000),
         nodes,
@@ -130,9 +182,10 @@ def _create(root: Path, place: bytes, node: Node) -> None:
         case "symlink":
             os.symlink(body.replace(b"\0", b"_")[:4000] or b"x", place)  # noqa: PTH211
         case "hard link":
-            first = next((found for found in _paths(root) if stat.S_ISREG(os.lstat(found).st_mode)), None)
-            if first is not None:
-                os.link(first, place)
+            kinds = (stat.S_IFREG, stat.S_IFLNK)
+            firsts = [found for found in _paths(root) if stat.S_IFMT(os.lstat(found).st_mode) in kinds]
+            if firsts:
+                os.link(firsts[node.hole % len(firsts)], place, follow_symlinks=False)
             return
         case "fifo":
             os.mkfifo(place)
@@ -146,11 +199,21 @@ def _create(root: Path, place: bytes, node: Node) -> None:
                 if node.kind == "sparse":
                     out.seek(node.hole)
                 out.write(body)
-    if AS_ROOT:
+    if os.geteuid() == 0:
         os.chown(place, *node.owner, follow_symlinks=False)
     if node.kind != "symlink":
+        for name, value in node.xattrs.items():
+            with contextlib.suppress(OSError):
+                os.setxattr(place, name, value)
+        # A list sets the group's bits, and the mode the list's mask.
         os.chmod(place, node.mode)  # noqa: PTH101
     os.utime(place, ns=(node.mtime_ns, node.mtime_ns), follow_symlinks=False)
+    if node.flags and node.kind in ("file", "sparse"):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            set_flags(handle, node.flags)
+        finally:
+            os.close(handle)
 
 
 def apply(root: Path, edit: Edit) -> None:
@@ -175,6 +238,11 @@ def apply(root: Path, edit: Edit) -> None:
                 os.truncate(place, status.st_size // 2)
             case "chmod" if not stat.S_ISLNK(status.st_mode):
                 os.chmod(place, edit.node.mode)  # noqa: PTH101
+            case "attributes" if not stat.S_ISLNK(status.st_mode):
+                for name in os.listxattr(place):
+                    os.removexattr(place, name)
+                for name, value in edit.node.xattrs.items():
+                    os.setxattr(place, name, value)
             case "touch":
                 os.utime(place, ns=(0, edit.node.mtime_ns), follow_symlinks=False)
             case "move":

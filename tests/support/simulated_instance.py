@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import os
-import shutil
 import stat
 import time
 import uuid
@@ -26,6 +25,7 @@ from lab.moto.server import EmbeddedAws
 from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.cli import backup, lifecycle, restore
 from openclaw_agent.fs.attributes import flags_of
+from openclaw_agent.fs.removal import remove_tree
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import read_manifest
@@ -131,7 +131,7 @@ class SimulatedInstance:
         return self._run(lifecycle.main, "lifecycle", "--bucket", self.world.bucket, *flags)
 
     def lose_state(self) -> None:
-        shutil.rmtree(self.state)
+        remove_tree(self.state)
 
     def _state_flags(self) -> tuple[str, ...]:
         return ("--bucket", self.world.bucket, "--state-dir", str(self.state))

@@ -63,6 +63,19 @@ def flags_of(folder: int, name: str) -> str:
     return "".join(letter for letter, bit, _ in _FLAGS if found & bit) if found else ""
 
 
+def copy_xattrs(source: int, target: int) -> None:
+    """Give one open file or folder the extended attributes of another, and no others.
+
+    Raises:
+        OSError: when one cannot be read or set.
+    """
+    wanted = set(names_of(source, ""))
+    for name in set(names_of(target, "")) - wanted:
+        os.removexattr(target, name)
+    for name in wanted:
+        os.setxattr(target, name, os.getxattr(source, name))
+
+
 def set_flags(handle: int, flags: str) -> None:
     """Give an open file or folder these flags, and take the others of ours away.
 

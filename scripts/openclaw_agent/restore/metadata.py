@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from openclaw_agent.fs.attributes import set_flags
 from openclaw_agent.fs.confined import ConfinedDir
@@ -48,8 +49,8 @@ class NotRestored:
             self.note(what, path, problem.strerror or str(problem))
 
 
-def set_metadata(top: ConfinedDir, entry: Entry, missing: NotRestored, *, with_flags: bool) -> os.stat_result:
-    """Give what lies at the entry's path its metadata; return its status then.
+def set_metadata(top: ConfinedDir, entry: Entry, missing: NotRestored) -> os.stat_result:
+    """Give what lies at the entry's path its metadata, but for its flags; return its status then.
 
     As an ordinary user owners stay as they are, since only root may give files away.
 
@@ -61,8 +62,6 @@ def set_metadata(top: ConfinedDir, entry: Entry, missing: NotRestored, *, with_f
     handle = top.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | (os.O_DIRECTORY if entry.kind is EntryKind.DIR else 0))
     try:
         set_metadata_of(handle, entry, missing)
-        if with_flags:
-            give_flags(handle, entry, missing)
         return os.fstat(handle)
     finally:
         os.close(handle)
@@ -86,6 +85,23 @@ def set_metadata_of(handle: int, entry: Entry, missing: NotRestored) -> None:
     _set_xattrs(handle, entry, missing, users_own=False)
     _take_inherited(handle, entry)
     _set_time(handle, entry, missing)
+
+
+def give_all_flags(place: Path, entries: Iterable[Entry]) -> NotRestored:
+    """Give what was restored its flags where it belongs: an immutable file could not have been moved there."""
+    missing = NotRestored()
+    flagged = [entry for entry in entries if entry.attributes is not None and entry.attributes.flags]
+    if not flagged:
+        return missing
+    with ConfinedDir(place) as top:
+        for entry in flagged:
+            with missing.noting("the flags", entry.path):
+                handle = top.open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
+                try:
+                    give_flags(handle, entry, missing)
+                finally:
+                    os.close(handle)
+    return missing
 
 
 def give_flags(handle: int, entry: Entry, missing: NotRestored) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid
 from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.metadata import give_all_flags
 from openclaw_agent.restore.restorer import report_not_restored
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
@@ -58,6 +59,7 @@ def repair_nested_sync(session: Session) -> None:
             ) from problem
     kept = swap_in(session.agent_dir.aside, building, folder, replacement)
     say_what_is_kept(replacement, kept)
+    report_not_restored(session, give_all_flags(folder, entries))
     known = records.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
         records.mark_latest_partial()

@@ -8,6 +8,7 @@ from openclaw_agent.catalog.choice import Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import AgentError, StoreError, UsageError
 from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.metadata import give_all_flags
 from openclaw_agent.restore.restorer import Finished, report_not_restored, report_skipped_copies
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
@@ -40,6 +41,7 @@ def restore_paths_to(session: Session, source: PathSource, target: Path) -> None
     point, _, chosen = _chosen(source, _cleaned(source.paths))
     with staging_at(target) as building:
         _build(session, source, point, chosen, building)
+    report_not_restored(session, give_all_flags(target, chosen))
 
 
 def restore_paths(session: Session, source: PathSource) -> Path | None:
@@ -64,6 +66,7 @@ def restore_paths(session: Session, source: PathSource) -> Path | None:
         _build(session, source, point, chosen, building)
     kept = swap_in(records, building, state_dir, replacement)
     say_what_is_kept(replacement, kept)
+    report_not_restored(session, give_all_flags(state_dir, chosen))
     return kept
 
 

@@ -11,7 +11,7 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
-from openclaw_agent.restore.metadata import NotRestored
+from openclaw_agent.restore.metadata import NotRestored, give_all_flags
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
@@ -59,7 +59,9 @@ class Restorer:
 
         def into_target(point: OpenPoint) -> Restored:
             with staging_at(target) as building:
-                return self._build(point, building)
+                restored = self._build(point, building)
+            report_not_restored(self._session, give_all_flags(target, point.manifest.entries))
+            return restored
 
         return self._restore(wanted, into_target)
 
@@ -83,6 +85,7 @@ class Restorer:
         # Not inside the block: halfway through, the old state has the name of what was built.
         kept = swap_in(records, building, state_dir, replacement)
         say_what_is_kept(replacement, kept)
+        report_not_restored(self._session, give_all_flags(state_dir, point.manifest.entries))
         remember_restored(
             self._session,
             self._reader.points(),

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import struct
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import overload
@@ -86,13 +86,10 @@ def require_room(folder: Path, entries: Sequence[Entry]) -> None:
         )
 
 
-def rebuild(
-    entries: Sequence[Entry], content: ContentSource, target: Path, *, moved_later: Container[str] = frozenset({""})
-) -> Rebuilt:
+def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> Rebuilt:
     """Build the tree below the existing, empty folder `target`; return the entries with their new fingerprints.
 
-    What is not restored of metadata is told by the result. `moved_later` are paths that get their flags when they are
-    where they belong: an immutable file cannot be moved.
+    What is not restored of metadata is told by the result. Flags are given later (`give_all_flags`).
 
     Raises:
         StoreError: when an object is missing or corrupt.
@@ -118,7 +115,7 @@ def rebuild(
                     "the hard link", entries[place].path, "the file system takes none; it is a copy"
                 )
                 del links[place]
-        _set_all_metadata(built, entries, links, target, moved_later)
+        _set_all_metadata(built, entries, links, target)
         sync_file_system(target)
     except OSError as problem:
         raise LocalStorageError(
@@ -154,9 +151,7 @@ def _linked(first: Path, other: Path) -> bool:
     return True
 
 
-def _set_all_metadata(
-    built: Rebuilt, entries: Sequence[Entry], links: Mapping[int, int], target: Path, moved_later: Container[str]
-) -> None:
+def _set_all_metadata(built: Rebuilt, entries: Sequence[Entry], links: Mapping[int, int], target: Path) -> None:
     # Children first: setting a child's metadata changes its folder's time, and a read-only folder takes no children.
     order = sorted(
         (place for place in range(len(entries)) if place not in links),
@@ -166,7 +161,7 @@ def _set_all_metadata(
     with ConfinedDir(target) as top:
         for place in order:
             entry = entries[place]
-            status = set_metadata(top, entry, built.not_restored, with_flags=entry.path not in moved_later)
+            status = set_metadata(top, entry, built.not_restored)
             if entry.kind is EntryKind.FILE:
                 built.note(place, status)
     for place, first in links.items():

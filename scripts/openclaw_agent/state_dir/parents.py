@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openclaw_agent.errors import Refused
+from openclaw_agent.fs.attributes import copy_xattrs
 
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -57,9 +58,15 @@ def _opened(name: str, parent: int, way: str, like: Path | None) -> int:
             raise
     os.mkdir(name, 0o700, dir_fd=parent)
     made = os.open(name, _REAL_FOLDER, dir_fd=parent)
-    wanted = (like / way).stat()
-    if os.geteuid() == 0:
-        # The gateway, an ordinary user, must be able to write where it could before.
-        os.fchown(made, wanted.st_uid, wanted.st_gid)
-    os.fchmod(made, wanted.st_mode & 0o7777)
+    pattern = os.open(like / way, _REAL_FOLDER)
+    try:
+        wanted = os.fstat(pattern)
+        if os.geteuid() == 0:
+            # The gateway, an ordinary user, must be able to write where it could before.
+            os.fchown(made, wanted.st_uid, wanted.st_gid)
+        # Without its access list the mode would give the group what the list gave others.
+        copy_xattrs(pattern, made)
+        os.fchmod(made, wanted.st_mode & 0o7777)
+    finally:
+        os.close(pattern)
     return made

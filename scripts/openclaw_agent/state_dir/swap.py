@@ -16,6 +16,7 @@ from pathlib import Path
 from openclaw_agent.agent_dir.aside import NOT_MADE_YET, AsideRecords, MadeFolder, Swap
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.atomic import exchange, sync_file_system, sync_folder
+from openclaw_agent.fs.attributes import copy_xattrs
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.mounts import is_mount_point
 from openclaw_agent.fs.removal import made_mutable, make_mutable, remove_tree
@@ -225,6 +226,8 @@ def _move_aside(swap: Swap, done: list[_Move]) -> None:
 def _move_in(swap: Swap, done: list[_Move]) -> None:
     building = Path(swap.building)
     with ConfinedDir(Path(swap.state)) as top, ConfinedDir(building) as built:
+        # Each move changes the time of the folder that it moves out of.
+        times = dict(_times(built, swap.spine))
         for path in _movable(swap, built):
             folder, _, name = path.rpartition("/")
             with opened_parent(Path(swap.state), path, building):
@@ -232,7 +235,13 @@ def _move_in(swap: Swap, done: list[_Move]) -> None:
         # From the bottom, because metadata of what is in a folder changes the folder.
         for folder in reversed(swap.spine):
             with contextlib.suppress(FileNotFoundError):
-                _copy_metadata(built, top, folder)
+                _copy_metadata(built, top, folder, times.get(folder))
+
+
+def _times(place: ConfinedDir, folders: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError), _opened(place, folder) as handle:
+            yield folder, os.fstat(handle).st_mtime_ns
 
 
 def _movable(swap: Swap, place: ConfinedDir) -> Iterator[str]:
@@ -280,17 +289,13 @@ def _opened(place: ConfinedDir, folder: str) -> Iterator[int]:
         os.close(handle)
 
 
-def _copy_metadata(source: ConfinedDir, target: ConfinedDir, folder: str) -> None:
-    """Give a folder the owner, mode, attributes and times that it has in another tree."""
+def _copy_metadata(source: ConfinedDir, target: ConfinedDir, folder: str, mtime_ns: int | None = None) -> None:
+    """Give a folder the owner, mode, attributes and times that it has, or had at `mtime_ns`, in another tree."""
     with _opened(source, folder) as like, _opened(target, folder) as made:
         status = os.fstat(like)
         if os.geteuid() == 0:
             os.fchown(made, status.st_uid, status.st_gid)
         with contextlib.suppress(OSError):
-            wanted = set(os.listxattr(like))
-            for name in set(os.listxattr(made)) - wanted:
-                os.removexattr(made, name)
-            for name in wanted:
-                os.setxattr(made, name, os.getxattr(like, name))
+            copy_xattrs(like, made)
         os.fchmod(made, stat.S_IMODE(status.st_mode))
-        os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns if mtime_ns is None else mtime_ns))

@@ -8,15 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from openclaw_agent.fs.removal import remove_tree
 from tests.support.agent_process import AgentProcess, Run, command
 from tests.support.fault_scenario import BACKUP, FIRST, LATER, SECOND, FaultScenario, require_one_sentence
+from tests.support.generated_trees import Node, nodes_of, plant
+from tests.support.simulated_instance import picture
 from tests.support.state_trees import image_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 ORDINARY_USER = 1000
+EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "8"))
 RESTORE = command("restore", "--force")
+# A state without a file is none.
+KEPT = Node((b"kept.md",), "file", b"kept", 0o600, (-1, -1), 1_700_000_000_123_456_789, 0, {}, "")
 
 
 @pytest.fixture
@@ -91,3 +99,48 @@ def test_a_state_beside_which_an_ordinary_user_may_not_build_is_left_alone(users
     os.chown(users_stage.machine.state_dir.parent, 0, 0)
     outcome = users_stage.run(Run((RESTORE,), uid=ORDINARY_USER))
     require_one_sentence(outcome, r"\.restoring cannot be created \(Permission denied\); the state in place")
+
+
+def plant_as_their_own(state: Path, tree: list[Node]) -> None:
+    """Make what an ordinary user can make; this process stays root."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(ORDINARY_USER)
+            os.setuid(ORDINARY_USER)
+            for node in tree:
+                plant(state, node)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_root
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+@given(tree=st.lists(nodes_of(by_root=False), max_size=12))
+def test_whatever_tree_an_ordinary_user_can_make_comes_back_exactly(
+    users_stage: FaultScenario, tree: list[Node]
+) -> None:
+    machine = users_stage.machine
+    for folder in (machine.agent_dir, machine.state_dir):
+        remove_tree(folder)
+    machine.state_dir.mkdir()
+    give_away(machine.root)
+    plant_as_their_own(machine.state_dir, [*tree, KEPT])
+    users_stage.keeper.start_empty()
+    users_stage.must(Run((BACKUP,), clock=FIRST, uid=ORDINARY_USER))
+    there = picture(machine.state_dir)
+    users_stage.must(Run((RESTORE,), uid=ORDINARY_USER))
+    assert picture(machine.state_dir) == there
+    # What the restore put aside goes with the next good backup, read-only folders or not.
+    (machine.state_dir / "new.md").write_text("new")
+    os.chown(machine.state_dir / "new.md", ORDINARY_USER, ORDINARY_USER)
+    users_stage.must(Run((BACKUP,), clock=SECOND, uid=ORDINARY_USER))
+    assert [place.name for place in machine.state_dir.parent.iterdir()] == [machine.state_dir.name]

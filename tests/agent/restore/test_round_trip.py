@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.moto.server import EmbeddedAws
+from openclaw_agent.fs.removal import remove_tree
 from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
 from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, picture
 
@@ -95,3 +96,5 @@ def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
         assert (again.code, again.line["result"]) == (0, "unchanged"), again.err
         assert again.line["bytes_uploaded"] == 0
         assert again.total_requests <= 2
+    # Immutable files would outlive the test.
+    remove_tree(world.folder)
