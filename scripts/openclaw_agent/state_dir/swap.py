@@ -26,6 +26,7 @@ from openclaw_agent.state_dir.staging import drop_staging
 
 ALL = ("",)
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_OWNER_MAY_ALL = 0o700
 # Out of which tree, into which, in which folder of both, and under which name.
 _Move = tuple[Path, Path, str, str]
 
@@ -273,11 +274,37 @@ def _rename(source: ConfinedDir, target: ConfinedDir, folder: str, name: str, do
         try:
             os.rename(name, name, src_dir_fd=out_of, dst_dir_fd=into)
         except PermissionError:
-            # What was made immutable (chattr +i) is replaced like everything else.
-            if not (made_mutable(name, out_of) | make_mutable(into)):
-                raise
-            os.rename(name, name, src_dir_fd=out_of, dst_dir_fd=into)
+            # What was made immutable (chattr +i) or read-only is replaced like everything else.
+            if made_mutable(name, out_of) | make_mutable(into):
+                os.rename(name, name, src_dir_fd=out_of, dst_dir_fd=into)
+            else:
+                _rename_of_read_only(name, out_of, into)
     done.append((source.path, target.path, folder, name))
+
+
+def _rename_of_read_only(name: str, out_of: int, into: int) -> None:
+    """Rename as an ordinary user, who may not move a folder, nor out of and into one, that is not writable."""
+    with contextlib.ExitStack() as held:
+        for folder in (out_of, into):
+            held.enter_context(_writable(folder))
+        if stat.S_ISDIR(os.stat(name, dir_fd=out_of, follow_symlinks=False).st_mode):
+            moved = os.open(name, _REAL_FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=out_of)
+            held.callback(os.close, moved)
+            held.enter_context(_writable(moved))
+        os.rename(name, name, src_dir_fd=out_of, dst_dir_fd=into)
+
+
+@contextlib.contextmanager
+def _writable(folder: int) -> Iterator[None]:
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if os.geteuid() == 0 or mode & _OWNER_MAY_ALL == _OWNER_MAY_ALL:
+        yield
+        return
+    os.fchmod(folder, mode | _OWNER_MAY_ALL)
+    try:
+        yield
+    finally:
+        os.fchmod(folder, mode)
 
 
 @contextlib.contextmanager
