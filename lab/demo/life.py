@@ -8,7 +8,7 @@ from lab.image.root_image import Gateway
 from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
-from lab.world.deployment import DeployedStacks
+from lab.world.deployment import KEY_NAME, DeployedStacks
 from lab.world.evidence import Account, account_of, differences
 from lab.world.gateway_life import (
     BACKUP_UNIT,
@@ -16,6 +16,7 @@ from lab.world.gateway_life import (
     RESTORE_UNIT,
     STAND_STILL,
     STATE_DIR,
+    as_gateway,
     gateway_cli,
     is_active,
     last_run,
@@ -83,6 +84,8 @@ def show_boot(machine: Machine, instances: Instances, cloud: DeployedStacks, ter
         cloud.gateway_token in text and secrets_file in ("600 root", "640 root"),
         secrets_file,
     )
+    printed = as_gateway(machine, ["printenv", KEY_NAME])
+    terminal.check("a key of several lines is in its environment as it was stored", printed == f"{cloud.private_key}\n")
 
 
 def write_through_gateway(machine: Machine, instances: Instances, terminal: Terminal) -> None:

@@ -14,6 +14,7 @@ from lab.world.terminal import CheckFailed, Terminal
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = "dev"
 ZONE_SUFFIX = "a"
+KEY_NAME = "LAB_PRIVATE_KEY"
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class DeployedStacks:
     platform: dict[str, Any]
     instance: dict[str, Any]
     gateway_token: str
+    private_key: str
 
     @property
     def bucket(self) -> str:
@@ -33,18 +35,20 @@ class DeployedStacks:
 
 
 def deploy(aws: EmbeddedAws, state_dir: Path, terminal: Terminal) -> DeployedStacks:
-    """Run both Pulumi programs against the embedded AWS, and store the gateway's token as a user would."""
+    """Run both Pulumi programs against the embedded AWS, and store the gateway's token and a key as a user would."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")  # noqa: S106 - moto takes any
     engine = pulumi_engine(aws, state_dir)
     terminal.step("pulumi up in platform/")
     platform = engine.up(REPOSITORY / "platform", STACK, {})
     token = secrets.token_hex(32)
-    aws.client("ssm").put_parameter(
-        Name=f"/openclaw-lab/{STACK}/env/OPENCLAW_GATEWAY_TOKEN", Type="SecureString", Value=token
-    )
+    lines = [secrets.token_hex(32) for _ in range(4)]
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    # The token as `--value file://token` sends it, with the line break that an editor leaves.
+    for name, value in (("OPENCLAW_GATEWAY_TOKEN", f"{token}\n"), (KEY_NAME, key)):
+        aws.client("ssm").put_parameter(Name=f"/openclaw-lab/{STACK}/env/{name}", Type="SecureString", Value=value)
     terminal.step("pulumi up in ec2_spot/")
     instance = engine.up(REPOSITORY / "ec2_spot", STACK, {"availability_zone": aws.region + ZONE_SUFFIX})
-    return DeployedStacks(aws, engine, platform, instance, token)
+    return DeployedStacks(aws, engine, platform, instance, token, key)
 
 
 def group_name(cloud: DeployedStacks) -> str:

@@ -29,6 +29,14 @@ def gateway_cli(machine: Machine, arguments: list[str], *, given: str | None = N
     return run_inside(machine, [CLI, *arguments], seconds=90, given=given)
 
 
+def as_gateway(machine: Machine, command: list[str]) -> str:
+    """Run a command as the gateway's user and in its environment, and return what it prints."""
+    # In the unit's own mounts, because the home with the state exists only there.
+    main_pid = run_inside(machine, ["systemctl", "show", "--property=MainPID", "--value", GATEWAY_UNIT])
+    entering = ["nsenter", "--target", main_pid.strip(), "--mount", "--"]
+    return run_inside(machine, [*entering, AS_GATEWAY, *command])
+
+
 def left_out_paths(manifest_text: bytes) -> frozenset[str]:
     """What the snapshot's manifest says it left out."""
     manifest = json.loads(manifest_text)

@@ -9,6 +9,7 @@ import pytest
 
 from lab.engine.engine import Action
 from lab.engine.errors import ProgramFailed
+from lab.engine.handlers import ec2_network
 from lab.moto.server import EmbeddedAws
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def moving(stacks: Stacks) -> dict[str, Any]:
 def test_another_zone_is_a_new_subnet_then_a_new_instance_and_then_the_old_subnet_goes(
     aws: EmbeddedAws, stacks: Stacks, moving: dict[str, Any]
 ) -> None:
+    stacks.instance(MOVE)
     vpc, (old, old_range) = _vpc(aws, MOVE), _subnets(aws, MOVE)["us-east-1a"]
     ((first, _),) = _living(aws, MOVE)
     tables_at_the_end = []
@@ -154,6 +156,29 @@ def test_a_paused_stack_moves_without_an_instance(aws: EmbeddedAws, stacks: Stac
     aws.client("autoscaling").update_auto_scaling_group(**group, DesiredCapacity=1)
     ((_, subnet),) = _living(aws, MOVE)
     assert subnet == _subnets(aws, MOVE)["us-east-1b"][0]
+
+
+@pytest.mark.parametrize("then", ["us-east-1d", "us-east-1a"], ids=["on", "back"])
+def test_a_move_that_fails_in_the_middle_goes_on_or_back_with_the_next_up(
+    aws: EmbeddedAws, stacks: Stacks, moving: dict[str, Any], monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    ec2 = aws.client("ec2")
+    stacks.instance(MOVE)
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    old = _subnets(aws, MOVE)["us-east-1a"][0]
+    (foreign,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SubnetId=old)["Instances"]
+    monkeypatch.setattr(ec2_network, "EMPTY_SUBNET_SECONDS", 0)
+
+    with pytest.raises(ProgramFailed, match=rf"DependencyViolation\): {foreign['InstanceId']}$"):
+        stacks.instance(MOVE, availability_zone="us-east-1d")
+    assert set(_subnets(aws, MOVE)) == {"us-east-1a", "us-east-1d"}
+    ec2.terminate_instances(InstanceIds=[foreign["InstanceId"]])
+    stacks.instance(MOVE, availability_zone=then)
+
+    assert set(_subnets(aws, MOVE)) == {then}
+    ((_, subnet),) = _living(aws, MOVE)
+    assert subnet == _subnets(aws, MOVE)[then][0]
+    assert stacks.engine.preview(stacks.repository / "ec2_spot", MOVE, {"availability_zone": then}) == []
 
 
 def test_a_changed_network_is_refused_before_anything_is_touched(
