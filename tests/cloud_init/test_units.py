@@ -68,7 +68,6 @@ def test_each_service_has_limits_of_memory_and_tasks_below_a_small_machine_s(nam
     assert int(tasks) <= 256
 
 
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A root folder with our units, the machine's own units, and empty programs where ours expect them."""
