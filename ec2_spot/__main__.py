@@ -25,7 +25,7 @@ with program.one_sentence_refusals():
     placement = find_placement(settings, scope, os.environ)
     template = read_user_data_template(REPOSITORY)
     organization = settings.platform_organization or pulumi.get_organization()
-    platform_outputs = referenced_platform(organization, scope.stack)
+    platform_outputs = referenced_platform(organization, scope.stack, scope.region)
 
 instance = SpotInstance("openclaw", SpotInstanceArgs(scope, settings, placement, template, platform_outputs))
 program.export_outputs(instance.outputs.named())

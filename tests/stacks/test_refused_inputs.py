@@ -139,6 +139,23 @@ def test_a_missing_platform_says_what_to_run(aws: EmbeddedAws, stacks: Stacks) -
     assert _everything(aws) == before
 
 
+def test_a_region_that_is_not_the_platforms_is_refused_with_both(
+    aws: EmbeddedAws, stacks: Stacks, with_platform: str
+) -> None:
+    before = _everything(aws)
+
+    with pytest.raises(ProgramFailed) as refused:
+        elsewhere = {"aws:region": "us-west-2", "availability_zone": "us-west-2a"}
+        stacks.engine.up(stacks.repository / "ec2_spot", with_platform, elsewhere)
+
+    assert str(refused.value) == (
+        "aws:region is 'us-west-2', but must be 'us-east-1', where the platform stack "
+        "organization/openclaw-platform/refused was deployed: set it with `pulumi config set aws:region us-east-1`; to "
+        "live in another region, deploy a new stack there and copy the backups."
+    )
+    assert _everything(aws) == before
+
+
 def test_the_platform_of_another_organization_is_looked_for_there(stacks: Stacks) -> None:
     config = {**ZONE, "platform_organization": "acme"}
 
