@@ -6,12 +6,10 @@ Whatever does not come about raises CheckFailed.
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from botocore.exceptions import ReadTimeoutError
 
 from lab.host.commands import require_success
 from lab.host.gateway_engine import GatewayEngine
@@ -20,6 +18,7 @@ from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
 from lab.moto.lifecycle_actions import TERMINATING
 from lab.moto.server import EmbeddedAws
+from lab.moto.versions import versions
 from lab.world.deployment import DeployedStacks, deploy, group_name
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, HOLD, last_run
 from lab.world.terminal import Terminal
@@ -31,7 +30,6 @@ BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
 SECONDS_FOR_EACH_BACKUP = 1.1
 GATEWAY_SECONDS = 120
-TRIES_TO_LIST = 3
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
@@ -107,19 +105,7 @@ class World:
 
     def history(self, prefix: str = "") -> set[tuple[str, str, str]]:
         """Every write and every deletion there has been: key, version and ETag (the bucket keeps them for days)."""
-        for _try in range(TRIES_TO_LIST - 1):
-            # A busy moto takes its time over thousands of versions; a listing changes nothing, and is asked for again.
-            with suppress(ReadTimeoutError):
-                return self._history(prefix)
-        return self._history(prefix)
-
-    def _history(self, prefix: str) -> set[tuple[str, str, str]]:
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
-        return {
-            (row["Key"], row["VersionId"], row.get("ETag", "deleted"))
-            for page in pages
-            for row in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
-        }
+        return {(row["Key"], row["VersionId"], row["ETag"]) for row in versions(self.s3, self.bucket, prefix)}
 
     def body(self, key: str) -> bytes:
         """An object's bytes."""

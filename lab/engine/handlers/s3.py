@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.handlers.s3_objects import BUCKET_OBJECT_TYPE, delete_versions, object_versions
+from lab.engine.handlers.s3_objects import BUCKET_OBJECT_TYPE, delete_all_versions, object_versions
 from lab.engine.region import Region
 from lab.engine.shapes import SWITCH, TAGS, TEXT
 from lab.engine.state import Resource
@@ -68,7 +68,7 @@ class Bucket(Handler):
             held = {found["Key"] for found in object_versions(cloud, current.id)} - managed
             if held:
                 return (
-                    f"The bucket {current.id} holds {len(held)} objects (one is {min(held)}) and is not forceDestroy."
+                    f"The bucket {current.id} holds {len(held)} objects (one is {min(held)!r}) and is not forceDestroy."
                 )
         return None
 
@@ -76,7 +76,7 @@ class Bucket(Handler):
         """Delete the bucket, emptied first if it is forceDestroy."""
         with ignoring_gone():
             if current.inputs.get("forceDestroy"):
-                delete_versions(cloud, current.id, object_versions(cloud, current.id))
+                delete_all_versions(cloud, current.id, object_versions(cloud, current.id))
             cloud.client("s3").delete_bucket(Bucket=current.id)
 
     def _tag(self, cloud: Region, bucket: str, inputs: Inputs) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -14,9 +13,9 @@ from lab.engine.region import Region
 from lab.engine.shapes import ASSET, SWITCH, TAGS, TEXT, map_of
 from lab.engine.state import Resource
 from lab.engine.values import Asset, Inputs
+from lab.moto.versions import Version, delete_versions, versions
 
 BUCKET_OBJECT_TYPE = "aws:s3/bucketObjectv2:BucketObjectv2"
-DELETE_BATCH = 1000
 HEADERS = {
     "cacheControl": "CacheControl",
     "contentDisposition": "ContentDisposition",
@@ -69,7 +68,7 @@ class BucketObject(Handler):
         bucket = current.inputs["bucket"]
         with ignoring_gone():
             found = [each for each in object_versions(cloud, bucket, current.id) if each["Key"] == current.id]
-            delete_versions(cloud, bucket, found)
+            delete_all_versions(cloud, bucket, found)
 
     def _put(self, cloud: Region, key: str, inputs: Inputs) -> Inputs:
         headers = {HEADERS[name]: inputs[name] for name in HEADERS if name in inputs}
@@ -90,25 +89,20 @@ class BucketObject(Handler):
         }
 
 
-def object_versions(cloud: Region, bucket: str, prefix: str = "") -> Iterator[dict[str, str]]:
+def object_versions(cloud: Region, bucket: str, prefix: str = "") -> Iterator[Version]:
     """Yield key and version of every version and delete marker; a bucket without versioning has version `null`."""
-    pages = cloud.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
-        for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            yield {"Key": found["Key"], "VersionId": found["VersionId"]}
+    return versions(cloud.client("s3"), bucket, prefix)
 
 
-def delete_versions(cloud: Region, bucket: str, versions: Iterable[dict[str, str]]) -> None:
-    """Delete these versions for good, as many in a request as S3 allows.
+def delete_all_versions(cloud: Region, bucket: str, found: Iterable[Version]) -> None:
+    """Delete these versions for good.
 
     Raises:
         InvalidInput: S3 did not delete one.
     """
-    remaining = iter(list(versions))
-    while batch := list(itertools.islice(remaining, DELETE_BATCH)):
-        answer = cloud.client("s3").delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-        for failure in answer.get("Errors", []):
-            raise InvalidInput(f"S3 did not delete {failure['Key']} of {bucket}: {failure.get('Message')}")
+    refused = delete_versions(cloud.client("s3"), bucket, list(found))
+    for key, reason in refused.items():
+        raise InvalidInput(f"S3 did not delete {key!r} of {bucket}: {reason}")
 
 
 def _body(inputs: Inputs) -> bytes:

@@ -116,7 +116,9 @@ aws.s3.Bucket("spare", bucket=f"spare-{stack}", force_destroy=True)
     engine.up(folder, "dev")
     s3.put_object(Bucket="vault-dev", Key="latest/a", Body=b"theirs")
     s3.put_object(Bucket="spare-dev", Key="b", Body=b"disposable")
-    with pytest.raises(DestroyRefused, match=r"vault-dev holds 1 objects \(one is latest/a\) and is not forceDestroy"):
+    with pytest.raises(
+        DestroyRefused, match=r"vault-dev holds 1 objects \(one is 'latest/a'\) and is not forceDestroy"
+    ):
         engine.destroy(folder, "dev")
     assert buckets(s3) == ["spare-dev", "vault-dev"]
     assert s3.get_object(Bucket="vault-dev", Key="release")["Body"].read() == b"ours"
