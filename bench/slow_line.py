@@ -1,0 +1,154 @@
+"""A line on loopback that answers no request before its time: a relay in a process of its own, which reads nothing.
+
+`tc netem` would slow down whatever else runs on this machine.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import cast
+from urllib.parse import urlsplit
+
+START_SECONDS = 20.0
+
+
+class _Counts:
+    """How many requests are under way, and how many there were at most."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+        self.all = 0
+
+    def begin(self) -> None:
+        self.now += 1
+        self.all += 1
+        self.most = max(self.most, self.now)
+
+
+class _Near(asyncio.Protocol):
+    """The client's side of one connection."""
+
+    def __init__(self, target: tuple[str, int], seconds: float, counts: _Counts) -> None:
+        self._target, self._seconds, self.counts = target, seconds, counts
+        self._waiting: list[bytes] = []
+        self.client: asyncio.Transport | None = None
+        self.server: asyncio.Transport | None = None
+        self.may_answer_at = 0.0
+        self.under_way = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.client = cast("asyncio.Transport", transport)
+        self._connecting = asyncio.ensure_future(self._connect())
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _far = await loop.create_connection(lambda: _Far(self), *self._target)
+        except OSError:
+            if self.client:
+                self.client.abort()
+            return
+        self.server = transport
+        for piece in self._waiting:
+            self.server.write(piece)
+        self._waiting.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.under_way:
+            self.under_way = True
+            self.counts.begin()
+        self.may_answer_at = asyncio.get_running_loop().time() + self._seconds
+        if self.server:
+            self.server.write(data)
+        else:
+            self._waiting.append(data)
+
+    def connection_lost(self, _problem: Exception | None) -> None:
+        if self.server:
+            self.server.close()
+
+    def answer(self, data: bytes) -> None:
+        """Pass a piece of the answer on."""
+        if self.under_way:
+            self.under_way = False
+            self.counts.now -= 1
+        if self.client:
+            self.client.write(data)
+
+
+class _Far(asyncio.Protocol):
+    """The server's side."""
+
+    def __init__(self, near: _Near) -> None:
+        self._near = near
+
+    def data_received(self, data: bytes) -> None:
+        # Pieces keep their order: the instants at which they are due never decrease.
+        asyncio.get_running_loop().call_at(self._near.may_answer_at, self._near.answer, data)
+
+    def connection_lost(self, _problem: Exception | None) -> None:
+        if self._near.client:
+            asyncio.get_running_loop().call_at(self._near.may_answer_at, self._near.client.close)
+
+
+def _serve(target: tuple[str, int], seconds: float, pipe: Connection) -> None:
+    counts = _Counts()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Near(target, seconds, counts), "127.0.0.1", 0, backlog=1024)
+        pipe.send(server.sockets[0].getsockname()[1])
+        ended = asyncio.Event()
+
+        def tell() -> None:
+            try:
+                pipe.recv()
+            except EOFError:
+                loop.remove_reader(pipe.fileno())
+                ended.set()
+                return
+            pipe.send((counts.all, counts.most))
+            counts.all = counts.most = 0
+
+        loop.add_reader(pipe.fileno(), tell)
+        await ended.wait()
+
+    asyncio.run(run())
+
+
+class SlowLine:
+    """The line; `url` stands for the server at its far end."""
+
+    def __init__(self, port: int, pipe: Connection) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._pipe = pipe
+
+    def counts(self) -> tuple[int, int]:
+        """How many requests passed since it was last asked, and how many of them were under way at once at most."""
+        self._pipe.send("counts")
+        answer: tuple[int, int] = self._pipe.recv()
+        return answer
+
+
+@contextlib.contextmanager
+def slow_line(target: str, seconds: float) -> Iterator[SlowLine]:
+    """A line to the server at the URL `target`, over which every answer takes at least so many seconds."""
+    address = urlsplit(target)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    place = (address.hostname or "127.0.0.1", address.port or 80)
+    child = context.Process(target=_serve, args=(place, seconds, theirs), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        if not ours.poll(START_SECONDS):
+            raise TimeoutError(f"The slow line does not listen after {START_SECONDS:g} s.")
+        yield SlowLine(ours.recv(), ours)
+    finally:
+        ours.close()
+        child.join(5)
+        if child.is_alive():
+            child.terminate()
