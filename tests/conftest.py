@@ -8,12 +8,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from lab.faults.proxy import FaultProxy
 from lab.moto.server import EmbeddedAws
+from tests.other_servers.expectations import OTHER_SERVER, OtherServer, expect_differences
 from tests.support.agent_process import BUCKET
 from tests.support.bucket_image import BucketKeeper
 from tests.tiers import mark_by_fixtures
@@ -42,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark before `-m` chooses."""
     mark_by_fixtures(items)
+    if OTHER_SERVER in os.environ:
+        expect_differences(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -113,7 +117,14 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def embedded_aws() -> Iterator[EmbeddedAws]:
-    """The worker's one server for tests that keep to buckets of their own; nobody resets it."""
+    """The worker's one server for tests that keep to buckets of their own; nobody resets it.
+
+    Where `make test-other-servers` has started another server, it is that one.
+    """
+    other = os.environ.get(OTHER_SERVER)
+    if other:
+        yield cast("EmbeddedAws", OtherServer(other))
+        return
     with EmbeddedAws() as server:
         yield server
 

@@ -75,7 +75,7 @@ def test_other_peoples_keys_stop_neither_a_backup_nor_the_lifecycle(world: Fresh
     machine = world.booted("first")
     machine.write("note.md")
     assert machine.backup().code == 0
-    theirs = [f"latest/.openclaw/{name}" for name in UNFIT]
+    theirs = [f"latest/.openclaw/{name}" for name in UNFIT if name != "\x00"]
     for key in theirs:
         world.put(key, "theirs")
     run = machine.backup("--full")
