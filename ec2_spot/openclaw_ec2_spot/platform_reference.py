@@ -35,8 +35,8 @@ def referenced_platform(organization: str, stack: str, region: str) -> PlatformO
     if deployed["region"] != region:
         raise ConfigRefused(
             f"aws:region is {region!r}, but must be {deployed['region']!r}, where the platform stack {full_name} was "
-            f"deployed: set it with `pulumi config set aws:region {deployed['region']}`; to live in another region, deploy "
-            "a new stack there and copy the backups."
+            f"deployed: set it with `pulumi config set aws:region {deployed['region']}`; to live in another region, "
+            "deploy a new stack there and copy the backups."
         )
     reference = pulumi.StackReference(full_name)
     return PlatformOutputs(**{name: reference.require_output(name) for name in OUTPUT_NAMES})

@@ -143,9 +143,9 @@ def test_a_region_that_is_not_the_platforms_is_refused_with_both(
     aws: EmbeddedAws, stacks: Stacks, with_platform: str
 ) -> None:
     before = _everything(aws)
+    elsewhere = {"aws:region": "us-west-2", "availability_zone": "us-west-2a"}
 
     with pytest.raises(ProgramFailed) as refused:
-        elsewhere = {"aws:region": "us-west-2", "availability_zone": "us-west-2a"}
         stacks.engine.up(stacks.repository / "ec2_spot", with_platform, elsewhere)
 
     assert str(refused.value) == (
