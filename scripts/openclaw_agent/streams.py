@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def log_to_stderr(*, verbose: bool) -> None:
     logger = logging.getLogger(__package__)
     logger.handlers = [_ToStderr()]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def shell_word(text: str) -> str:
+    """The text as one word of a shell's command line, on one line, for a person to copy."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(f"\\x{byte:02x}" for byte in os.fsencode(text)) + "'"
 
 
 def print_result(text: str) -> None:

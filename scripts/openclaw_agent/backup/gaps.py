@@ -1,12 +1,12 @@
 """The gaps of a backup: what it could not take as it is, which of it a person has accepted, and what is said. Pure."""
 
-import shlex
 from collections.abc import Collection, Sequence
 
 from openclaw_agent.capture.capture import Capture
 from openclaw_agent.errors import DoneWithGaps, UsageError
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, STATE_PREFIX
 from openclaw_agent.snapshot.manifest import Gap, Manifest
+from openclaw_agent.streams import shell_word
 
 MOST_NAMED = 5
 
@@ -55,7 +55,7 @@ def gaps_error(gaps: Sequence[Gap], manifest: Manifest, damaged: Collection[str]
     rest = f" And {more} more, which the log and the manifest list." if more > 0 else ""
     return DoneWithGaps(
         f"Everything is backed up, but for {_counted(len(open_gaps))}. {'. '.join(shown)}.{rest} Mend it, or, if it "
-        f"may be so, accept it by openclaw-s3-backup.py --accept-gap {shlex.quote(open_gaps[0].path)}",
+        f"may be so, accept it by openclaw-s3-backup.py --accept-gap={shell_word(open_gaps[0].path)}",
         len(gaps),
         databases=any(gap.path in damaged for gap in open_gaps),
     )
@@ -88,7 +88,7 @@ def _covers(path: str, gap: str) -> bool:
 def _what_stands_for(gap: Gap, stale: Collection[str], damaged: Collection[str]) -> str:
     if gap.path in stale or any(path.startswith(f"{gap.path}/") for path in stale):
         if gap.path in damaged:
-            bring_back = f"openclaw-s3-restore.py run --path {shlex.quote(gap.path)}"
+            bring_back = f"openclaw-s3-restore.py run --path={shell_word(gap.path)}"
             return f"; latest/ keeps the last good copy of it, which {bring_back} brings back"
         return "; the backup keeps what the last one had of it"
     if gap.path in damaged:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openclaw_agent.snapshot.keys import latest_key, snapshot_key
+from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_folder_marker, latest_key, snapshot_key
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.store.transfers import Copy, Upload
 
@@ -99,7 +99,9 @@ def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
 
 def plan_latest_in_full(manifest: Manifest, present_keys: Iterable[str], manifest_key: str) -> LatestPlan:
     """Bring a `latest/` of which nothing is certain but the keys that are there to `manifest`."""
-    gone = {key for key in present_keys if key != manifest_key}
+    gone = {key for key in present_keys if key not in (manifest_key, LATEST_PREFIX)}
+    # A folder that somebody made there stays as long as it is in the state.
+    gone -= {latest_folder_marker(entry.path) for entry in manifest.entries if entry.kind is EntryKind.DIR}
     for entry in manifest.files():
         gone.discard(latest_key(entry))
     return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(sorted(gone)))

@@ -178,6 +178,7 @@ class Backup:
             self._records.remember_base(replace(base, entries=tuple(capture.entries)))
         _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, capture)
+        self._remove_put_aside()
         return BackupResult(BackupOutcome.UNCHANGED, base.snapshot, len(base.gaps))
 
     def _log_capture(self, capture: Capture) -> None:
@@ -237,7 +238,8 @@ class Backup:
         options: BackupOptions,
         now: datetime,
     ) -> BackupResult:
-        name = reserve_name(self._bucket, now, boot, last.manifest.snapshot if last.manifest else "")
+        last_name = last.manifest.snapshot if last.manifest else ""
+        name = reserve_name(self._bucket, now, boot, last_name, clock=self._session.clock)
         manifest = replace(self._manifest(capture, left, last, boot, name, now), gaps=gaps)
         self._record.add(snapshot=name, epoch=boot.epoch)
         self._put_objects(capture, last, manifest, full=options.full)
@@ -266,9 +268,13 @@ class Backup:
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
         _log.info("Backed up as snapshot %s.", name)
         _fail_where_it_must(manifest, capture)
+        self._remove_put_aside()
+        return BackupResult(BackupOutcome.DONE, name, len(gaps))
+
+    def _remove_put_aside(self) -> None:
+        """What a restore has put aside is needed no longer: S3 holds the state that took its place."""
         for sentence in remove_put_aside(self._agent_dir.aside, self._settings.state_dir):
             _log.warning("%s", sentence)
-        return BackupResult(BackupOutcome.DONE, name, len(gaps))
 
     def _manifest(
         self, capture: Capture, left: LeftOnDisk, last: LastBackup, boot: BootRecord, name: str, now: datetime

@@ -1,6 +1,6 @@
 """Objects without a manifest, uploaded by hand or by another tool: what state can be made of them. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_agent.catalog.choice import Choice, Source
@@ -22,6 +22,7 @@ from openclaw_agent.store.transfers import ListedObject
 ROOT = ""
 MOST_NAME_BYTES = 255  # of one name, on the file systems of Linux
 MOST_NAMED = 5
+_NOT_OF_A_FLAT_STATE = OWN_NAMES | {STATE_PREFIX.rstrip("/")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
     It is nested unless something of a state's lies beside `.openclaw/`: a flat state may have a folder of that name.
     Anything may lie at the bucket's root: flat objects there of which none is a sign of a state are none.
     """
-    objects = {row.key.removeprefix(place): row for row in listed if not _is_marker(row)}
+    rows = list(listed)
+    objects = {row.key.removeprefix(place): row for row in rows if not _is_marker(row)}
     if place == SNAPSHOTS_PREFIX:
         return None
     if place.startswith(SNAPSHOTS_PREFIX) and (MANIFEST_FILE in objects or RESERVED_FILE in objects):
@@ -121,6 +123,8 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
     else:
         files = {path: row for path, row in objects.items() if path.split("/")[0] not in OWN_NAMES}
         aside = [path for path in beside if path.split("/")[0] in OWN_NAMES]
+    prefix = place + (STATE_PREFIX if nested else "")
+    markers = [row.key.removeprefix(prefix) for row in rows if _is_marker(row) and row.key.startswith(prefix)]
     folders = _folders_of(files)
     usable = {path: row for path, row in files.items() if path not in folders and is_file_path(path)}
     if all(is_litter(path) for path in usable):
@@ -128,9 +132,12 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
     if place == ROOT and not (nested or any(map(is_sign_of_state, usable))):
         return None
     refused = [row.key for path, row in files.items() if path not in usable]
+    marked = _marked_folders(
+        (path for path in markers if nested or path.split("/")[0] not in _NOT_OF_A_FLAT_STATE), usable
+    )
     return UnmanagedObjects(
-        place + (STATE_PREFIX if nested else ""),
-        tuple(_made_up_entries(usable)),
+        prefix,
+        tuple(_made_up_entries(usable, marked)),
         {path: row.key for path, row in usable.items()},
         confidence=2 if CONFIG_FILE in usable else int(nested or any(map(is_sign_of_state, usable))),
         oldest_ns=min(_nanoseconds(row) for row in usable.values()),
@@ -200,9 +207,20 @@ def _folders_of(files: Iterable[str]) -> set[str]:
     return folders
 
 
-def _made_up_entries(usable: dict[str, ListedObject]) -> Iterator[Entry]:
+def _marked_folders(markers: Iterable[str], usable: Collection[str]) -> set[str]:
+    """The folders that markers (`x/y/`) make beside those that files lie in; a file of the name comes first."""
+    marked = _folders_of(f"{marker}x" for marker in markers)
+    return {path for path in marked if not any(part in usable for part in (path, *_parents(path)))}
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _made_up_entries(usable: dict[str, ListedObject], marked: set[str]) -> Iterator[Entry]:
     newest = max(_nanoseconds(row) for row in usable.values())
-    for folder in sorted(_folders_of(usable), key=lambda path: path.split("/")):
+    for folder in sorted(_folders_of(usable) | marked, key=lambda path: path.split("/")):
         yield Entry(folder, EntryKind.DIR, 0o700, GATEWAY_UID, GATEWAY_UID, newest)
     for path, row in usable.items():
         yield Entry(path, EntryKind.FILE, 0o600, GATEWAY_UID, GATEWAY_UID, _nanoseconds(row), size=row.size)

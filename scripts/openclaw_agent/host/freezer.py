@@ -1,6 +1,7 @@
 """The gateways that can be frozen for a moment: one small interface, for compose containers and for a systemd unit."""
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -133,7 +134,7 @@ def thaw(gateway: Gateway) -> None:
             if complaints and all(_NEEDS_NO_THAW.search(line) for line in complaints):
                 return
             if time.monotonic() + THAW_PAUSE_SECONDS >= deadline:
-                command = " ".join(gateway.thaw_command)
+                command = shlex.join(gateway.thaw_command)
                 raise AgentError(f"The gateway may still be frozen ({problem}); thaw it with: {command}") from problem
             time.sleep(THAW_PAUSE_SECONDS)
         else:

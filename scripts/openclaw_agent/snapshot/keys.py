@@ -40,6 +40,11 @@ OWN_NAMES = frozenset(
 )
 
 
+def latest_folder_marker(path: str) -> str:
+    """The key under which the S3 console and some tools make a folder of the state; backups write none."""
+    return f"{LATEST_PREFIX}{STATE_PREFIX}{path}/" if path else LATEST_PREFIX + STATE_PREFIX
+
+
 def latest_key(entry: "Entry") -> str:
     """The key of a file's newest object."""
     return LATEST_PREFIX + entry.relative_key

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import sqlite3
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,15 +190,30 @@ def test_a_name_that_another_run_has_taken_gets_its_seconds(world: FreshBucket, 
     assert machine.backup().line["snapshot"] == f"{taken}-07"
 
 
-def test_a_minute_without_a_free_name_fails_the_run_and_the_next_one_goes_on(
+def test_a_backup_in_the_last_second_of_a_minute_whose_names_are_taken_is_made_all_the_same(
     world: FreshBucket, machine: SimulatedInstance
 ) -> None:
     machine.write("notes", "one")
-    taken = format_snapshot_name(world.clock.now)
-    world.put(f"snapshots/{taken}/reserved", "another instance\n")
-    world.put(f"snapshots/{taken}-59/reserved", "another instance\n")
-    world.clock.now = world.clock.now.replace(second=59)
+    last = world.clock.now.replace(second=59)
+    world.put(f"snapshots/{format_snapshot_name(last.replace(second=0))}/reserved", "another instance\n")
+    world.put(f"snapshots/{format_snapshot_name(last)}/reserved", "another instance\n")
+    world.clock.now = last
     run = machine.backup()
-    assert run.code == 1
-    assert "No snapshot name is free" in run.err
+    assert run.code == 0, run.err
+    assert run.line["snapshot"] == format_snapshot_name(last + timedelta(seconds=1))
+
+
+def test_what_a_restore_has_put_aside_is_removed_by_a_backup_that_finds_nothing_changed(
+    machine: SimulatedInstance,
+) -> None:
+    machine.write("notes", "saved")
+    machine.write("plan", "saved")
     assert machine.backup().code == 0
+    machine.write("notes", "lost")
+    assert machine.restore("run", "--path", "notes").code == 0
+    kept = [place for place in machine.disk.rglob("*notes*") if place.is_file() and place.read_text() == "lost"]
+    assert len(kept) == 1
+    let_clock_tick()
+    run = machine.backup()
+    assert (run.code, "Nothing has changed since the last backup." in run.err) == (0, True), run.err
+    assert not kept[0].exists()

@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_told_and_everything_else_is_backed_up(
         run = writer.backup("--final")
     assert run.code == 4, run.err
     assert f"{unreadable!r}: it cannot be read (Permission denied)" in run.err
-    assert f"--accept-gap {unreadable}" in run.err
+    assert f"--accept-gap={unreadable}" in run.err
     assert (run.line["result"], run.line["gaps"], run.line["gap_count"]) == ("gaps", [unreadable], 1)
     assert gaps(world) == {unreadable: False}
     newer = {path: text for path, text in now.items() if path != unreadable and not path.startswith(f"{unreadable}/")}

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from openclaw_agent.catalog.unmanaged import choose_unmanaged, is_file_path, strays, unexplained
+from openclaw_agent.snapshot.manifest import EntryKind
 from openclaw_agent.store.transfers import ListedObject
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -94,6 +95,34 @@ def test_the_state_that_is_made_of_objects_without_a_manifest(
     assert (found.prefix, set(found.keys), set(found.unrestorable)) == (prefix, paths, unrestorable)
     assert all(repr(key) in found.warning for key in unrestorable)
     assert all(found.keys[entry.path] for entry in found.manifest.files())
+
+
+FOLDERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "empty folders of a nested state": (
+        (f"{NESTED}a", f"{NESTED}x/", f"{NESTED}y/z/", f"{NESTED}.damaged/"),
+        {"", "x", "y", "y/z", ".damaged"},
+    ),
+    "empty folders of a flat state": (
+        (f"{FLAT}openclaw.json", f"{FLAT}x/", f"{FLAT}.damaged/", f"{FLAT}.openclaw/", FLAT),
+        {"", "x"},
+    ),
+    "a marker of a folder with files": ((f"{NESTED}a/b", f"{NESTED}a/"), {"", "a"}),
+    "a file of the same name": ((f"{NESTED}a", f"{NESTED}a/", f"{NESTED}a/b/"), {""}),
+    "markers that no disk holds": ((f"{NESTED}a", f"{NESTED}x//", f"{NESTED}../", f"{NESTED}{'n' * 256}/"), {""}),
+    "a marker in another place": ((f"{NESTED}a", "x/", "snapshots/x/"), {""}),
+}
+
+
+@pytest.mark.parametrize(("keys", "folders"), FOLDERS.values(), ids=FOLDERS)
+def test_folders_that_somebody_made_without_a_file_are_part_of_the_state(
+    keys: tuple[str, ...], folders: set[str]
+) -> None:
+    found = choose_unmanaged(listed(*keys))
+    assert found is not None
+    paths = [entry.path for entry in found.entries if entry.kind is EntryKind.DIR]
+    assert (set(paths), len(paths)) == (folders, len(folders))
+    # A folder precedes what is in it.
+    assert all(path.rpartition("/")[0] in paths[:number] for number, path in enumerate(paths) if path)
 
 
 def test_a_warning_names_five_keys_and_counts_the_rest() -> None:

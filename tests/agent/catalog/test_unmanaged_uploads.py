@@ -117,3 +117,20 @@ def test_a_database_that_was_damaged_before_its_upload_is_restored_with_a_warnin
     assert run.code == 0, run.err
     assert "Warning: the database 'db.sqlite' fails its integrity check" in run.err
     assert (first.state / "db.sqlite").read_bytes() == body
+
+
+def test_an_empty_folder_of_an_upload_comes_back_and_its_marker_stays_as_long_as_it_is_in_the_state(
+    world: FreshBucket,
+) -> None:
+    for key, text in (("openclaw.json", "{}"), ("workspace/a.md", "a"), ("inbox/", ""), ("archive/2025/", "")):
+        world.put(f"latest/.openclaw/{key}", text)
+    first = world.booted()
+    assert (first.state / "archive/2025").is_dir()
+    (first.state / "inbox").rmdir()
+    first.write("workspace/b.md")
+    for flags in ((), ("--full",)):
+        run = first.backup(*flags)
+        assert run.code == 0, run.err
+        assert {key for key in world.keys("latest/") if key.endswith("/")} == {"latest/.openclaw/archive/2025/"}
+    second = world.booted("second")
+    assert sorted(place.name for place in second.state.rglob("*") if place.is_dir()) == ["2025", "archive", "workspace"]
