@@ -13,8 +13,8 @@ from openclaw_agent.store.transfers import Copy, Upload
 class SnapshotPlan:
     """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
 
-    `recovered` are last good copies that can be had from `latest/` alone. `stored_as` names, of what lies in `base`
-    under the first name that it had there, its entry there.
+    `recovered` are last good copies that can be had from `latest/` alone. `stored_as` names, of what lies there under
+    the first name that it had there, its entry there.
     """
 
     snapshot: str
@@ -32,7 +32,8 @@ class SnapshotPlan:
             source = self.stored_as.get(entry.path, entry)
             yield Copy(snapshot_key(self.base, source), snapshot_key(self.snapshot, entry), entry.size)
         for entry in self.recovered:
-            yield Copy(latest_key(entry), snapshot_key(self.snapshot, entry), entry.size)
+            source = self.stored_as.get(entry.path, entry)
+            yield Copy(latest_key(source), snapshot_key(self.snapshot, entry), entry.size)
 
     def uploads(self) -> Iterator[Upload]:
         """What to upload."""
@@ -55,11 +56,16 @@ class LatestPlan:
 
 
 def plan_snapshot(
-    manifest: Manifest, base: Manifest | None, clones: Mapping[str, Path], *, full: bool = False
+    manifest: Manifest,
+    base: Manifest | None,
+    clones: Mapping[str, Path],
+    *,
+    full: bool = False,
+    in_latest: Manifest | None = None,
 ) -> SnapshotPlan:
     """Copy what the snapshot `base` is known to hold with the same content, upload the rest.
 
-    With `full` only that is copied which was not read.
+    With `full` only that is copied which was not read. What can only be recovered is in `latest/` as `in_latest` says.
     """
     known = base.by_path() if base else {}
     copied: list[Entry] = []
@@ -72,7 +78,8 @@ def plan_snapshot(
             copied.append(entry)
         else:
             (uploaded if entry.path in clones else recovered).append(entry)
-    stored_as = {entry.path: before for entry in copied if (before := known[entry.path]).hard_link_to}
+    links = {entry.path: entry for entry in (base or in_latest or manifest).entries if entry.hard_link_to}
+    stored_as = {entry.path: links[entry.path] for entry in (*copied, *recovered) if entry.path in links}
     return SnapshotPlan(
         manifest.snapshot,
         base.snapshot if base else "",

@@ -28,7 +28,7 @@ from openclaw_agent.errors import AgentError, ObjectMissing, Refused, SourcesUna
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.host.freezer import Freezer
 from openclaw_agent.session import Session
-from openclaw_agent.snapshot.codec import encode_manifest
+from openclaw_agent.snapshot.codec import encode_manifest, require_readable
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
@@ -258,6 +258,8 @@ class Backup:
             self._bucket.put(snapshot_prefix(name) + QUARANTINED_FILE, manifest.quarantined.encode())
         text = self._agent_dir.clone_dir / MANIFEST_FILE
         replace_file(text, encode_manifest(manifest))
+        with text.open("rb") as lines:
+            require_readable(lines, manifest)
         self._bucket.put_file(snapshot_manifest_key(name), text)
         if refusal is not None:
             raise refusal
@@ -297,7 +299,7 @@ class Backup:
         )
 
     def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, full: bool) -> None:
-        plan = plan_snapshot(manifest, last.copy_source, capture.clones, full=full)
+        plan = plan_snapshot(manifest, last.copy_source, capture.clones, full=full, in_latest=last.manifest)
         self._record.add(
             uploaded_files=len(plan.uploaded) + len(capture.damaged),
             copied_files=len(plan.copied) + len(plan.recovered),

@@ -13,6 +13,7 @@ from openclaw_agent.capture.carried import carried_over, is_of_the_file, put_in_
 from openclaw_agent.capture.changes import Pending, consume_tree, entry_of
 from openclaw_agent.capture.clones import CloneDir
 from openclaw_agent.capture.databases import ClonedDatabase, StoredFile, digest_as_found, resolve_database
+from openclaw_agent.capture.proof import take_out_unreadable
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
@@ -238,6 +239,7 @@ class _Capturing:
             else:
                 self._add(StoredFile(cloned.found, cloned.number, database=False), None, cloned.live, capture)
         self._add_links(capture)
+        self._unreadable += take_out_unreadable(capture.entries, self._base)
         self._carry_over(capture)
         capture.entries.sort(key=lambda entry: path_order(entry.path))
         capture.excluded = self._tree.excluded

@@ -44,7 +44,8 @@ Last line:
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
@@ -142,6 +143,32 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
     Raises:
         ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
     """
+    entries: list[Entry] = []
+    without_entries = _read(lines, entries.append, with_fingerprints=with_fingerprints)
+    manifest = replace(without_entries, entries=tuple(entries))
+    _require_consistency(manifest)
+    return manifest
+
+
+def require_readable(lines: Iterable[bytes], manifest: Manifest) -> None:
+    """Read what was written as a restore would, entry by entry; nothing is kept of it.
+
+    Raises:
+        ManifestInvalid: when it is not the manifest.
+    """
+    expected = iter(manifest.entries)
+
+    def compare(entry: Entry) -> None:
+        if entry != next(expected, None):
+            raise ManifestInvalid(f"The manifest's entry {entry.path!r} is not read back as it was written.")
+
+    _read(lines, compare, with_fingerprints=True)
+    if next(expected, None) is not None:
+        raise ManifestInvalid("The manifest is not read back with all its entries.")
+
+
+def _read(lines: Iterable[bytes], take: Callable[[Entry], None], *, with_fingerprints: bool) -> Manifest:
+    """Hand out the entries one by one; return the manifest without them."""
     reader = iter(lines)
     first = next(reader, b"").rstrip(b"\n")
     if not first.endswith(b',"entries":['):
@@ -151,7 +178,6 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
     written_in_format_1 = _format_of(header) == 1
     attributes_told = header.get("attributes") is True
     digest = hashlib.sha256(header_text)
-    entries: list[Entry] = []
     for raw in reader:
         line = raw.rstrip(b"\n")
         if line.startswith(b"],"):
@@ -164,9 +190,7 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
             left_out = parse_object("{" + left_out_text.decode(errors="replace") + "}")
             if written_in_format_1:
                 left_out = with_names_of_now(left_out)
-            manifest = _manifest_of(header | left_out, tuple(entries))
-            _require_consistency(manifest)
-            return manifest
+            return _manifest_of(header | left_out, ())
         line = line.removesuffix(b",")
         if line:
             digest.update(line)
@@ -176,7 +200,7 @@ def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -
             if not with_fingerprints:
                 fields.pop("fingerprint", None)
                 fields.pop("wal_fingerprint", None)
-            entries.append(entry_of(fields, attributes_told=attributes_told))
+            take(entry_of(fields, attributes_told=attributes_told))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
 

@@ -24,6 +24,7 @@ LARGEST_ID = 2**32 - 2
 LARGEST_MODE = 0o7777
 LARGEST_SIZE = 2**63
 VERDICTS = ("unverified", "damaged", "stale")
+MOST_TARGET_BYTES = 4095  # of a symlink (PATH_MAX)
 MOST_NAME_BYTES = 255  # of an attribute (xattr(7))
 
 
@@ -69,6 +70,15 @@ def entry_fields(entry: Entry) -> dict[str, object]:
     return fields
 
 
+def why_unreadable(entry: Entry) -> str:
+    """Why a restore would refuse this entry, or "" where it is read back as it is."""
+    try:
+        read = entry_of(parse_object(json.dumps(entry_fields(entry))), attributes_told=True)
+    except ManifestInvalid as problem:
+        return f"no manifest can hold it: {problem}"
+    return "" if read == entry else "no manifest can hold it as it is"
+
+
 def parse_object(text: str) -> dict[str, Any]:
     """The JSON object that a line is.
 
@@ -107,7 +117,7 @@ def entry_of(fields: dict[str, Any], *, attributes_told: bool) -> Entry:
             mtime_ns=mtime_ns,
             size=_within(fields, "size", 0, LARGEST_SIZE) if "size" in fields else 0,
             sha256=bytes.fromhex(fields.get("sha256", "")),
-            target=str(fields.get("target", "")),
+            target=_target(fields),
             database=bool(fields.get("database", False)),
             captured_live=bool(fields.get("captured_live", False)),
             fingerprint=fingerprint,
@@ -126,6 +136,16 @@ def _within(fields: dict[str, Any], name: str, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}")
     return value
+
+
+def _target(fields: dict[str, Any]) -> str:
+    target = str(fields.get("target", ""))
+    if (
+        fields["kind"] == EntryKind.SYMLINK
+        and not 0 < len(target.encode(errors="surrogateescape")) <= MOST_TARGET_BYTES
+    ):
+        raise ValueError(f"the target {target[:99]!r}")
+    return target
 
 
 def _attributes_of(fields: dict[str, Any], attributes_told: bool) -> Attributes | None:
