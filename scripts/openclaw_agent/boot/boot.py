@@ -108,6 +108,7 @@ class Boot:
         changed = own_disk and self._changed_by_others()
         reader = self._reader.with_latest_pinned(CHANGED_BY_OTHERS) if changed else self._reader
         self._require_no_external_uploads(reader, own_disk=own_disk)
+        reader.report_passed_over()
         if own_disk and not changed:
             self._finish(epoch)
             return BootOutcome.KEPT

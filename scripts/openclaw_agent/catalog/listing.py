@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from openclaw_agent.catalog.completeness import Completeness, Look, look_at
 from openclaw_agent.catalog.snapshots import folder_names
 from openclaw_agent.catalog.unmanaged import ROOT, arrange, place_of
 from openclaw_agent.catalog.uploads import list_outside_snapshots
-from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
 from openclaw_agent.retention.policy import Snapshot, plan_retention
 from openclaw_agent.retention.report import age_words
 from openclaw_agent.snapshot.keys import (
@@ -17,13 +17,11 @@ from openclaw_agent.snapshot.keys import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
-from openclaw_agent.snapshot.manifest import EntryKind, Manifest
+from openclaw_agent.snapshot.manifest import EntryKind
 from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import load_header
 from openclaw_agent.store.transfers import ListedObject
 
-NO_MANIFEST = "no"
 AS_FOUND = "no manifest"
 
 
@@ -39,24 +37,16 @@ class ListRow:
     tier: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A manifest's header, or None; and how complete its restore point is, in the words of the list."""
-
-    manifest: Manifest | None
-    complete: str
-
-
 def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
     """`latest/`, every snapshot from new to old, and what was put into the bucket without a manifest."""
-    latest = _look(store, LATEST_MANIFEST_KEY)
+    latest = look_at(store, LATEST_MANIFEST_KEY)
     rows = []
-    if latest.complete != NO_MANIFEST:
-        taken_at = parse_snapshot_name(latest.manifest.snapshot) if latest.manifest else None
+    if latest.completeness is not Completeness.NO_MANIFEST:
+        taken_at = parse_snapshot_name(latest.stored.manifest.snapshot) if latest.stored else None
         rows.append(_row("latest", latest, taken_at, now, LATEST_PREFIX))
     names = folder_names(store)
-    looks = {name: _look(store, snapshot_manifest_key(name)) for name in names if parse_snapshot_name(name)}
-    tiers = _tiers(looks, now, latest_complete=latest.manifest is not None)
+    looks = {name: look_at(store, snapshot_manifest_key(name)) for name in names if parse_snapshot_name(name)}
+    tiers = _tiers(looks, now, latest_complete=latest.stored is not None)
     for name, look in looks.items():
         found = (
             _plain_row(name, snapshot_prefix(name), store.list(snapshot_prefix(name))) if _is_missing(look) else None
@@ -65,26 +55,20 @@ def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
     return [*rows, *_foreign_rows(store, latest, [name for name in names if name not in looks])]
 
 
-def _look(store: Bucket, key: str) -> _Look:
-    try:
-        stored = load_header(store, key)
-    except ManifestTooNew:
-        return _Look(None, "by a newer agent")
-    except ManifestInvalid:
-        return _Look(None, "unreadable")
-    if stored is None:
-        return _Look(None, NO_MANIFEST)
-    return _Look(stored.manifest, "quarantined" if stored.manifest.quarantined else "yes")
+def _is_missing(look: Look) -> bool:
+    return look.completeness is Completeness.NO_MANIFEST
 
 
-def _is_missing(look: _Look) -> bool:
-    return look.complete == NO_MANIFEST
-
-
-def _tiers(looks: dict[str, _Look], now: datetime, *, latest_complete: bool) -> dict[str, str]:
-    quarantined = {name for name, look in looks.items() if look.complete == "quarantined"}
+def _tiers(looks: dict[str, Look], now: datetime, *, latest_complete: bool) -> dict[str, str]:
+    quarantined = {name for name, look in looks.items() if look.completeness is Completeness.QUARANTINED}
     snapshots = [
-        Snapshot(name, complete=not _is_missing(look), quarantined=name in quarantined) for name, look in looks.items()
+        Snapshot(
+            name,
+            complete=not _is_missing(look),
+            quarantined=name in quarantined,
+            doubtful=look.completeness is Completeness.UNREADABLE,
+        )
+        for name, look in looks.items()
     ]
     plan = plan_retention(snapshots, now, latest_complete=latest_complete)
     tiers = {row.snapshot.name: row.tier.value if row.tier else "" for row in plan.decisions}
@@ -92,7 +76,7 @@ def _tiers(looks: dict[str, _Look], now: datetime, *, latest_complete: bool) -> 
     return {name: f"{tier}, apart" if tier and name in quarantined else tier for name, tier in tiers.items()}
 
 
-def _foreign_rows(store: Bucket, latest: _Look, foreign_names: list[str]) -> Iterator[ListRow]:
+def _foreign_rows(store: Bucket, latest: Look, foreign_names: list[str]) -> Iterator[ListRow]:
     outside = list(list_outside_snapshots(store))
     if _is_missing(latest):
         in_latest = _plain_row("latest", LATEST_PREFIX, (row for row in outside if place_of(row.key) == LATEST_PREFIX))
@@ -101,7 +85,9 @@ def _foreign_rows(store: Bucket, latest: _Look, foreign_names: list[str]) -> Ite
     yield from [at_root] if at_root else []
     for name in foreign_names:
         place = f"{SNAPSHOTS_PREFIX}{name}/"
-        yield _plain_row(name, place, store.list(place)) or ListRow(name, "", None, None, NO_MANIFEST, "")
+        yield _plain_row(name, place, store.list(place)) or ListRow(
+            name, "", None, None, Completeness.NO_MANIFEST.value, ""
+        )
 
 
 def _plain_row(name: str, place: str, listed: Iterable[ListedObject]) -> ListRow | None:
@@ -112,9 +98,9 @@ def _plain_row(name: str, place: str, listed: Iterable[ListedObject]) -> ListRow
     return ListRow(name, "", len(found.keys), size_bytes, AS_FOUND, "")
 
 
-def _row(name: str, look: _Look, taken_at: datetime | None, now: datetime, tier: str) -> ListRow:
+def _row(name: str, look: Look, taken_at: datetime | None, now: datetime, tier: str) -> ListRow:
     age = age_words(now - taken_at) if taken_at else ""
-    if look.manifest is None:
-        return ListRow(name, age, None, None, look.complete, tier)
-    totals = look.manifest.totals()
-    return ListRow(name, age, totals.files, totals.bytes, look.complete, tier)
+    if look.stored is None:
+        return ListRow(name, age, None, None, look.completeness.value, tier)
+    totals = look.stored.manifest.totals()
+    return ListRow(name, age, totals.files, totals.bytes, look.completeness.value, tier)

@@ -69,6 +69,14 @@ class CatalogReader:
         """A reader that tries nothing else in the place of `latest/`, where there is one."""
         return CatalogReader(self.bucket, self._record, self.points().pinned(reason))
 
+    def report_passed_over(self) -> None:
+        """Say which newer snapshots a restore does not take by itself: a refused backup, a late one, a torn one."""
+        passed = self.points().passed_over
+        for row in passed[:MOST_NAMED]:
+            self._report_once(row.sentence())
+        if passed:
+            self._record.add(passed_over=[row.name for row in passed[:MOST_NAMED]])
+
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
         return bool(self.points().choices()) or self.unmanaged() is not None

@@ -1,17 +1,17 @@
 """What the bucket offers to restore from: `latest/`, complete snapshots, and objects that have no manifest."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_agent.catalog.choice import (
     Choice,
     RestorePoint,
     age_order,
-    is_restore_point,
     is_uploaded_externally,
     order_candidates,
 )
+from openclaw_agent.catalog.completeness import Completeness, look_at
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.catalog.unmanaged import UnmanagedObjects, named
 from openclaw_agent.catalog.uploads import external_uploads, found_later_than
@@ -19,7 +19,7 @@ from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import StoredManifest, load_header, read_manifest
+from openclaw_agent.store.manifests import StoredManifest, read_manifest
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
@@ -38,11 +38,26 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A snapshot that no restore takes by itself, and why."""
+
+    name: str
+    reason: str
+
+    def sentence(self) -> str:
+        """What a person must know who expects what it holds."""
+        return (
+            f"Snapshot {self.name} is newer and is not restored by itself: {self.reason.rstrip('.')}. To take it, run "
+            f"openclaw-s3-restore.py run --snapshot {self.name} --force."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RestorePoints:
     """The bucket's restore points; names of snapshots from new to old.
 
     `pinned_reason` says why `latest/` alone may be restored ("" where the next best will do). `unmanaged` is a state
-    without a manifest which is newer than the snapshots.
+    without a manifest which is newer than the snapshots. `passed_over` are newer than the newest that a restore takes.
     """
 
     latest: StoredManifest | None = None
@@ -53,6 +68,7 @@ class RestorePoints:
     too_new: ManifestTooNew | None = None
     unmanaged: UnmanagedObjects | None = None
     pinned_reason: str = ""
+    passed_over: tuple[PassedOver, ...] = ()
 
     def choices(self) -> list[Choice]:
         """The order in which to try `latest/` and the newest snapshot.
@@ -108,8 +124,10 @@ def find_restore_points(store: Bucket) -> RestorePoints:
     points = RestorePoints(latest.stored, latest.problem, latest.etag, names, too_new=latest.too_new)
     if points.too_new is not None:
         return points
-    newest, too_new = _find_newest(store, names, latest.stored)
-    points = replace(points, newest=newest, too_new=too_new)
+    passed: list[PassedOver] = []
+    newest, too_new = _find_newest(store, names, latest.stored, passed)
+    newer = tuple(row for row in passed if newest is None or row.name > newest.manifest.snapshot)
+    points = replace(points, newest=newest, too_new=too_new, passed_over=newer)
     if too_new is not None:
         return points
     if points.latest and newest and _is_on_purpose(points.latest, newest):
@@ -129,13 +147,13 @@ def _read_latest(store: Bucket) -> Latest:
 
 
 def _find_newest(
-    store: Bucket, names: Sequence[str], latest: StoredManifest | None
+    store: Bucket, names: Sequence[str], latest: StoredManifest | None, passed: list[PassedOver]
 ) -> tuple[StoredManifest | None, ManifestTooNew | None]:
     present_epoch = latest.manifest.epoch if latest else None
     newest: StoredManifest | None = None
     try:
         for _name, stored in itertools.islice(
-            complete_snapshots(store, names), MOST_STALE_SNAPSHOTS if latest else MOST_WITHOUT_LATEST
+            complete_snapshots(store, names, passed.append), MOST_STALE_SNAPSHOTS if latest else MOST_WITHOUT_LATEST
         ):
             if newest is None or age_order(stored.manifest) > age_order(newest.manifest):
                 newest = stored
@@ -154,19 +172,26 @@ def _is_on_purpose(latest: StoredManifest, newest: StoredManifest) -> bool:
     )
 
 
-def complete_snapshots(store: Bucket, names: Sequence[str]) -> Iterator[tuple[str, StoredManifest]]:
+def complete_snapshots(
+    store: Bucket, names: Sequence[str], passed_over: Callable[[PassedOver], None] = lambda _row: None
+) -> Iterator[tuple[str, StoredManifest]]:
     """Headers of the complete snapshots of the main line among `names`, in that order.
+
+    `passed_over` is told of the others on the way that have a manifest.
 
     Raises:
         ManifestTooNew: at one that only a newer agent can read.
     """
     for name in names:
-        try:
-            stored = load_header(store, snapshot_manifest_key(name))
-        except ManifestInvalid:
-            continue
-        if stored is not None and is_restore_point(stored.manifest):
-            yield name, stored
+        look = look_at(store, snapshot_manifest_key(name))
+        if look.too_new is not None:
+            raise look.too_new
+        if look.is_restore_point and look.stored is not None:
+            yield name, look.stored
+        elif look.stored is not None:
+            passed_over(PassedOver(name, f"it is quarantined ({look.stored.manifest.quarantined.rstrip('.')})"))
+        elif look.completeness is Completeness.UNREADABLE:
+            passed_over(PassedOver(name, "its manifest cannot be read to its end"))
 
 
 def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:

@@ -43,7 +43,7 @@ def list_snapshots(store: Bucket) -> list[Snapshot]:
                 continue
             snapshot = found.setdefault(name, Snapshot(name, complete=False))
             rest = row.key.removeprefix(f"{SNAPSHOTS_PREFIX}{name}/")
-            if rest == MANIFEST_FILE:
+            if rest == MANIFEST_FILE and row.size:
                 found[name] = replace(snapshot, complete=True)
             elif rest == QUARANTINED_FILE:
                 found[name] = replace(snapshot, quarantined=True)

@@ -4,6 +4,7 @@ import argparse
 import logging
 from datetime import UTC, datetime
 
+from openclaw_agent.catalog.completeness import snapshot_is_whole, snapshot_of_whole_latest
 from openclaw_agent.catalog.snapshots import list_snapshots
 from openclaw_agent.cli.frame import Result, parser_for, run_command
 from openclaw_agent.errors import UsageError
@@ -42,7 +43,13 @@ def _prune(options: argparse.Namespace, session: Session, now: datetime) -> Resu
     store, record = session.bucket, session.record
     if not options.dry_run:
         require_ownership_here(session)
-    plan = plan_prune(store, list_snapshots(store), now, strict_midnight=options.strict_midnight)
+    plan = plan_prune(
+        list_snapshots(store),
+        now,
+        strict_midnight=options.strict_midnight,
+        latest=snapshot_of_whole_latest(store),
+        is_whole=lambda name: snapshot_is_whole(store, name),
+    )
     record.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
     _log.info(retention_sentence(plan, dry_run=options.dry_run))
     if not options.dry_run:

@@ -54,11 +54,14 @@ class Snapshot:
 
     A quarantined one is no restore point of the main line (a fenced instance's late writes, a shrunken state). Such
     snapshots are a series of their own: the same tiers, their own representatives, and never the last restore point.
+    A doubtful one (its manifest cannot be read to its end, or objects of it are gone) represents a period, or is the
+    last restore point, only where there is no other.
     """
 
     name: str
     complete: bool
     quarantined: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,12 @@ class RetentionPlan:
     latest_complete: bool
     strict_midnight: bool
     decisions: tuple[Decision, ...]
+
+    @property
+    def relied_on(self) -> tuple[str, ...]:
+        """The names of those in whose favour others are deleted."""
+        rules = (Rule.REPRESENTATIVE, Rule.NEWEST_COMPLETE, Rule.FLOOR)
+        return tuple(decision.snapshot.name for decision in self.decisions if decision.rule in rules)
 
     @property
     def kept(self) -> tuple[Decision, ...]:
@@ -136,7 +145,7 @@ class _Representatives:
             for period, earliest in self._earliest.items():
                 if self.may_represent(dated, period):
                     other = earliest.setdefault(self._place(dated, period), dated)
-                    if dated.taken_at < other.taken_at:
+                    if (dated.snapshot.doubtful, dated.taken_at) < (other.snapshot.doubtful, other.taken_at):
                         earliest[self._place(dated, period)] = dated
 
     def may_represent(self, dated: _Dated, period: Period) -> bool:
@@ -212,6 +221,7 @@ def _guards_of(
 ) -> Iterator[_Guard]:
     # The future does not count: a snapshot with a wrong clock's name must not cost the last good one.
     past = [item for item in newest_first if item.age >= timedelta(0) and not item.snapshot.quarantined]
+    past.sort(key=lambda item: item.snapshot.doubtful)
     floor = next((item for item in past if item.age >= FLOOR_AGE), None)
     if past and not latest_complete:
         yield _Guard(

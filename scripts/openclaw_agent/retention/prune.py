@@ -2,23 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew, NotOwner
+from openclaw_agent.errors import AgentError, NotOwner
 from openclaw_agent.lease.claim import read_lease
 from openclaw_agent.retention.policy import RetentionPlan, Snapshot, latest_is_complete, plan_retention
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import (
-    LATEST_MANIFEST_KEY,
-    LATEST_PREFIX,
     MANIFEST_FILE,
-    latest_key,
     snapshot_name_in_key,
     snapshot_prefix,
 )
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import read_manifest
 from openclaw_agent.store.retries import RetryPolicy
 
 DELETIONS = RetryPolicy(attempts=3, first_pause=1.0)
@@ -32,23 +28,27 @@ class Pruned:
     objects: int
 
 
-def plan_prune(store: Bucket, snapshots: Sequence[Snapshot], now: datetime, *, strict_midnight: bool) -> RetentionPlan:
-    """Apply the retention rules to the bucket's snapshots."""
-    complete = latest_is_complete(_snapshot_of_whole_latest(store), snapshots)
-    return plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
+def plan_prune(
+    snapshots: Sequence[Snapshot],
+    now: datetime,
+    *,
+    strict_midnight: bool,
+    latest: str | None,
+    is_whole: Callable[[str], bool],
+) -> RetentionPlan:
+    """Apply the retention rules to the bucket's snapshots; `latest` is the snapshot of a whole `latest/`.
 
-
-def _snapshot_of_whole_latest(store: Bucket) -> str | None:
-    """The snapshot that `latest/` holds, None unless its manifest can be trusted and every object of it is there."""
-    try:
-        latest = read_manifest(store, LATEST_MANIFEST_KEY)
-    except (ManifestInvalid, ManifestTooNew):
-        return None
-    if latest is None:
-        return None
-    sizes = {row.key: row.size for row in store.list(LATEST_PREFIX)}
-    whole = all(sizes.get(latest_key(entry)) == entry.size for entry in latest.manifest.files())
-    return latest.manifest.snapshot if whole else None
+    `is_whole` is asked of those in whose favour others would be deleted, until each of them is.
+    """
+    complete = latest_is_complete(latest, snapshots)
+    looked_at: set[str] = set()
+    while True:
+        plan = plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
+        doubtful = {name for name in plan.relied_on if name not in looked_at and not is_whole(name)}
+        looked_at.update(plan.relied_on)
+        if not doubtful:
+            return plan
+        snapshots = [replace(row, doubtful=True) if row.name in doubtful else row for row in snapshots]
 
 
 def require_ownership_here(session: Session) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB
 # boto3's own 8 MiB would make a thousand requests of such a copy.
 HUGE_COPY_PART_BYTES = 512 * MIB
+# Of an object of which the first line is asked for.
+MOST_END_BYTES = 128
 # Another conditional write of the key is under way (S3 asks to try again), or the body was corrupted on its way.
 _TRY_AGAIN = frozenset({"ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch"})
 
@@ -95,7 +97,17 @@ class Bucket:
                 return None
             self._raise_unless_missing(problem, key)
             return None
-        return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"])
+        end = body[-MOST_END_BYTES:]
+        if int(response.get("ContentRange", "/0").rpartition("/")[2]) > len(body):
+            self.traffic.requests["GET"] += 1
+            try:
+                # Of this very object, whatever lies under the key by now.
+                _, end = self._read_whole(
+                    Bucket=self.bucket, Key=key, Range=f"bytes=-{MOST_END_BYTES}", IfMatch=response["ETag"]
+                )
+            except self._failures as problem:
+                raise self._error(problem, key) from problem
+        return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"], end)
 
     def _read_whole(self, **arguments: Any) -> tuple[Any, bytes]:
         from botocore.exceptions import BotoCoreError

@@ -11,6 +11,8 @@ from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
 
 _FORMAT = re.compile(rb'\{"format":([0-9]{1,9})[,}]')
+# As `encode_manifest` ends it.
+_END = re.compile(rb',"sha256":"[0-9a-f]{64}"\}\n?\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,15 @@ def load_header(store: Bucket, key: str) -> StoredManifest | None:
     """A manifest without its entries, or None when there is none.
 
     Raises:
-        ManifestInvalid: when its header cannot be read.
+        ManifestInvalid: when its header cannot be read, or its end is missing.
         ManifestTooNew: when only a newer agent can read it.
     """
     fetched = store.get_first_line(key)
     if fetched is None:
         return None
     _require_known_format(key, fetched.body)
+    if not _END.search(fetched.end):
+        raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
     return StoredManifest(decode_header(fetched.body), fetched.etag, fetched.modified)
 
 

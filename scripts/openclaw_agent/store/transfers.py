@@ -52,11 +52,12 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An object's bytes, its ETag, and when S3 took it."""
+    """An object's bytes, its ETag, and when S3 took it; of a first line alone also the object's `end`."""
 
     body: bytes
     etag: str
     modified: datetime
+    end: bytes = b""
 
 
 @dataclass(slots=True)

@@ -139,7 +139,7 @@ ROWS: list[tuple[Callable[[FreshBucket], None], dict[str, str], str]] = [
     (corrupt_latest_manifest, NEW, "latest/ has no readable manifest"),
     (truncated_latest_manifest, NEW, "latest/ has no readable manifest"),
     (no_latest, NEW, "latest/ has no readable manifest"),
-    (no_latest_and_corrupt_newest_manifest, OLD, "nothing newer could be used"),
+    (no_latest_and_corrupt_newest_manifest, OLD, "latest/ has no readable manifest"),
     (no_latest_and_unreadable_newest_header, OLD, "latest/ has no readable manifest"),
     (no_latest_and_incomplete_newest, OLD, "latest/ has no readable manifest"),
     (no_latest_and_corrupt_newest_object, OLD, "nothing newer could be used"),

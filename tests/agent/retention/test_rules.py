@@ -194,6 +194,19 @@ def test_what_stays_as_the_floor_says_so() -> None:
     ]
 
 
+def test_a_doubtful_snapshot_stands_for_its_day_only_where_there_is_no_other() -> None:
+    doubtful = [Snapshot(f"2026-02-{day}-00-00", complete=True, doubtful=True) for day in (24, 25)]
+    plan = plan_retention([*doubtful, *complete("2026-02-25-09-00", "2026-02-25-12-00")], FRIDAY, latest_complete=True)
+    assert kept_by_the_table(plan) == {"2026-02-24-00-00", "2026-02-25-09-00"}
+
+
+def test_a_doubtful_snapshot_is_the_floor_only_where_there_is_no_other() -> None:
+    doubtful = Snapshot("2026-01-20-00-00", complete=True, doubtful=True)
+    plan = plan_retention([*complete("2025-01-03-00-00"), doubtful], FRIDAY, latest_complete=True)
+    assert kept_names(plan) == {"2025-01-03-00-00"}
+    assert kept_names(plan_retention([doubtful], FRIDAY, latest_complete=True)) == {doubtful.name}
+
+
 def test_an_incomplete_a_quarantined_and_a_foreign_one_are_no_floor() -> None:
     others = [
         Snapshot("2026-01-20-00-00", complete=False),
