@@ -113,12 +113,14 @@ def _settle(
             entry = Entry(path, row.kind, row.mode & OWNER_BITS, owner.uid, owner.gid, row.fingerprint.mtime_ns)
         _give(top, entry, missing)
     if origin is None:
+        report_not_restored(session, missing)
         _log.info("Gave %d files and folders that root has put into the state to the gateway.", len(copied))
         session.record.add(given_to_the_gateway=len(copied))
         return
     name = origin.manifest.snapshot
     _remove_stale_sidecars(top, origin, found)
     if _is_whole(origin, found, copied):
+        _narrow_known_folders(top, origin, found, copied, missing)
         _add_what_s3_cannot_hold(top, origin, found, missing)
     report_not_restored(session, missing)
     _log.info(
@@ -133,8 +135,9 @@ def _settle(
 
 def _digests(top: ConfinedDir, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     for path in paths:
-        # Not followed, and not waited for, whatever the gateway has put in its place meanwhile.
-        with contextlib.suppress(FileNotFoundError):
+        # Not followed, and not waited for, whatever the gateway has put in its place meanwhile. What cannot be read is
+        # as in no snapshot.
+        with contextlib.suppress(OSError):
             handle = top.open(path, os.O_RDONLY | os.O_NONBLOCK)
             with os.fdopen(handle, "rb") as reading:
                 if stat.S_ISREG(os.fstat(handle).st_mode):
@@ -173,7 +176,7 @@ def _has(entry: Entry | None, digest: bytes) -> bool:
 
 
 def _give(top: ConfinedDir, entry: Entry, missing: NotRestored) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with missing.noting("the owner and mode", entry.path), contextlib.suppress(FileNotFoundError):
         handle = top.open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(handle)
@@ -204,6 +207,21 @@ def _is_whole(origin: _Origin, found: Mapping[str, WalkEntry], copied: Mapping[s
     )
 
 
+def _narrow_known_folders(
+    top: ConfinedDir,
+    origin: _Origin,
+    found: Mapping[str, WalkEntry],
+    copied: Mapping[str, WalkEntry],
+    missing: NotRestored,
+) -> None:
+    """Give folders that are root's in the snapshot too their modes: a new one of the copy's looks like the old one."""
+    for row in found.values():
+        entry = origin.entries.get(row.path)
+        is_roots = row.kind is EntryKind.DIR and row.uid == ROOT_UID and row.path not in copied
+        if is_roots and entry is not None and entry.kind is EntryKind.DIR:
+            _give(top, entry, missing)
+
+
 def _add_what_s3_cannot_hold(
     top: ConfinedDir, origin: _Origin, found: Mapping[str, WalkEntry], not_restored: NotRestored
 ) -> None:
@@ -214,7 +232,11 @@ def _add_what_s3_cannot_hold(
                 with not_restored.noting("the hard link", entry.path):
                     _link(top, entry)
             continue
-        with _parent(top, entry.path) as (folder, name), contextlib.suppress(FileExistsError):
+        with (
+            not_restored.noting(f"the {entry.kind.value}", entry.path),
+            _parent(top, entry.path) as (folder, name),
+            contextlib.suppress(FileExistsError),
+        ):
             if entry.kind is EntryKind.DIR:
                 os.mkdir(name, OWNER_BITS, dir_fd=folder)
             else:

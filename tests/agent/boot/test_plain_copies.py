@@ -7,15 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from lab.moto.server import EmbeddedAws
 from openclaw_agent.errors import StoreError
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from tests.support.breaking import at_request, raising
+from tests.support.generated_trees import Node, plant, trees
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and copies as root")
 
 GATEWAYS = (GATEWAY_UID, GATEWAY_UID)
+# At full size: OPENCLAW_TREE_EXAMPLES=300.
+EXAMPLES = max(3, int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "12")) // 4)
 
 
 def give_all(folder: Path, owner: tuple[int, int] = GATEWAYS) -> None:
@@ -145,6 +150,31 @@ def test_a_log_of_the_database_before_is_not_replayed_into_the_copied_one(
     with sqlite3.connect(database) as connection:
         assert connection.execute("select count(*) from t").fetchone() == (0,)
     connection.close()
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@given(tree=trees)
+def test_a_plain_copy_of_any_tree_is_as_it_was_backed_up_but_for_names_that_no_key_holds(
+    embedded_aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory, tree: list[Node]
+) -> None:
+    world = FreshBucket(embedded_aws, tmp_path_factory.mktemp("copies"))
+    machine = world.booted()
+    for node in tree:
+        plant(machine.state, node)
+    machine.write("openclaw.json", "{}")
+    os.chown(machine.state, *GATEWAYS)
+    assert machine.backup("--accept-shrink").code == 0
+    before = without_folder_times(machine.state)
+    (name,) = world.snapshots()
+    encoded = {entry.path for entry in world.manifest(name).entries if entry.relative_key.startswith(".encoded/")}
+    machine.lose_state()
+    machine.state.mkdir(mode=0o755)
+    plain_copy(world, f"snapshots/{name}/.openclaw/", machine.state)
+    run = machine.restore("--before-start")
+    assert run.code == 0, run.err
+    files = {path: row for path, row in before.items() if not (row[0] == "file" and path in encoded)}
+    assert without_folder_times(machine.state) == files
+    assert machine.restore("--verify").code == 0
 
 
 def another_name(machine: SimulatedInstance, outside: Path) -> None:
