@@ -5,16 +5,10 @@ import stat
 from pathlib import Path
 from types import SimpleNamespace
 
-import boto3
 import pytest
 
 from openclaw_agent.cli import fetch_secrets
 from openclaw_agent.host.gateway_secrets import MULTILINE_FILE, TOKEN_NAME, Secret, write_secrets
-from openclaw_agent.host.metrics import count_metrics
-from openclaw_agent.lease.liveness import ec2_liveness
-from openclaw_agent.lease.record import Liveness
-from openclaw_agent.run_record import RunRecord
-from openclaw_agent.settings import Settings
 from tests.support.simulated_instance import FreshBucket
 
 
@@ -141,55 +135,3 @@ def test_the_docker_group_may_read_the_secrets_where_there_is_one(
     status = target.stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, group, mode)
     assert target.read_text() == "A=a\nB=b\n"
-
-
-def test_what_ec2_says_of_an_instance_is_its_liveness(world: FreshBucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in world.environment.items():
-        monkeypatch.setenv(name, value)
-    ec2 = boto3.client("ec2", region_name=world.aws.region)
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    started = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
-    look_up = ec2_liveness(world.aws.region)
-    assert look_up(started) is Liveness.ALIVE
-    ec2.terminate_instances(InstanceIds=[started])
-    assert look_up(started) is Liveness.GONE
-    assert look_up("i-0123456789abcdef0") is Liveness.GONE
-    assert look_up("laptop") is Liveness.UNKNOWN
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert look_up(started) is Liveness.UNKNOWN
-
-
-def test_metrics_carry_the_stack_and_a_failure_to_send_them_is_only_told(
-    world: FreshBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in world.environment.items():
-        monkeypatch.setenv(name, value)
-    settings = Settings(
-        "bucket", world.aws.region, tmp_path, tmp_path, tmp_path, stack=world.bucket, metric_namespace="OpenClawLab"
-    )
-    assert count_metrics(settings, ["BackupSucceeded"]) is None
-    rows = boto3.client("cloudwatch", region_name=world.aws.region).list_metrics(Namespace="OpenClawLab")["Metrics"]
-    mine = [row for row in rows if {"Name": "Stack", "Value": world.bucket} in row["Dimensions"]]
-    assert [row["MetricName"] for row in mine] == ["BackupSucceeded"]
-    assert count_metrics(settings, []) is None
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert "could not be sent" in (count_metrics(settings, ["BackupFailed"]) or "")
-
-
-def test_a_backup_whose_metrics_cannot_be_sent_is_done_and_says_so(world: FreshBucket) -> None:
-    writer = world.booted("writer")
-    writer.write("notes.md")
-    (writer.disk / "instance.json").write_text(json.dumps({"metric_namespace": "OpenClawLab", "stack": "dev"}))
-    writer.environment |= {"AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1", "OPENCLAW_FREEZER": "none"}
-    run = writer.backup()
-    assert run.code == 0, run.err
-    assert "The metrics BackupSucceeded could not be sent (EndpointConnectionError)." in run.err
-
-
-def test_a_log_that_cannot_be_written_costs_the_line_and_not_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "log").write_text("a file where a folder is wanted")
-    settings = Settings("bucket", "us-east-1", tmp_path, tmp_path, tmp_path / "log")
-    assert RunRecord("backup", settings).write("done")["result"] == "done"
-    assert "cannot be written" in capsys.readouterr().err
