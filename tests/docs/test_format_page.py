@@ -6,6 +6,7 @@ from pathlib import Path
 
 from openclaw_agent.lease.record import Lease
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, encode_manifest
+from openclaw_agent.snapshot.format_1 import OLD_NAMES
 from openclaw_agent.snapshot.manifest import (
     Attributes,
     CaptureMethod,
@@ -85,3 +86,9 @@ def test_each_field_of_the_lease_record_has_its_row() -> None:
     record = json.loads(Lease(1, "i-1", "2026-02-27T14:00:00+00:00", released=False).encode())
 
     assert fields_in_the_table("Field") == set(record)
+
+
+def test_each_name_of_format_1_is_in_its_table_with_the_name_of_now() -> None:
+    table = PAGE.split("| Name in format 1 | Name now | Where |", 1)[1].split("\n\n", 1)[0]
+
+    assert re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([\w ]+) \|$", table, re.MULTILINE) == list(OLD_NAMES)

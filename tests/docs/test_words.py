@@ -1,5 +1,6 @@
 """The glossary and the pages of docs/ name places that exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -41,3 +42,19 @@ def test_the_four_walks_are_five_lines_long_at_most() -> None:
     assert len(answers) == 4
     assert all(answer.startswith("**") and "?**" in answer for answer in answers)
     assert all(len(answer.splitlines()) <= 5 for answer in answers)
+
+
+def test_what_coverage_does_not_reach_is_named_by_files_and_functions_that_exist() -> None:
+    page = (REPOSITORY / "docs/agent-coverage.md").read_text()
+    cells = re.findall(r"^\| (`[^|]+) \|", page.split("| Not reached |", 1)[1], re.MULTILINE)
+    rows = [
+        (file, name)
+        for cell in cells
+        for file, names in re.findall(r"`([\w/]+\.py)`((?: ?,? ?`\w+`)+)", cell)
+        for name in re.findall(r"`(\w+)`", names)
+    ]
+
+    assert len(rows) > len(cells)
+    for file, name in rows:
+        tree = ast.parse((AGENT / file).read_text())
+        assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (file, name)
