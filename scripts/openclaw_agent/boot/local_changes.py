@@ -5,6 +5,7 @@ import os
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 from openclaw_agent.sqlite.files import WAL_SUFFIX
+from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.sidecars import find_sidecars
 from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 
@@ -20,15 +21,18 @@ def local_changes(session: Session) -> list[str]:
         return []
     known = _known_in_s3(session)
     tree = walk(state_dir, session.exclusions, known)
-    with open_state_folder(state_dir) as top:
+    with open_state_folder(state_dir) as top, AttributeReader(top) as attributes:
         sidecars = find_sidecars(top, tree)
-    return [row.path for row in tree.unreadable] + [
-        row.path
-        for row in tree.found
-        if row.path
-        and row.path not in sidecars
-        and not _is_known(row, known.get(row.path), sidecars.get(row.path + WAL_SUFFIX))
-    ]
+        return [row.path for row in tree.unreadable] + [
+            row.path
+            for row in tree.found
+            if row.path
+            and row.path not in sidecars
+            and not (
+                _is_known(row, known.get(row.path), sidecars.get(row.path + WAL_SUFFIX))
+                and _has_no_other_attributes(row, known[row.path], attributes)
+            )
+        ]
 
 
 def _known_in_s3(session: Session) -> dict[str, Entry]:
@@ -49,6 +53,14 @@ def _is_known(row: WalkEntry, entry: Entry | None, log: WalkEntry | None) -> boo
     if entry.mode != row.mode:
         return False
     return row.kind is EntryKind.DIR or _unchanged_since(entry, row.fingerprint, log.fingerprint if log else None)
+
+
+def _has_no_other_attributes(row: WalkEntry, entry: Entry, attributes: AttributeReader) -> bool:
+    if entry.attributes is None or (entry.fingerprint is not None and entry.fingerprint == row.fingerprint):
+        return True
+    now = attributes.of(row.path, row.kind)
+    # What is gone S3 has, and not every disk and user could be given it.
+    return set(now.xattrs) <= set(entry.attributes.xattrs) and set(now.flags) <= set(entry.attributes.flags)
 
 
 def _unchanged_since(entry: Entry, now: Fingerprint, log: Fingerprint | None) -> bool:

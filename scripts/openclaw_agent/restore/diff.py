@@ -1,17 +1,21 @@
 """What a person asks about a restore point without changing anything: the difference to the present state."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_agent.fs.clone import open_nofollow
 from openclaw_agent.fs.confined import ConfinedPath
-from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
+from openclaw_agent.snapshot.manifest import Attributes, Entry, EntryKind, Manifest
 from openclaw_agent.sqlite.files import clone_database, fold, is_database
 from openclaw_agent.sqlite.online_backup import back_up_clone
+from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.hard_links import links_by_first_name
 from openclaw_agent.state_dir.sidecars import find_sidecars
 from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 
@@ -30,9 +34,12 @@ def differences(manifest: Manifest, state_dir: Path, exclusions: Exclusions) -> 
     wanted = manifest.by_path()
     if not state_dir.is_dir():
         return [Difference("add", path) for path in sorted(wanted)]
-    with open_state_folder(state_dir) as top:
+    with contextlib.ExitStack() as stack:
+        top = stack.enter_context(open_state_folder(state_dir))
         tree = walk(state_dir, exclusions)
         present = {row.path: row for row in tree.found}
+        names_now, names_then = _names_now(tree.found), _names_then(manifest.entries)
+        attributes = stack.enter_context(AttributeReader(top))
         # A sidecar goes where its database goes.
         rows = [Difference("remove", path) for path in present.keys() - wanted.keys() - find_sidecars(top, tree).keys()]
         for path, entry in wanted.items():
@@ -41,6 +48,13 @@ def differences(manifest: Manifest, state_dir: Path, exclusions: Exclusions) -> 
                 rows.append(Difference("add", path))
                 continue
             respects = _respects(entry, found, ConfinedPath(top, path))
+            if respects is None:
+                rows.append(Difference("change", path, f"{found.kind.value} becomes {entry.kind.value}"))
+                continue
+            if entry.attributes is not None:
+                respects += _attribute_respects(entry.attributes, attributes.of(path, found.kind))
+                if names_now.get(path) != names_then.get(path):
+                    respects.append("hard links")
             if respects:
                 rows.append(Difference("change", path, ", ".join(respects)))
     return sorted(rows, key=lambda row: row.path)
@@ -66,9 +80,33 @@ def _sha256(file: Path) -> bytes:
         return hashlib.file_digest(reading, "sha256").digest()
 
 
-def _respects(entry: Entry, found: WalkEntry, place: ConfinedPath) -> list[str]:
+def _names_now(found: Iterable[WalkEntry]) -> dict[str, frozenset[str]]:
+    """All names of each file that has several."""
+    groups = [frozenset([first, *(row.path for row in others)]) for first, others in links_by_first_name(found).items()]
+    return {path: group for group in groups for path in group}
+
+
+def _names_then(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
+    groups: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.hard_link_to:
+            groups.setdefault(entry.hard_link_to, {entry.hard_link_to}).add(entry.path)
+    return {path: frozenset(group) for group in groups.values() for path in group}
+
+
+def _attribute_respects(then: Attributes, now: Attributes) -> list[str]:
+    values_then, values_now = dict(then.xattrs), dict(now.xattrs)
+    names = sorted({*values_then, *values_now})
+    respects = [f"attribute {name!r}" for name in names if values_then.get(name) != values_now.get(name)]
+    if then.flags != now.flags:
+        respects.append(f"flags {now.flags or 'none'} become {then.flags or 'none'}")
+    return respects
+
+
+def _respects(entry: Entry, found: WalkEntry, place: ConfinedPath) -> list[str] | None:
+    """In which respects they differ, or None where they are not even of one kind."""
     if entry.kind is not found.kind:
-        return [f"{found.kind.value} becomes {entry.kind.value}"]
+        return None
     respects = []
     if entry.kind is EntryKind.FILE and _content_differs(entry, found, place):
         respects.append("content")
