@@ -179,11 +179,14 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     from moto.server import ThreadedMotoServer
+    from werkzeug.serving import WSGIRequestHandler
 
     from lab.moto import gaps as moto_gaps
 
     moto_gaps.close_gaps()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # Connections stay open, as those of S3 do: making one and its thread takes as long as a small request.
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"
     server = ThreadedMotoServer(chosen.host, chosen.port, verbose=False)
     threading.excepthook = lambda failure: os._exit(_report(failure.exc_value))
     server.start()

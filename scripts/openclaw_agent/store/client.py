@@ -81,7 +81,7 @@ class _NotSent(Exception):
 
 def certificate_authorities() -> str | None:
     """The path of the certificates that the AWS configuration trusts besides the system's, or None."""
-    path: str | None = botocore.session.Session().get_config_variable("ca_bundle")
+    path: str | None = botocore.session.Session(include_builtin_handlers=False).get_config_variable("ca_bundle")
     return path
 
 
