@@ -18,10 +18,13 @@ from lab.moto.server import EmbeddedAws
 from tests.other_servers.expectations import OTHER_SERVER, OtherServer, expect_differences
 from tests.support.agent_process import BUCKET
 from tests.support.bucket_image import BucketKeeper
+from tests.support.samples import examples
 from tests.tiers import mark_by_fixtures
 
 # A busy machine is no failure.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(100)
+)
 settings.load_profile("unhurried")
 
 COVERED = "covered: "
@@ -42,8 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark before `-m` chooses."""
+    """Mark before `-m` chooses; begin with the stacks, so that no second worker deploys them to help with their end."""
     mark_by_fixtures(items)
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/stacks/test_"))
     if OTHER_SERVER in os.environ:
         expect_differences(items)
 

@@ -1,12 +1,20 @@
 from pathlib import Path
 
 import pytest
+from botocore.loaders import create_loader
 
 NO_CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/nonexistent/config",
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
 }
+BOTOCORE_DESCRIPTIONS = create_loader()
+
+
+@pytest.fixture(autouse=True)
+def one_reading_of_botocore_s_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of EC2 is large: reading it again takes longer than a whole test."""
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: BOTOCORE_DESCRIPTIONS)
 
 
 @pytest.fixture(autouse=True)

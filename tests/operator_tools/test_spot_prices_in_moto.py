@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "ec2-spot-prices.py"
 pytestmark = pytest.mark.subprocess
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as server:
-        yield server
+@pytest.fixture
+def aws(embedded_aws: EmbeddedAws) -> EmbeddedAws:
+    return embedded_aws
 
 
 def run(aws: EmbeddedAws, *arguments: str, region: str = "us-east-1") -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ class Stacks:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as server:
-        yield server
+def aws(embedded_aws: EmbeddedAws) -> EmbeddedAws:
+    """The worker's one server: stacks are told apart by their names."""
+    return embedded_aws
 
 
 @pytest.fixture(scope="session")

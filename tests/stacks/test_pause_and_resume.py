@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -7,11 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from lab.engine.engine import Action
 from lab.moto.server import EmbeddedAws
+from operator_tools.power.command import main
+from tests.support.simulated_instance import BOTOCORE_DESCRIPTIONS
 from tests.support.slow_aws import SlowAws
 
 if TYPE_CHECKING:
@@ -40,12 +45,30 @@ def running(aws: EmbeddedAws, rest: dict[str, Any]) -> Iterator[None]:
 def power(
     endpoint: EmbeddedAws | SlowAws, *arguments: str, path: str = "/nonexistent", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command as `make pause` and `make resume` start it; only what `path` holds is installed besides."""
-    given = os.environ | {"AWS_ENDPOINT_URL": endpoint.endpoint_url, "AWS_REGION": "us-east-1", "PATH": path}
+    """The command in this process; only what `path` holds is installed besides."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment_of(endpoint, path) | environment),
+        mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main(arguments)
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def power_program(endpoint: EmbeddedAws, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as `make pause` and `make resume` start it."""
+    given = os.environ | environment_of(endpoint, "/nonexistent") | environment
     command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(
-        command, env={**given, **environment}, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
+
+
+def environment_of(endpoint: EmbeddedAws | SlowAws, path: str) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL": endpoint.endpoint_url, "AWS_REGION": "us-east-1", "PATH": path}
 
 
 def group_of(aws: EmbeddedAws) -> dict[str, Any]:
@@ -70,7 +93,7 @@ def updated_types(steps: list[tuple[Action, str]]) -> list[str]:
 def test_pause_ends_the_instance_and_resume_brings_another(aws: EmbeddedAws) -> None:
     (before,) = group_of(aws)["Instances"]
 
-    paused = power(aws, "pause", "rest")
+    paused = power_program(aws, "pause", "rest")
 
     assert (paused.returncode, paused.stderr) == (0, "")
     assert paused.stdout.startswith(
@@ -82,7 +105,7 @@ def test_pause_ends_the_instance_and_resume_brings_another(aws: EmbeddedAws) -> 
     answer = aws.client("ec2").describe_instances(InstanceIds=[before["InstanceId"]])
     assert answer["Reservations"][0]["Instances"][0]["State"]["Name"] == "terminated"
 
-    resumed = power(aws, "resume", "rest")
+    resumed = power_program(aws, "resume", "rest")
 
     assert (resumed.returncode, resumed.stderr) == (0, "")
     (after,) = group_of(aws)["Instances"]
@@ -208,7 +231,7 @@ def test_no_wait_returns_at_once_and_says_how_to_wait(aws: EmbeddedAws) -> None:
 
 @pytest.mark.usefixtures("running")
 def test_json_is_a_document_alone(aws: EmbeddedAws) -> None:
-    paused = power(aws, "pause", "rest", "--json")
+    paused = power_program(aws, "pause", "rest", "--json")
 
     document = json.loads(paused.stdout)
     assert document.pop("waited_seconds") < 60
@@ -338,7 +361,7 @@ def test_the_stack_s_own_outputs_name_group_and_region_where_the_pulumi_cli_is(
     ids=["verb", "timeout"],
 )
 def test_a_wrong_command_line_is_refused(aws: EmbeddedAws, arguments: list[str], words: str) -> None:
-    refused = power(aws, *arguments)
+    refused = power_program(aws, *arguments)
 
     assert refused.returncode == 2
     assert words in refused.stderr

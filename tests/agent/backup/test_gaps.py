@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from openclaw_agent.capture.carried import carried_over, put_in_place, with_their_databases
 from openclaw_agent.snapshot.codec import decode_manifest, encode_manifest
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, EntryKind, Gap, Manifest, Omission, path_order
+from tests.support.samples import examples
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
 from tests.support.unreadable import closed
 
@@ -254,7 +255,7 @@ def trees(draw: st.DrawFn) -> dict[str, Entry]:
     return entries
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(trees(), trees(), st.data())
 def test_whatever_cannot_be_read_the_manifest_is_one_that_every_reader_takes_and_keeps_the_rest_as_captured(
     base: dict[str, Entry], there: dict[str, Entry], drawn: st.DataObject

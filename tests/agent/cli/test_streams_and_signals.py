@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.samples import IN_FULL
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
 pytestmark = pytest.mark.subprocess
@@ -70,8 +71,18 @@ def test_a_restore_whose_output_is_broken_notes_that_this_boot_is_restored(
     assert second.restore("--before-start").code == 0
 
 
-@pytest.mark.parametrize("flags", ["--list", "--diff latest", "--verify"])
-@pytest.mark.parametrize("output", [*OUTPUTS[:3], "(@@; echo $? >&3) | true"])
+LOOKS = ("--list", "--diff latest", "--verify")
+LOOKED_AT_THROUGH = (*OUTPUTS[:3], "(@@; echo $? >&3) | true")
+# An interpreter for each: in a sample each look and each output has its turn.
+EACH_LOOK = [
+    (flags, output)
+    for place, output in enumerate(LOOKED_AT_THROUGH)
+    for turn, flags in enumerate(LOOKS)
+    if IN_FULL or turn == place % len(LOOKS)
+]
+
+
+@pytest.mark.parametrize(("flags", "output"), EACH_LOOK)
 def test_a_look_whose_reader_has_left_ends_quietly(machine: SimulatedInstance, flags: str, output: str) -> None:
     machine.write("notes.md")
     assert machine.backup().code == 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from openclaw_agent.retention.policy import Action, Rule, Snapshot, plan_retention
 from openclaw_agent.retention.tiers import Period, Tier, tier_row
 from openclaw_agent.snapshot.names import format_snapshot_name, parse_snapshot_name
+from tests.support.samples import examples
 from tests.support.snapshot_series import FRIDAY, kept_names, kept_snapshots, utc
 
 HOUR = timedelta(hours=1)
@@ -63,7 +64,7 @@ def named(*names: str) -> list[Snapshot]:
     return [Snapshot(name, complete=True) for name in names]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(listings(), clocks(), waits(), st.booleans(), st.booleans())
 @example(  # the guard ends when a newer snapshot comes: its snapshot must not have become the day's representative
     snapshots=named("2026-02-21-00-00", "2026-02-21-12-00", "2026-02-20-00-00", "2026-02-28-08-00"),
@@ -88,7 +89,7 @@ def test_applying_it_at_t1_and_then_t2_leaves_what_applying_it_at_t2_alone_leave
     assert kept(kept(snapshots, first), first + wait) == kept(snapshots, first + wait)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), waits(), st.booleans())
 def test_snapshots_that_arrive_between_two_runs_change_nothing_about_that(
     snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool
@@ -101,7 +102,7 @@ def test_snapshots_that_arrive_between_two_runs_change_nothing_about_that(
     assert in_two_steps == kept_snapshots(snapshots, second, latest_complete=latest_complete)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(listings(), clocks(), waits())
 def test_a_latest_that_was_not_complete_at_the_first_run_leaves_no_trace_once_it_is(
     snapshots: list[Snapshot], first: datetime, wait: timedelta
@@ -110,7 +111,7 @@ def test_a_latest_that_was_not_complete_at_the_first_run_leaves_no_trace_once_it
     assert kept_snapshots(survivors, first + wait) == kept_snapshots(snapshots, first + wait)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(listings(), clocks(), st.booleans(), st.booleans())
 def test_applying_it_twice_deletes_nothing_more(
     snapshots: list[Snapshot], now: datetime, latest_complete: bool, strict_midnight: bool
@@ -119,7 +120,7 @@ def test_applying_it_twice_deletes_nothing_more(
     assert kept_snapshots(once, now, latest_complete=latest_complete, strict_midnight=strict_midnight) == once
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), st.booleans(), st.booleans(), st.data())
 def test_a_run_cut_short_and_run_again_ends_the_same(
     snapshots: list[Snapshot], now: datetime, latest_complete: bool, strict_midnight: bool, drawn: st.DataObject
@@ -134,7 +135,7 @@ def test_a_run_cut_short_and_run_again_ends_the_same(
     assert {item.name for item in again} == kept_names(plan)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), st.booleans(), st.booleans())
 def test_a_period_never_loses_its_representative_while_its_tier_keeps_it(
     snapshots: list[Snapshot], now: datetime, latest_complete: bool, quarantined: bool
@@ -149,7 +150,7 @@ def test_a_period_never_loses_its_representative_while_its_tier_keeps_it(
                 assert format_snapshot_name(earliest) in kept
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), waits(), st.booleans(), st.booleans())
 def test_the_newest_complete_snapshot_survives_unless_latest_is_complete(
     snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
@@ -161,7 +162,7 @@ def test_the_newest_complete_snapshot_survives_unless_latest_is_complete(
         assert format_snapshot_name(max(past)) in kept
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), waits(), st.booleans(), st.booleans())
 def test_the_newest_complete_snapshot_that_is_a_day_old_stays_whatever_its_age(
     snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
@@ -173,7 +174,7 @@ def test_the_newest_complete_snapshot_that_is_a_day_old_stays_whatever_its_age(
         assert format_snapshot_name(max(a_day_old)) in kept
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(listings(), clocks(), waits(), st.booleans(), st.booleans())
 def test_every_snapshot_gets_one_decision_and_only_what_may_go_goes(
     snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
@@ -198,7 +199,7 @@ def test_every_snapshot_gets_one_decision_and_only_what_may_go_goes(
             assert decision.action is Action.DELETE or guarded or decision.rule is Rule.IN_THE_MAKING
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(listings(), clocks(), st.booleans())
 def test_strict_midnight_keeps_nothing_that_the_plain_policy_deletes(
     snapshots: list[Snapshot], now: datetime, latest_complete: bool
@@ -207,7 +208,7 @@ def test_strict_midnight_keeps_nothing_that_the_plain_policy_deletes(
     assert strict <= kept_names(plan_retention(snapshots, now, latest_complete=latest_complete))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(listings(), clocks())
 def test_the_listing_s_order_does_not_matter(snapshots: list[Snapshot], now: datetime) -> None:
     plan = plan_retention(snapshots, now, latest_complete=False)
