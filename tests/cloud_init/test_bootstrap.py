@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab.host.deadline import scaled
+
 TEMPLATE = Path(__file__).parents[2] / "cloud_init" / "user-data.yaml.tmpl"
 INSTALLER = '#!/bin/bash\npwd >>"$(dirname "$0")/ran"\n'
 
@@ -66,7 +68,9 @@ class Machine:
         script = script.replace("/opt/openclaw-agent", str(self.agent)).replace("> 1800", f"> {patience}")
         script = script.replace("/dev/console", str(self.folder / "console"))
         environment = {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
-        return subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=scaled(60)
+        )
 
 
 @pytest.fixture

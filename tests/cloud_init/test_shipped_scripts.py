@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from lab.host.deadline import scaled
+
 CLOUD_INIT = Path(__file__).parents[2] / "cloud_init"
 SCRIPTS = sorted(path.name for path in CLOUD_INIT.glob("*.sh"))
 
@@ -86,7 +88,9 @@ def stand_in(folder: Path, name: str, script: str) -> None:
 def run_script(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     command = ["bash", str(CLOUD_INIT / name)]
-    return subprocess.run(command, env={"PATH": path, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, env={"PATH": path, **environment}, capture_output=True, text=True, timeout=scaled(60)
+    )
 
 
 DOCKER = """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from operator_tools import edge
 from operator_tools.account.errors import AccountError, WrongRegion
 
@@ -66,7 +67,7 @@ def test_a_reader_that_goes_away_changes_neither_the_work_nor_its_exit_status() 
             stdout=writing,
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
-            timeout=60,
+            timeout=scaled(60),
         )
     finally:
         os.close(writing)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "ec2-spot-prices.py"
@@ -21,7 +22,7 @@ def aws(embedded_aws: EmbeddedAws) -> EmbeddedAws:
 def run(aws: EmbeddedAws, *arguments: str, region: str = "us-east-1") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"AWS_ENDPOINT_URL": aws.endpoint_url, "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, str(SCRIPT), "--region", region, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=scaled(60), check=False)
 
 
 def test_the_runbook_s_command_prints_a_table(aws: EmbeddedAws) -> None:
@@ -71,14 +72,14 @@ def test_a_reader_that_leaves_early_is_no_error(aws: EmbeddedAws) -> None:
     environment = os.environ | {"AWS_ENDPOINT_URL": aws.endpoint_url, "PYTHONIOENCODING": "utf-8"}
     command = f'"{sys.executable}" "{SCRIPT}" --region us-east-1 t4g.small | true; exit "${{PIPESTATUS[0]}}"'
     finished = subprocess.run(
-        ["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["/bin/bash", "-c", command], env=environment, capture_output=True, text=True, timeout=scaled(60), check=False
     )
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
 def test_help_needs_no_boto3() -> None:
     finished = subprocess.run(
-        [sys.executable, "-S", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-S", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=scaled(60), check=False
     )
     assert finished.returncode == 0
     assert "exit status: 0 prices were printed" in " ".join(finished.stdout.split())
@@ -89,7 +90,7 @@ def test_without_boto3_the_sentence_says_how_to_get_it() -> None:
         [sys.executable, "-S", str(SCRIPT), "--region", "us-east-1", "t4g.small"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     assert finished.returncode == 1

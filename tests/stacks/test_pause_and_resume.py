@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 
 from lab.engine.engine import Action
+from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from operator_tools.power.command import main
 from tests.support.simulated_instance import BOTOCORE_DESCRIPTIONS
@@ -64,7 +65,7 @@ def power_program(endpoint: EmbeddedAws, *arguments: str, **environment: str) ->
     """The command as `make pause` and `make resume` start it."""
     given = os.environ | environment_of(endpoint, "/nonexistent") | environment
     command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=scaled(120), check=False)
 
 
 def environment_of(endpoint: EmbeddedAws | SlowAws, path: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.host.deadline import scaled
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUCKET = "faulty-bucket"
 NO_STEP = 0
@@ -128,7 +130,7 @@ class AgentLauncher:
     def stop(self) -> None:
         if self._server.stdin:
             self._server.stdin.close()
-        self._server.wait(10)
+        self._server.wait(scaled(10))
         if self._server.stdout:
             self._server.stdout.close()
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
+from lab.host.deadline import scaled
+
 LATEST_MANIFEST = "latest/manifest.json"
 # moto wants to see a signature, and does not look at it.
 _UNCHECKED = "AWS4-HMAC-SHA256 Credential=testing/20260302/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -82,7 +84,7 @@ class BucketKeeper:
 
     def _ask(self, method: str, key: str, body: bytes = b"", *, query: str = "") -> bytes:
         address = urlsplit(self.endpoint)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=60)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=scaled(60))
         try:
             connection.request(
                 method, f"/{self.bucket}/{quote(key)}{query}", body or None, {"Authorization": _UNCHECKED}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.faults.plan import Seen
 from lab.faults.proxy import FaultProxy, Moment
+from lab.host.deadline import scaled
 from tests.support.agent_process import AgentLauncher, AgentProcess, Outcome, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
 from tests.support.crash_sample import Point, Rehearsal, Turnstile, looking_before_each_step
@@ -76,7 +77,7 @@ class CrashMatrix:
         sample = self._sample(yardstick)
         met_by_sample = set()
         for point, outcome in self._every_crash() if EVERY_POINT else self._crashes(sample):
-            assert self.proxy.wait_until_idle(), point
+            assert self.proxy.wait_until_idle(scaled(10)), point
             gateway = self.scenario.gateway
             assert gateway is None or gateway.runs_again(), f"{point}: the gateway still stands still"
             self.coverage.points["requests" if isinstance(point.when, Moment) else "steps"] += 1
@@ -108,7 +109,7 @@ class CrashMatrix:
         with looking_before_each_step(rehearsal.at_local_step) as lookout:
             outcome = self._run(self._machine, replace(self.scenario.run, lookout=lookout))
         assert outcome.code == 0, outcome.text
-        assert self.proxy.wait_until_idle()
+        assert self.proxy.wait_until_idle(scaled(10))
         yardstick.after = self.keeper.etags()
         first: dict[object, Point] = {}
         for point, bucket, machine in rehearsal.seen:
@@ -148,7 +149,7 @@ class CrashMatrix:
 
         self.proxy.begin(observer=Turnstile(goes_on))
         outcome = self._run(self._machine, self.scenario.run, victims.append)
-        assert self.proxy.wait_until_idle(), point
+        assert self.proxy.wait_until_idle(scaled(10)), point
         self.proxy.begin()
         return outcome
 

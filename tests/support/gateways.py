@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.host.deadline import scaled
 from openclaw_agent.host.freezer import Gateway
 
 
@@ -22,7 +23,7 @@ class GatewayProcess:
 
     def runs_again(self, within: float = 3.0) -> bool:
         """Whether it runs, or is thawed in that many seconds."""
-        end = time.monotonic() + within
+        end = time.monotonic() + scaled(within)
         while self.stands_still:
             if time.monotonic() > end:
                 os.kill(self.pid, signal.SIGCONT)

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from lab.host.deadline import scaled
+
 DENIED = """<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type>
 <Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/me is not authorized</Message></Error>
 <RequestId>1</RequestId></ErrorResponse>"""
@@ -54,7 +56,7 @@ class SlowAws:
                 if action == "DescribeScalingActivities" and complaint:
                     text = ACTIVITIES.format(message=complaint)
                     return self._answer(200, [("Content-Type", "text/xml")], text.encode())
-                connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=60)
+                connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=scaled(60))
                 connection.request("POST", self.path, body, dict(self.headers))
                 answer = connection.getresponse()
                 content, headers = answer.read(), answer.getheaders()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
+
 pytestmark = pytest.mark.subprocess
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -16,7 +18,9 @@ SAY_WHAT_IS_LOADED = f"print('loaded:', *sorted(sys.modules.keys() & set({HEAVY!
 def loaded(code: str, *arguments: str) -> tuple[str, list[str]]:
     """What the code prints in an interpreter of its own, and which heavy modules it has loaded by its end."""
     program = f"import atexit, runpy, sys; atexit.register(lambda: {SAY_WHAT_IS_LOADED}); {code}"
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=scaled(60)
+    )
     assert done.returncode == 0, done.stderr
     answer = done.stderr.splitlines()[-1]
     assert answer.startswith("loaded:")

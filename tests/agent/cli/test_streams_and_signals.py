@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from tests.support.samples import IN_FULL
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance
 
@@ -29,7 +30,12 @@ def shell(machine: SimulatedInstance, text: str) -> subprocess.CompletedProcess[
         text = text.replace(f"@{name}", " ".join(command(machine, name)))
     environment = {**os.environ, **machine.variables()}
     return subprocess.run(
-        ["bash", "-c", f"exec 3>&1; {text}"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", f"exec 3>&1; {text}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=scaled(60),
+        check=False,
     )
 
 
@@ -130,7 +136,7 @@ def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(
     run = start(machine, "backup")
     wait_until(run, lambda: clone.exists() and any(clone.iterdir()))
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=scaled(60))
     assert run.returncode == 1
     assert said.splitlines() == ["openclaw-s3-backup.py: Interrupted; nothing that was complete before is lost."]
     assert not clone.exists()
@@ -160,7 +166,7 @@ def wait_until(run: subprocess.Popen[str], seen: object) -> None:
 
 def ended_by_sigterm(run: subprocess.Popen[str]) -> None:
     run.terminate()
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=scaled(60))
     # By the signal itself, as systemd expects of a service that it stops; a shell calls it 143.
     assert run.returncode == -signal.SIGTERM, said
     assert said.endswith("Asked to end (SIGTERM); nothing that was complete before is lost.\n"), said

@@ -10,6 +10,7 @@ import pytest
 
 from lab.faults.plan import Fault, Operation, Rule
 from lab.faults.proxy import FaultProxy
+from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from tests.support.agent_process import BUCKET, AgentLauncher, AgentProcess, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
@@ -140,13 +141,13 @@ def require_whole_bucket_and_next_run(stage: FaultScenario) -> None:
 
 def require_bounded_attempts(proxy: FaultProxy, fault: Fault) -> None:
     """No request is tried more often than was asked, however many layers retry."""
-    assert proxy.wait_until_idle()
+    assert proxy.wait_until_idle(scaled(10))
     tries = Counter((row.seen.operation, row.seen.key) for row in proxy.log if row.fault is fault)
     assert max(tries.values()) <= ATTEMPTS, tries
 
 
 def require_struck(proxy: FaultProxy, phases: list[Phase]) -> None:
-    assert proxy.wait_until_idle()
+    assert proxy.wait_until_idle(scaled(10))
     assert sum(1 for row in proxy.log if row.fault) == len(phases)
 
 

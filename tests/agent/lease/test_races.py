@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
+from lab.host.deadline import scaled
 from openclaw_agent.lease.claim import acquire, read_lease, release
 from openclaw_agent.lease.record import Liveness
 from tests.support.breaking import at_request
@@ -37,14 +38,14 @@ def race(world: FreshBucket, racer: int, barrier: Barrier, result: Connection) -
     won: list[int | None] = []
     for number in range(ROUNDS):
         me = f"{number}:{racer}"
-        barrier.wait(60)
+        barrier.wait(scaled(60))
         try:
             owner = acquire(store, me, owner_is_gone_unless_of(number))
         except Lost:
             won.append(None)
         else:
             won.append(owner.epoch)
-        barrier.wait(60)
+        barrier.wait(scaled(60))
         if won[-1] is not None and number % 3 == 0:
             assert release(store, won[-1], me)
     result.send(won)
