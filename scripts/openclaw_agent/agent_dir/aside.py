@@ -4,7 +4,7 @@ What no record names is the user's own, whatever it is called.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -44,7 +44,8 @@ class MadeFolder:
 class Swap:
     """A swap under way, with all that is needed to finish it.
 
-    `targets` are the paths that are replaced ("" for all), `stay` what lies in them and is not touched. While
+    `targets` are the paths that are replaced ("" for all), `stay` what lies in them and is not touched;
+    `spine` are the folders on the way to that, with the mtimes that they had and are to have, in nanoseconds. While
     `moving_in` is false only what was there is moved aside; from then on what was built is moved in.
     """
 
@@ -54,6 +55,8 @@ class Swap:
     targets: tuple[str, ...]
     stay: tuple[str, ...]
     spine: tuple[str, ...]
+    old_times: Mapping[str, int]
+    new_times: Mapping[str, int]
     moving_in: bool = False
 
     @classmethod
@@ -66,6 +69,8 @@ class Swap:
             targets=tuple(map(str, fields["targets"])),
             stay=tuple(map(str, fields["stay"])),
             spine=tuple(map(str, fields["spine"])),
+            old_times={str(path): int(time) for path, time in fields["old_times"].items()},
+            new_times={str(path): int(time) for path, time in fields["new_times"].items()},
             moving_in=bool(fields["moving_in"]),
         )
 

@@ -40,7 +40,8 @@ def remove_put_aside(records: AsideRecords, state_dir: Path) -> list[str]:
         told += _removed(made)
         if not made.is_there():
             records.forget_put_aside(made.path)
-    for place in _of_earlier_agents(state_dir):
+    recorded = {made.path for made in known}
+    for place in (place for place in _of_earlier_agents(state_dir) if str(place) not in recorded):
         told += _removed(MadeFolder(str(place), place.lstat().st_ino))
     return told
 

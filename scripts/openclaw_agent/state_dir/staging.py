@@ -98,7 +98,10 @@ def remove_work_folder(folder: Path) -> None:
     """Remove the folder in a volume in which restores work, once nothing is left in it."""
     if folder.name == AGENT_FOLDER:
         with contextlib.suppress(OSError):
+            status = folder.parent.stat()
             remove_empty_folder(folder)
+            # The state folder has the times that it had when it was backed up.
+            os.utime(folder.parent, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ finishes them, so that a crash leaves no mixture.
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from openclaw_agent.fs.attributes import copy_xattrs
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.mounts import is_mount_point
 from openclaw_agent.fs.removal import made_mutable, make_mutable, remove_tree
+from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
 from openclaw_agent.state_dir.parents import opened_parent
 from openclaw_agent.state_dir.put_aside import aside_path
 from openclaw_agent.state_dir.staging import drop_staging
@@ -135,13 +136,16 @@ def _swapped_around(records: AsideRecords, building: Path, state_dir: Path, repl
     records.note_put_aside(MadeFolder(str(aside), NOT_MADE_YET))
     aside.mkdir(mode=0o700)
     records.note_put_aside(MadeFolder(str(aside), aside.lstat().st_ino, replacement.only_copies))
+    spine = _spine(replacement, in_place=is_mount_point(state_dir))
     swap = Swap(
         str(state_dir),
         str(building),
         str(aside),
         replacement.targets,
         tuple(sorted(replacement.stay)),
-        _spine(replacement, in_place=is_mount_point(state_dir)),
+        spine,
+        _times(state_dir, spine),
+        _times(building, spine),
     )
     records.note_swap(swap)
     done: list[_Move] = []
@@ -171,7 +175,7 @@ def _finish(records: AsideRecords, swap: Swap) -> None:
     if not swap.moving_in:
         if not Path(swap.building).is_dir():
             # What was built is gone: what was there comes back.
-            _move_in(replace(swap, building=swap.aside), [])
+            _move_in(replace(swap, building=swap.aside, new_times=swap.old_times), [])
             records.forget_swap()
             return
         _move_aside(swap, [])
@@ -192,7 +196,17 @@ def _undo(swap: Swap, done: list[_Move]) -> None:
     with ConfinedDir(state) as top, ConfinedDir(aside) as kept:
         for folder in reversed(swap.spine):
             with contextlib.suppress(FileNotFoundError):
-                _copy_metadata(kept, top, folder)
+                _copy_metadata(kept, top, folder, swap.old_times)
+
+
+def _times(place: Path, spine: tuple[str, ...]) -> dict[str, int]:
+    """Now, because each move changes a folder's time."""
+    times: dict[str, int] = {}
+    with ConfinedDir(place) as top:
+        for folder in spine:
+            with contextlib.suppress(FileNotFoundError), _opened(top, folder) as handle:
+                times[folder] = os.fstat(handle).st_mtime_ns
+    return times
 
 
 def _spine(replacement: Replacement, *, in_place: bool) -> tuple[str, ...]:
@@ -215,9 +229,7 @@ def _move_aside(swap: Swap, done: list[_Move]) -> None:
             with contextlib.suppress(FileNotFoundError), _opened(top, folder):
                 if folder and not (aside / folder).exists():
                     (aside / folder).mkdir(parents=True, mode=0o700)
-                # Now, because each move changes the folder's time.
-                if not any((aside / folder).iterdir()):
-                    _copy_metadata(top, kept, folder)
+                _copy_metadata(top, kept, folder, swap.old_times)
         for path in _movable(swap, top):
             folder, _, name = path.rpartition("/")
             (aside / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -227,8 +239,6 @@ def _move_aside(swap: Swap, done: list[_Move]) -> None:
 def _move_in(swap: Swap, done: list[_Move]) -> None:
     building = Path(swap.building)
     with ConfinedDir(Path(swap.state)) as top, ConfinedDir(building) as built:
-        # Each move changes the time of the folder that it moves out of.
-        times = dict(_times(built, swap.spine))
         for path in _movable(swap, built):
             folder, _, name = path.rpartition("/")
             with opened_parent(Path(swap.state), path, building):
@@ -236,18 +246,12 @@ def _move_in(swap: Swap, done: list[_Move]) -> None:
         # From the bottom, because metadata of what is in a folder changes the folder.
         for folder in reversed(swap.spine):
             with contextlib.suppress(FileNotFoundError):
-                _copy_metadata(built, top, folder, times.get(folder))
-
-
-def _times(place: ConfinedDir, folders: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    for folder in folders:
-        with contextlib.suppress(FileNotFoundError), _opened(place, folder) as handle:
-            yield folder, os.fstat(handle).st_mtime_ns
+                _copy_metadata(built, top, folder, swap.new_times)
 
 
 def _movable(swap: Swap, place: ConfinedDir) -> Iterator[str]:
     """What of a tree is moved: the targets, or, of those that have to stay, what is beside that which stays."""
-    left = {*swap.stay, *swap.spine}
+    left = {*swap.stay, *swap.spine, AGENT_FOLDER}
     for target in swap.targets:
         if target not in left and _is_in(place, target):
             yield target
@@ -316,8 +320,8 @@ def _opened(place: ConfinedDir, folder: str) -> Iterator[int]:
         os.close(handle)
 
 
-def _copy_metadata(source: ConfinedDir, target: ConfinedDir, folder: str, mtime_ns: int | None = None) -> None:
-    """Give a folder the owner, mode, attributes and times that it has, or had at `mtime_ns`, in another tree."""
+def _copy_metadata(source: ConfinedDir, target: ConfinedDir, folder: str, times: Mapping[str, int]) -> None:
+    """Give a folder the owner, mode and attributes that it has in another tree, and its time."""
     with _opened(source, folder) as like, _opened(target, folder) as made:
         status = os.fstat(like)
         if os.geteuid() == 0:
@@ -325,4 +329,5 @@ def _copy_metadata(source: ConfinedDir, target: ConfinedDir, folder: str, mtime_
         with contextlib.suppress(OSError):
             copy_xattrs(like, made)
         os.fchmod(made, stat.S_IMODE(status.st_mode))
-        os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns if mtime_ns is None else mtime_ns))
+        if folder in times:
+            os.utime(made, ns=(times[folder], times[folder]))
