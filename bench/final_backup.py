@@ -8,6 +8,7 @@ uploads over the same line in the same run. The exit code is 1 when a final back
 import argparse
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -30,12 +31,13 @@ LIMIT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured run, and what passed over the line."""
+    """One measured run, what passed over the line, and the processor's time that it took."""
 
     what: str
     run: ChildRun
     requests: int
     at_once: int
+    processor_seconds: float
     is_final_backup: bool
 
     def text(self, beside: float | None) -> str:
@@ -44,8 +46,8 @@ class Row:
         ratio = f"{self.run.seconds / beside:7.2f}" if beside else "      -"
         failed = f"  exit {self.run.exit_code}: {self.run.complaint}" if self.run.exit_code else ""
         return (
-            f"{self.what:<44} {self.run.seconds:8.1f} {self.requests:9,} {self.at_once:8,} {rate:10,.0f}"
-            f" {self.run.peak_mib:9.1f} {ratio}{failed}"
+            f"{self.what:<44} {self.run.seconds:8.1f} {self.processor_seconds:8.1f} {self.requests:9,}"
+            f" {self.at_once:8,} {rate:10,.0f} {self.run.peak_mib:9.1f} {ratio}{failed}"
         )
 
 
@@ -84,13 +86,20 @@ class Bench:
         if what:
             environment = {**environment, "AWS_ENDPOINT_URL": self._line.url}
             self._line.counts()
+        before = _processor_seconds()
         run = run_child(command, environment, self._scratch / "messages")
         if run.exit_code and not what:
             raise RuntimeError(f"{' '.join(command)}: {run.complaint}")
         if what:
-            row = Row(what, run, *self._line.counts(), is_final_backup=final)
+            row = Row(what, run, *self._line.counts(), _processor_seconds() - before, is_final_backup=final)
             self.rows.append(row)
             print(row.text(None), flush=True)
+
+
+def _processor_seconds() -> float:
+    # Of children that have ended: the server and the line are not among them.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:
@@ -110,8 +119,7 @@ def main() -> int:
     ):
         bench = Bench(Path(folder), served, line)
         bench.state.mkdir()
-        head = ("seconds", "requests", "at once", "requests/s", "peak MiB", "ratio")
-        print(f"{'':<44} {head[0]:>8} {head[1]:>9} {head[2]:>8} {head[3]:>10} {head[4]:>9} {head[5]:>7}")
+        print(f"{'':<44}  seconds   of CPU  requests  at once requests/s  peak MiB   ratio")
         for bucket in ("agent", "fresh"):
             bench.agent(bucket, "openclaw-s3-restore.py", "boot", "--owner-wait", "0")
         plant(bench.state, chosen.files)
