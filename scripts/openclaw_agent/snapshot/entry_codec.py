@@ -105,25 +105,25 @@ def entry_of(fields: dict[str, Any], *, attributes_told: bool) -> Entry:
         mtime_ns = _within(fields, "mtime_ns", -MOST_SECONDS * NANOSECONDS, MOST_SECONDS * NANOSECONDS)
         if fingerprint is not None and fingerprint.mtime_ns == mtime_ns:
             mtime_ns = fingerprint.mtime_ns
-        mode = int(fields["mode"], 8)
-        if not 0 <= mode <= LARGEST_MODE:
-            raise ValueError(f"the mode {fields['mode']!r}")
+        kind = EntryKind(fields["kind"])
         return Entry(
             path=str(fields["path"]),
-            kind=EntryKind(fields["kind"]),
-            mode=intern_int(mode),
-            uid=intern_int(_within(fields, "uid", 0, LARGEST_ID)),
-            gid=intern_int(_within(fields, "gid", 0, LARGEST_ID)),
+            kind=kind,
+            mode=_mode(fields["mode"]),
+            uid=_id(fields["uid"]),
+            gid=_id(fields["gid"]),
             mtime_ns=mtime_ns,
             size=_within(fields, "size", 0, LARGEST_SIZE) if "size" in fields else 0,
             sha256=bytes.fromhex(fields.get("sha256", "")),
-            target=_target(fields),
+            target=_target(fields["target"]) if kind is EntryKind.SYMLINK else "",
             database=bool(fields.get("database", False)),
             captured_live=bool(fields.get("captured_live", False)),
             fingerprint=fingerprint,
             wal_fingerprint=Fingerprint(*fields["wal_fingerprint"]) if "wal_fingerprint" in fields else None,
             sparse_bytes=_within(fields, "sparse_bytes", 0, LARGEST_SIZE) if "sparse_bytes" in fields else 0,
-            **{verdict: bool(fields.get(verdict, False)) for verdict in VERDICTS},
+            unverified=bool(fields.get("unverified", False)),
+            damaged=bool(fields.get("damaged", False)),
+            stale=bool(fields.get("stale", False)),
             attributes=_attributes_of(fields, attributes_told),
             hard_link_to=str(fields.get("hard_link_to", "")),
         )
@@ -138,14 +138,26 @@ def _within(fields: dict[str, Any], name: str, least: int, most: int) -> int:
     return value
 
 
-def _target(fields: dict[str, Any]) -> str:
-    target = str(fields.get("target", ""))
-    if (
-        fields["kind"] == EntryKind.SYMLINK
-        and not 0 < len(target.encode(errors="surrogateescape")) <= MOST_TARGET_BYTES
-    ):
+def _target(target: str) -> str:
+    if not 0 < len(target.encode(errors="surrogateescape")) <= MOST_TARGET_BYTES:
         raise ValueError(f"the target {target[:99]!r}")
     return target
+
+
+# 100,000 entries have few modes and owners: one object for each saves memory, and looking it up time.
+@lru_cache(maxsize=4096)
+def _mode(text: str) -> int:
+    mode = int(text, 8)
+    if not 0 <= mode <= LARGEST_MODE:
+        raise ValueError(f"the mode {text!r}")
+    return intern_int(mode)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _id(number: int) -> int:
+    if type(number) is not int or not 0 <= number <= LARGEST_ID:
+        raise ValueError(f"the id {number!r}")
+    return intern_int(number)
 
 
 def _attributes_of(fields: dict[str, Any], attributes_told: bool) -> Attributes | None:

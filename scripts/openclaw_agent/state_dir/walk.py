@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -272,10 +272,13 @@ def _unreadable(place: Path, problem: OSError) -> AgentError:
 
 
 def _found_file(path: str, status: os.stat_result, known: Entry | None) -> WalkEntry:
-    found = _found(path, EntryKind.FILE, status)
-    if known is None or known.fingerprint is None or known.fingerprint != found.fingerprint:
-        return found
-    return replace(found, path=known.path, fingerprint=known.fingerprint)
+    fingerprint = Fingerprint.of(status)
+    if known is None or known.fingerprint is None or known.fingerprint != fingerprint:
+        return _found(path, EntryKind.FILE, status)
+    # Put together here, for replace() takes a third of the whole walk.
+    mode, uid, gid = intern_int(stat.S_IMODE(status.st_mode)), intern_int(status.st_uid), intern_int(status.st_gid)
+    shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+    return WalkEntry(known.path, EntryKind.FILE, mode, uid, gid, known.fingerprint, "", shared)
 
 
 def _found(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> WalkEntry:

@@ -43,7 +43,9 @@ PATHS = (
 NUMBERS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 TIMES = st.integers(-(2**63) * 10**9, 2**63 * 10**9)
 FINGERPRINTS = st.none() | st.builds(Fingerprint, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
-XATTRS = st.dictionaries(NAMES.map(lambda raw: "user." + os.fsdecode(raw[:250])), st.binary(max_size=99), max_size=3)
+XATTRS = st.dictionaries(
+    NAMES.map(lambda raw: "user." + os.fsdecode(raw[:250].replace(b"\0", b"_"))), st.binary(max_size=99), max_size=3
+)
 ATTRIBUTES = st.none() | st.builds(
     Attributes, XATTRS.map(lambda rows: tuple(sorted(rows.items()))), st.sampled_from(["", "i", "ia"])
 )
