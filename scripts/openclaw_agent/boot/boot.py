@@ -25,10 +25,11 @@ from openclaw_agent.boot.quarantine import QuarantineRecord
 from openclaw_agent.catalog.choice import NEWEST, Wanted
 from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
-from openclaw_agent.errors import AgentError, LocalStorageError, Refused
+from openclaw_agent.errors import AgentError, DoneWithGaps, LocalStorageError, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
 from openclaw_agent.lease.record import Liveness
+from openclaw_agent.restore.gaps import restored_with_gaps
 from openclaw_agent.restore.restorer import Restorer
 from openclaw_agent.restore.tree import require_room
 from openclaw_agent.session import Session
@@ -85,6 +86,8 @@ class Boot:
         finished: Callable[[int], None] = lambda _bytes: None,
     ) -> None:
         self.lease_policy = lease_policy
+        # What a restore has left out although it is done.
+        self.gaps_error: DoneWithGaps | None = None
         self._session = session
         self._settings = session.settings
         self._bucket = session.bucket
@@ -143,6 +146,7 @@ class Boot:
 
     def _restore(self, reader: CatalogReader, wanted: Wanted, epoch: int, *, own_disk: bool) -> BootOutcome:
         restored = Restorer(self._session, reader, self._finished).restore_state(wanted)
+        self.gaps_error = restored_with_gaps(restored.gaps, restored.manifest.snapshot) if restored else None
         if restored is None:
             self._initialise_state()
             self._finish(epoch)

@@ -1,7 +1,7 @@
 """Reading the bucket's restore points: which there are to try, and their manifests. Nothing is restored here."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,14 @@ from openclaw_agent.catalog.unmanaged import (
     strays,
     unexplained,
 )
-from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ObjectMissing
+from openclaw_agent.errors import (
+    AgentError,
+    CorruptObject,
+    ManifestInvalid,
+    ManifestTooNew,
+    ObjectMissing,
+    ObjectUnavailable,
+)
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_key, snapshot_key, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, Manifest
@@ -24,7 +31,9 @@ from openclaw_agent.store.manifests import read_manifest
 
 _log = logging.getLogger(__name__)
 
-_TRY_THE_NEXT = (CorruptObject, ObjectMissing, ManifestInvalid)
+_TRY_THE_NEXT = (CorruptObject, ObjectMissing, ObjectUnavailable, ManifestInvalid)
+# Of snapshots in which content is looked for that its own places have lost.
+MOST_SEARCHED = 100
 
 KeysOf = Callable[[Entry], tuple[str, ...]]
 _Done = TypeVar("_Done")
@@ -156,6 +165,20 @@ class CatalogReader:
                 )
             self._opened = OpenPoint(choice, stored.manifest, lambda entry: (snapshot_key(choice.name, entry),))
         return self._opened
+
+    def elsewhere(self, digests: frozenset[bytes]) -> Iterator[Mapping[bytes, str]]:
+        """Where snapshots say that they hold content of these digests, a snapshot at a time, from new to old."""
+        for name in self.points().names[:MOST_SEARCHED] if digests else ():
+            try:
+                stored = read_manifest(self.bucket, snapshot_manifest_key(name))
+            except (ManifestInvalid, ManifestTooNew):
+                continue
+            if stored is not None:
+                places = {
+                    row.sha256: snapshot_key(name, row) for row in stored.manifest.files() if row.sha256 in digests
+                }
+                if places:
+                    yield places
 
     def as_found(self, wanted: Wanted = NEWEST) -> OpenPoint | None:
         """The objects without a manifest as a restore point, if there are any; for `latest/` those in it."""

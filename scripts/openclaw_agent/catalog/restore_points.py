@@ -43,6 +43,7 @@ class PassedOver:
 
     name: str
     reason: str
+    is_torn: bool = False
 
     def sentence(self) -> str:
         """What a person must know who expects what it holds."""
@@ -191,7 +192,7 @@ def complete_snapshots(
         elif look.stored is not None:
             passed_over(PassedOver(name, f"it is quarantined ({look.stored.manifest.quarantined.rstrip('.')})"))
         elif look.completeness is Completeness.UNREADABLE:
-            passed_over(PassedOver(name, "its manifest cannot be read to its end"))
+            passed_over(PassedOver(name, "its manifest cannot be read to its end", is_torn=True))
 
 
 def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:

@@ -16,10 +16,11 @@ from openclaw_agent.cli.progress import Progress
 from openclaw_agent.cli.restore_arguments import parse, parser
 from openclaw_agent.cli.restore_output import differences_text, list_table
 from openclaw_agent.cli.restore_target import resolve_target
-from openclaw_agent.errors import AgentError, UsageError
+from openclaw_agent.errors import AgentError, DoneWithGaps, UsageError
 from openclaw_agent.lease.claim import WAIT_LIMIT_SECONDS
 from openclaw_agent.lease.liveness import ec2_liveness
 from openclaw_agent.restore.diff import differences
+from openclaw_agent.restore.gaps import restored_with_gaps
 from openclaw_agent.restore.paths import PathSource, restore_paths, restore_paths_to
 from openclaw_agent.restore.restorer import Finished, Restorer
 from openclaw_agent.restore.verify import verify
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
 
 def _metrics(options: argparse.Namespace, error: AgentError) -> list[str]:
     """What the gateway needs and did not get raises the alarm; what a person looked at and could not see does not."""
+    if isinstance(error, DoneWithGaps):
+        return ["Gaps"] * error.count
     needed = options.command in ("boot", "before-start") or (options.command == "run" and options.to is None)
     return ["RestoreFailed"] if needed and not isinstance(error, UsageError) else []
 
@@ -90,8 +93,10 @@ def _before_start(_options: argparse.Namespace, session: Session, _finished: Fin
 def _boot(options: argparse.Namespace, session: Session, finished: Finished) -> Result:
     with session.locked(wait=True):
         reader = CatalogReader(session.bucket, session.record)
-        outcome = Boot(session, reader, _lease_policy(options, session), finished).run()
+        boot = Boot(session, reader, _lease_policy(options, session), finished)
+        outcome = boot.run()
     _log.info(outcome.sentence())
+    _raise_gaps(boot.gaps_error)
     return Result(outcome.value)
 
 
@@ -108,7 +113,14 @@ def _run(options: argparse.Namespace, session: Session, finished: Finished) -> R
             _log.info("Restored %s%s", ", ".join(options.path), beside)
             return Result(BootOutcome.RESTORED.value)
         boot = Boot(session, reader, _lease_policy(options, session), finished)
-        return Result(restore_manually(session, reader, boot, asked, force=bool(options.force)).value)
+        outcome = restore_manually(session, reader, boot, asked, force=bool(options.force))
+        _raise_gaps(boot.gaps_error)
+        return Result(outcome.value)
+
+
+def _raise_gaps(error: DoneWithGaps | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _run_elsewhere(options: argparse.Namespace, session: Session, finished: Finished) -> Result:
@@ -124,6 +136,7 @@ def _run_elsewhere(options: argparse.Namespace, session: Session, finished: Fini
         raise AgentError(reader.nothing_there())
     totals = restored.manifest.totals()
     _log.info("Restored %d files, %s bytes to %s.", totals.files, f"{totals.bytes:,}", target)
+    _raise_gaps(restored_with_gaps(restored.gaps, restored.manifest.snapshot))
     return Result("restored")
 
 

@@ -1,6 +1,7 @@
 """What a restore leaves behind in the agent's folder: the base of the next backup."""
 
 import logging
+from collections.abc import Sequence
 
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.catalog.choice import Source
@@ -15,21 +16,27 @@ _log = logging.getLogger(__name__)
 
 
 def remember_restored(
-    session: Session, points: RestorePoints, point: OpenPoint, built: Manifest, *, latest_is_intact: bool
+    session: Session,
+    points: RestorePoints,
+    point: OpenPoint,
+    built: Manifest,
+    *,
+    latest_is_intact: bool,
+    keep: Sequence[str] = (),
 ) -> None:
-    """Take what was restored as the base of the next backup."""
+    """Take what was restored as the base of the next backup; `keep` are objects that no backup may delete."""
     records = session.records
     record = LatestRecord(session.settings.bucket, points.latest_etag)
     source = point.choice.source
     if source is Source.AS_FOUND:
-        records.remember_unrestorable(point.unrestorable)
+        records.remember_unrestorable([*point.unrestorable, *keep])
         records.forget_base()
         records.remember_latest(record)
         records.mark_latest_partial()
         return
     # Of latest/ too, whichever snapshot was restored: the next backup writes there.
     latest = points.latest.manifest.unrestorable if points.latest else ()
-    if unrestorable := records.unrestorable().union(built.unrestorable, latest):
+    if unrestorable := records.unrestorable().union(built.unrestorable, latest, keep):
         records.remember_unrestorable(sorted(unrestorable))
     # Of a snapshot latest/ holds something else than the state folder now: the next backup rewrites it in full. So it
     # does with a latest/ of which not every object could be used.

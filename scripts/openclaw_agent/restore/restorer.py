@@ -11,11 +11,14 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.gaps import MOST_NAMED, LostEntry, MayLack, anything, few, is_not_essential
 from openclaw_agent.restore.metadata import NotRestored, give_all_flags
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
+from openclaw_agent.restore.verdicts import verdict_sentences
 from openclaw_agent.session import Session
-from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.keys import latest_key
+from openclaw_agent.snapshot.manifest import Gap, Manifest
 from openclaw_agent.sqlite.files import fold, is_database
 from openclaw_agent.state_dir.staging import staging_at, staging_for
 from openclaw_agent.state_dir.swap import swap_in
@@ -29,12 +32,19 @@ Finished = Callable[[int], None]
 class Restored:
     """What was built: the restore point, its manifest with this machine's fingerprints, and the objects that failed.
 
-    `skipped_copies` are objects of `latest/` that could not be used, in whose place those of its snapshot were.
+    `skipped_copies` are objects that could not be used, in whose place others with the same content were; `lost` are
+    files whose content could be had nowhere.
     """
 
     point: OpenPoint
     manifest: Manifest
     skipped_copies: tuple[StoreError, ...]
+    lost: tuple[LostEntry, ...] = ()
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What this restore could not bring back."""
+        return [row.gap for row in self.lost]
 
 
 class Restorer:
@@ -52,15 +62,15 @@ class Restorer:
             AgentError: when no restore point could be used; the state folder is as it was.
         """
         self._session.agent_dir.prepare()
-        return self._restore(wanted, self._into_state_folder)
+        return self._restore(wanted, lambda point: self._into_state_folder(point, wanted))
 
     def restore_to(self, target: Path, wanted: Wanted) -> Restored | None:
         """Build a restore point in a folder (see `resolve_target`) that is empty or does not exist."""
 
         def into_target(point: OpenPoint) -> Restored:
             with staging_at(target) as building:
-                restored = self._build(point, building)
-            report_not_restored(self._session, give_all_flags(target, point.manifest.entries))
+                restored = self._build(point, building, anything)
+            report_not_restored(self._session, give_all_flags(target, restored.manifest.entries))
             return restored
 
         return self._restore(wanted, into_target)
@@ -74,36 +84,45 @@ class Restorer:
             report_skipped_copies(self._session, restored.manifest, restored.skipped_copies)
             _log.info("Restored from %s, because %s.", restored.point.name, choice.because)
             record.add(snapshot=choice.name, bytes_restored=totals.bytes)
+        for sentence in verdict_sentences(restored.manifest):
+            _log.warning("%s", sentence)
+        if restored.lost:
+            record.add(gaps=[row.entry.path for row in restored.lost[:MOST_NAMED]], gap_count=len(restored.lost))
         record.add(source=choice.source.value, because=choice.because, files=totals.files)
         return restored
 
-    def _into_state_folder(self, point: OpenPoint) -> Restored:
+    def _into_state_folder(self, point: OpenPoint, wanted: Wanted) -> Restored:
         state_dir, records = self._session.settings.state_dir, self._session.agent_dir.aside
         replacement = plan_replacement(self._session, point.manifest.entries)
         with staging_for(records, state_dir) as building:
-            restored = self._build(point, building)
+            restored = self._build(point, building, is_not_essential if wanted.is_exact else few)
         # Not inside the block: halfway through, the old state has the name of what was built.
         kept = swap_in(records, building, state_dir, replacement)
         say_what_is_kept(replacement, kept)
-        report_not_restored(self._session, give_all_flags(state_dir, point.manifest.entries))
+        report_not_restored(self._session, give_all_flags(state_dir, restored.manifest.entries))
         remember_restored(
             self._session,
             self._reader.points(),
             point,
             restored.manifest,
-            latest_is_intact=not restored.skipped_copies,
+            latest_is_intact=not restored.skipped_copies and not restored.lost,
+            keep=[latest_key(row.entry) for row in restored.lost if row.may_be_had_later],
         )
         return restored
 
-    def _build(self, point: OpenPoint, building: Path) -> Restored:
+    def _build(self, point: OpenPoint, building: Path, may_lack: MayLack) -> Restored:
         require_room(building, point.manifest.entries)
         skipped: list[StoreError] = []
-        content = BucketContent(self._session.bucket, point.keys_of, self._finished, skipped.append)
-        entries = rebuild(point.manifest.entries, content, building)
+        content = BucketContent(
+            self._session.bucket, point.keys_of, self._finished, skipped.append, self._reader.elsewhere
+        )
+        entries = rebuild(point.manifest.entries, content, building, may_lack=may_lack)
         report_not_restored(self._session, entries.not_restored)
         if point.choice.source is Source.AS_FOUND:
             self._fold_unmanaged_databases(point.manifest, building)
-        return Restored(point, replace(point.manifest, entries=entries), tuple(skipped))
+        lost = {row.entry.path: row.gap for row in entries.lost}
+        gaps = (*(gap for gap in point.manifest.gaps if gap.path not in lost), *lost.values())
+        return Restored(point, replace(point.manifest, entries=entries, gaps=gaps), tuple(skipped), entries.lost)
 
     def _fold_unmanaged_databases(self, manifest: Manifest, building: Path) -> None:
         for entry in manifest.files():
@@ -128,8 +147,8 @@ def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[S
     """Warn of objects of `latest/` in whose place those of its snapshot were used."""
     if skipped:
         _log.warning(
-            "Warning: %d of %d objects under latest/ cannot be used; they were taken from snapshot %s. %s "
-            "openclaw-s3-backup.py --overwrite-latest rewrites latest/ in full.",
+            "Warning: %d of %d objects under latest/ cannot be used; they were taken from snapshot %s or another one "
+            "with the same content. %s openclaw-s3-backup.py --overwrite-latest rewrites latest/ in full.",
             len(skipped),
             manifest.totals().files,
             manifest.snapshot,

@@ -13,6 +13,7 @@ from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.atomic import sync_file_system
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.restore.content import ContentSource
+from openclaw_agent.restore.gaps import Lost, LostEntry, MayLack, nothing
 from openclaw_agent.restore.metadata import NotRestored, set_metadata
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 
@@ -28,11 +29,12 @@ class Rebuilt(Sequence[Entry]):
     """A manifest's entries with the fingerprints of the files that were built from them.
 
     Each is put together when it is asked for: a second set of 100,000 entries would take 35 MiB, this takes 4.
-    `not_restored` is what of their metadata could not be had.
+    `not_restored` is what of their metadata could not be had, `lost` are files that are not among them.
     """
 
-    def __init__(self, entries: Sequence[Entry], not_restored: NotRestored) -> None:
+    def __init__(self, entries: Sequence[Entry], not_restored: NotRestored, lost: tuple[LostEntry, ...] = ()) -> None:
         self._entries = entries
+        self.lost = lost
         self.not_restored = not_restored
         self._fingerprints = bytearray(len(entries) * _FINGERPRINT.size)
 
@@ -86,26 +88,29 @@ def require_room(folder: Path, entries: Sequence[Entry]) -> None:
         )
 
 
-def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> Rebuilt:
+def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path, *, may_lack: MayLack = nothing) -> Rebuilt:
     """Build the tree below the existing, empty folder `target`; return the entries with their new fingerprints.
 
-    What is not restored of metadata is told by the result. Flags are given later (`give_all_flags`).
+    What is not restored of metadata is told by the result. Flags are given later (`give_all_flags`). `may_lack` says of
+    which files the content may be missing.
 
     Raises:
-        StoreError: when an object is missing or corrupt.
+        StoreError: when an object that may not is missing, corrupt, archived or forbidden.
         LocalStorageError: when the disk is full or refuses a name.
     """
-    built = Rebuilt(entries, NotRestored())
     links = _links(entries)
     try:
         for entry in entries:
             if entry.kind is EntryKind.DIR and entry.path:
                 (target / entry.path).mkdir(mode=0o700)
-        content.fetch(
+        lost = content.fetch(
             (entry, target / entry.path)
             for place, entry in enumerate(entries)
             if entry.kind is EntryKind.FILE and place not in links
         )
+        entries, lost_entries = _without(entries, links, lost, target, may_lack) if lost else (entries, ())
+        links = _links(entries) if lost else links
+        built = Rebuilt(entries, NotRestored(), lost_entries)
         for place, entry in enumerate(entries):
             if entry.kind is EntryKind.SYMLINK and place not in links:
                 (target / entry.path).symlink_to(entry.target)
@@ -123,6 +128,26 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path) -> R
             "state was not changed."
         ) from problem
     return built
+
+
+def _without(
+    entries: Sequence[Entry], links: Mapping[int, int], lost: Sequence[Lost], target: Path, may_lack: MayLack
+) -> tuple[Sequence[Entry], tuple[LostEntry, ...]]:
+    """What is left without the files that are lost under all their names, and these."""
+    problems = {str(row.target.relative_to(target)): row.problem for row in lost}
+    lost_entries = tuple(
+        LostEntry(entry, problems[name])
+        for place, entry in enumerate(entries)
+        if (name := entries[links.get(place, place)].path) in problems
+    )
+    files = sum(1 for entry in entries if entry.kind is EntryKind.FILE)
+    if not may_lack([row.entry for row in lost_entries], files):
+        raise lost[0].problem
+    for row in lost:
+        # What of it had come.
+        row.target.unlink(missing_ok=True)
+    paths = {row.entry.path for row in lost_entries}
+    return [entry for entry in entries if entry.path not in paths], lost_entries
 
 
 def _links(entries: Sequence[Entry]) -> dict[int, int]:

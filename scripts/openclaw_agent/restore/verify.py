@@ -1,15 +1,18 @@
 """Checking a restore point: every byte of it is downloaded, nothing is written, and nothing else stands in for it."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_agent.catalog.choice import Choice, Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import AgentError, ManifestInvalid, StoreError
 from openclaw_agent.restore.content import BucketContent
+from openclaw_agent.restore.gaps import few
 from openclaw_agent.restore.restorer import Finished
+from openclaw_agent.restore.verdicts import verdict_sentences, verdicts
+from openclaw_agent.snapshot.manifest import Entry
 
 MOST_NAMED = 5
 
@@ -24,7 +27,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check has found; `bytes` of all files. `rescue` is what a restore would still take, "" for nothing."""
+    """What a check has found; `bytes` of all files. `rescue` is what a restore would still take, "" for nothing.
+
+    `said` and `verdicts` are what the backup itself found wrong with files whose bytes are as it stored them.
+    """
 
     name: str
     source: str
@@ -33,11 +39,14 @@ class Verdict:
     bytes: int
     broken: tuple[Broken, ...]
     rescue: str = ""
+    said: tuple[str, ...] = ()
+    verdicts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """The verdict for a person."""
         if not self.broken:
-            return f"Checked {self.files} files, {self.bytes:,} bytes: {self.name} is intact."
+            intact = f"Checked {self.files} files, {self.bytes:,} bytes: {self.name} is intact."
+            return " ".join([intact, *self.said])
         named = "; ".join(f"{row.path!r}: {row.problem}" for row in self.broken[:MOST_NAMED])
         more = len(self.broken) - MOST_NAMED
         rest = f" And {more} more, which --json and the log list." if more > 0 else ""
@@ -55,6 +64,7 @@ class Verdict:
             "bytes_checked": self.bytes,
             "broken": [{"path": row.path, "problem": row.problem} for row in self.broken],
             "rescue": self.rescue,
+            "verdicts": {verdict: list(paths) for verdict, paths in self.verdicts.items() if paths},
         }
 
 
@@ -77,6 +87,9 @@ class _Verification:
         latest_problem = "" if wanted.is_exact else reader.points().latest_problem
         if latest_problem:
             return self._unreadable("latest/", "latest", "", latest_problem, choices)
+        torn = next((row for row in reader.points().passed_over if row.is_torn), None)
+        if torn is not None and reader.points().latest is None and not wanted.is_exact:
+            return self._unreadable(f"snapshot {torn.name}", "snapshot", torn.name, torn.reason, choices)
         choice = next(choices, None)
         if choice is None:
             found = reader.first_usable(wanted)
@@ -107,11 +120,30 @@ class _Verification:
         return tuple(Broken(entry.path, str(problem)) for entry, problem in content.check(wanted))
 
     def _elsewhere(self, point: OpenPoint, broken: tuple[Broken, ...]) -> str:
-        """Where a restore of the point finds what is broken in it: the snapshot that latest/ was made of."""
-        if len(point.keys_of(next(point.manifest.files()))) == 1:
-            return ""
-        lost = self._broken(point, slice(1, None), frozenset(row.path for row in broken))
-        return "" if lost else f"{point.name} and the snapshot it was made of"
+        """Where a restore of the point finds what is broken in it, or how many files it would do without."""
+        lost = {row.path for row in broken}
+        if len(point.keys_of(next(point.manifest.files()))) > 1:
+            lost = {row.path for row in self._broken(point, slice(1, None), frozenset(lost))}
+            if not lost:
+                return f"{point.name} and the snapshot it was made of"
+        left = self._in_no_snapshot([entry for entry in point.manifest.files() if entry.path in lost])
+        if not left:
+            return f"{point.name} and snapshots that have the same content"
+        files = point.manifest.totals().files
+        return f"{point.name} without {len(left)} of its {files} files" if few(left, files) else ""
+
+    def _in_no_snapshot(self, lost: list[Entry]) -> list[Entry]:
+        """Those whose content no snapshot has."""
+        for places in self._reader.elsewhere(frozenset(entry.sha256 for entry in lost if entry.sha256)):
+            held = [entry for entry in lost if entry.sha256 in places]
+            broken = {entry.path for entry, _problem in self._content_in(places).check(held)}
+            lost = [entry for entry in lost if entry not in held or entry.path in broken]
+            if not lost:
+                break
+        return lost
+
+    def _content_in(self, places: Mapping[bytes, str]) -> BucketContent:
+        return BucketContent(self._reader.bucket, lambda entry: (places[entry.sha256],), self._finished)
 
     def _first_intact(self, choices: Iterator[Choice]) -> str:
         try:
@@ -138,4 +170,6 @@ def _verdict(point: OpenPoint, broken: tuple[Broken, ...], rescue: str = "") -> 
         totals.bytes,
         broken,
         rescue,
+        tuple(verdict_sentences(point.manifest)),
+        verdicts(point.manifest),
     )

@@ -194,7 +194,8 @@ def test_that_latest_cannot_be_used_is_told_once(world: FreshBucket, writer: Sim
 
 def test_a_failed_restore_leaves_nothing_beside_the_state(world: FreshBucket, writer: SimulatedInstance) -> None:
     (name,) = world.snapshots()
-    world.put(f"snapshots/{name}/.openclaw/notes.md", "rot")
+    for key in world.keys(f"snapshots/{name}/.openclaw/"):
+        world.put(key, "rot")
     for flags in ((), ("--path", "notes.md"), ("--to", str(writer.disk / "look"))):
         assert writer.restore("--snapshot", name, *flags).code == 1
         assert sorted(place.name for place in writer.disk.iterdir()) == ["agent", "state"]
