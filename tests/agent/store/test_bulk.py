@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest import mock
 
@@ -8,8 +9,16 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from openclaw_agent.errors import StoreError
-from openclaw_agent.store.bulk import PARALLEL_PARTS, PARALLEL_REQUESTS, UPLOADING_BYTES, BulkTransfer, part_bytes
-from openclaw_agent.store.transfers import MIB, Traffic, Upload
+from openclaw_agent.store.bulk import (
+    DOWNLOAD_PIECE_BYTES,
+    DOWNLOADING_BYTES,
+    PARALLEL_PARTS,
+    PARALLEL_REQUESTS,
+    UPLOADING_BYTES,
+    BulkTransfer,
+    part_bytes,
+)
+from openclaw_agent.store.transfers import MIB, Download, Traffic, Upload
 
 NOTHING_LISTENS = "http://127.0.0.1:1"
 
@@ -84,6 +93,33 @@ def test_what_is_on_its_way_up_at_once_fits_into_memory_and_a_slow_line(
     for together in seen:
         assert sum(min(size_of[key], UPLOADING_BYTES) for key in together) <= UPLOADING_BYTES
     assert max(len(together) for together in seen) == most_at_once
+
+
+@pytest.mark.parametrize(
+    ("size", "most_at_once"),
+    [(1000, PARALLEL_REQUESTS), (DOWNLOAD_PIECE_BYTES, 24), (40 * DOWNLOAD_PIECE_BYTES, 24)],
+    ids=["small files", "a piece each", "large files"],
+)
+def test_what_is_on_its_way_down_at_once_fits_into_memory(size: int, most_at_once: int) -> None:
+    under_way: set[str] = set()
+    most = 0
+
+    async def get(_store: object, key: str) -> mock.Mock:
+        nonlocal most
+        under_way.add(key)
+        most = max(most, len(under_way))
+
+        async def body() -> AsyncIterator[bytes]:
+            await asyncio.sleep(0.001)
+            under_way.remove(key)
+            yield b"x"
+
+        return mock.Mock(stream=lambda min_chunk_size: body())
+
+    with mock.patch("openclaw_agent.store.bulk.obstore.get_async", get):
+        transfer().download(Download((str(number),), None, b"", size) for number in range(3 * PARALLEL_REQUESTS))
+    assert most == most_at_once
+    assert most_at_once * min(size, DOWNLOAD_PIECE_BYTES) <= DOWNLOADING_BYTES
 
 
 @pytest.mark.parametrize("size", [0, 1, UPLOADING_BYTES, 8 * MIB, 79_000 * MIB])
