@@ -227,10 +227,13 @@ def _add_what_s3_cannot_hold(
 ) -> None:
     missing = [entry for entry in origin.manifest.entries if entry.path not in found]
     for entry in missing:
-        if entry.kind is EntryKind.FILE:
-            if entry.hard_link_to in found:
+        if entry.hard_link_to:
+            # Of a file the copy has brought the first name, or nothing; that of a symlink was made just now.
+            if entry.hard_link_to in found or entry.kind is EntryKind.SYMLINK:
                 with not_restored.noting("the hard link", entry.path):
                     _link(top, entry)
+            continue
+        if entry.kind is EntryKind.FILE:
             continue
         with (
             not_restored.noting(f"the {entry.kind.value}", entry.path),
