@@ -17,7 +17,7 @@ from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.hard_links import links_by_first_name
 from openclaw_agent.state_dir.sidecars import find_sidecars
-from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
+from openclaw_agent.state_dir.walk import MOUNTED, WalkEntry, open_state_folder, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,17 @@ def differences(manifest: Manifest, state_dir: Path, exclusions: Exclusions) -> 
     with contextlib.ExitStack() as stack:
         top = stack.enter_context(open_state_folder(state_dir))
         tree = walk(state_dir, exclusions)
-        present = {row.path: row for row in tree.found}
+        # A restore leaves a mount as it is.
+        mounts = {row.path for row in tree.skipped if row.reason == MOUNTED}
+        present = {row.path: row for row in tree.found if row.path not in mounts}
         names_now, names_then = _names_now(tree.found), _names_then(manifest.entries)
         attributes = stack.enter_context(AttributeReader(top))
         # A sidecar goes where its database goes.
         rows = [Difference("remove", path) for path in present.keys() - wanted.keys() - find_sidecars(top, tree).keys()]
         for path, entry in wanted.items():
             found = present.get(path)
+            if path in mounts and entry.kind is EntryKind.DIR:
+                continue
             if found is None:
                 rows.append(Difference("add", path))
                 continue

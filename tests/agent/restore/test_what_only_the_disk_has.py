@@ -109,6 +109,16 @@ def test_a_mount_stays_where_it_is_with_what_it_holds(
 
 
 @needs_mounts
+def test_a_mount_is_no_difference_to_a_restore_point(writer: SimulatedInstance, mounts: Mounts, tmp_path: Path) -> None:
+    (writer.state / "workspace/known").mkdir()
+    assert writer.backup().code == 0
+    (tmp_path / "outside").mkdir()
+    for name in ("known", "new"):
+        mounts.mount("bind", tmp_path / "outside", writer.state / "workspace" / name)
+    assert writer.restore("diff", "latest").out.startswith("No difference")
+
+
+@needs_mounts
 @pytest.mark.parametrize("flags", [("--force",), ("--path", "workspace"), ("--path", "workspace/notes.md")])
 @pytest.mark.parametrize("mounted", ["workspace", "workspace/notes.md"])
 def test_a_mount_in_the_way_refuses_the_restore_before_anything_is_downloaded(
