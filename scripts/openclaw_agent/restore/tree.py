@@ -12,6 +12,7 @@ from typing import overload
 from openclaw_agent.errors import LocalStorageError
 from openclaw_agent.fs.atomic import sync_file_system
 from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.content import ContentSource
 from openclaw_agent.restore.gaps import Lost, LostEntry, MayLack, nothing
 from openclaw_agent.restore.metadata import NotRestored, set_metadata
@@ -145,7 +146,7 @@ def _without(
         raise lost[0].problem
     for row in lost:
         # What of it had come.
-        row.target.unlink(missing_ok=True)
+        remove_file(row.target)
     paths = {row.entry.path for row in lost_entries}
     return [entry for entry in entries if entry.path not in paths], lost_entries
 
