@@ -21,7 +21,7 @@ from openclaw_agent.backup.outcome import SKIPPED_METRIC, BackupOutcome, BackupR
 from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
 from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
-from openclaw_agent.backup.shrink_guard import shrink_refusal
+from openclaw_agent.backup.shrink_guard import comparable_files, shrink_refusal
 from openclaw_agent.backup.skipped import LeftOnDisk, left_on_disk
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused, SourcesUnavailable, StoreError
@@ -219,7 +219,10 @@ class Backup:
             no_files = {LATEST_MANIFEST_KEY, *self._records.unrestorable()}
             keys = (row.key for row in self._bucket.list(LATEST_PREFIX))
             before = sum(1 for key in keys if not key.endswith("/") and key not in no_files)
-        shrink = shrink_refusal(capture.file_count, before)
+        now = capture.file_count
+        if last.manifest is not None:
+            now, before = comparable_files(capture.entries, last.manifest, self._session.exclusions)
+        shrink = shrink_refusal(now, before)
         if shrink is None:
             return None
         return Refused(

@@ -25,6 +25,7 @@ from openclaw_agent.boot.quarantine import QuarantineRecord
 from openclaw_agent.catalog.choice import NEWEST, Wanted
 from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
+from openclaw_agent.catalog.unmanaged import MOST_NAMED, named
 from openclaw_agent.errors import AgentError, DoneWithGaps, LocalStorageError, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
@@ -234,11 +235,19 @@ class Boot:
         try:
             points = reader.points()
             points.require_pinned()
-            require_no_external_uploads(self._bucket, points)
+            strays = require_no_external_uploads(self._bucket, points)
         except AgentError:
             if own_disk:
                 self._quarantine_local_state(bucket_changed=True)
             raise
+        if strays:
+            _log.warning(
+                "Somebody has put %d objects under latest/ that are no state (%s); they are left out, and stay.",
+                len(strays),
+                named(strays),
+            )
+            self._session.record.add(strays=strays[:MOST_NAMED])
+            self._records.remember_unrestorable(sorted(self._records.unrestorable().union(strays)))
 
     def _require_room(self, reader: CatalogReader) -> None:
         """Refuse, before the local state is quarantined, what could not be restored anyhow."""

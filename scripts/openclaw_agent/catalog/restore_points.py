@@ -195,8 +195,8 @@ def complete_snapshots(
             passed_over(PassedOver(name, "its manifest cannot be read to its end", is_torn=True))
 
 
-def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:
-    """Refuse to overlook objects that somebody uploaded to a bucket of ours without a manifest.
+def require_no_external_uploads(store: Bucket, points: RestorePoints) -> list[str]:
+    """Refuse to overlook a state that somebody uploaded to a bucket of ours without a manifest; return mere strays.
 
     Raises:
         AgentError: when there are some, with what to do.
@@ -204,8 +204,9 @@ def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:
     reference = points.latest or points.newest
     # A latest/ whose manifest is damaged is damaged: what else lies there cannot be told from it.
     if reference is None or points.unmanaged is not None or points.latest_problem:
-        return
-    unexpected = external_uploads(store, reference, points.names)
+        return []
+    found = external_uploads(store, reference, points.names)
+    unexpected = found.wanted
     if unexpected:
         raise AgentError(
             f"Somebody has uploaded {len(unexpected)} objects to the bucket {store.bucket} ({named(unexpected)}) since "
@@ -214,3 +215,4 @@ def require_no_external_uploads(store: Bucket, points: RestorePoints) -> None:
             "without them, restore a snapshot by its name (openclaw-s3-restore.py list, then run --snapshot NAME "
             "--force). The current state was not changed."
         )
+    return found.strays

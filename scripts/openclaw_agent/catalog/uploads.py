@@ -5,6 +5,7 @@ a backup that was cut short after its snapshot: the newest snapshots tell which.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from openclaw_agent.catalog.unmanaged import ROOT, UnmanagedObjects, arrange, choose_unmanaged, place_of
 from openclaw_agent.snapshot.keys import (
@@ -16,7 +17,7 @@ from openclaw_agent.snapshot.keys import (
     latest_key,
     snapshot_prefix,
 )
-from openclaw_agent.state_dir.openclaw import CONFIG_FILE
+from openclaw_agent.state_dir.openclaw import CONFIG_FILE, is_litter, is_sign_of_state
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import StoredManifest
 from openclaw_agent.store.transfers import ListedObject
@@ -27,9 +28,18 @@ LATEST_CONFIG_KEY = LATEST_PREFIX + STATE_PREFIX + CONFIG_FILE
 _PAST_SNAPSHOTS = SNAPSHOTS_PREFIX + "\U0010ffff"
 
 
-def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[str]) -> list[str]:
-    """Keys of objects younger than the manifest `reference` that no backup of ours explains.
+@dataclass(frozen=True, slots=True)
+class ExternalUploads:
+    """Keys of objects that no backup of ours explains: what may be a state that somebody wants, and mere strays."""
 
+    wanted: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+
+
+def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[str]) -> ExternalUploads:
+    """Objects younger than the manifest `reference` that no backup of ours explains.
+
+    A single object under `latest/`, or several of which none is like a part of a state, is no state that is wanted.
     At the bucket's root anything may lie; there only what looks like a state counts. Objects that the manifest promises
     and that have other bytes now are damage, for which the snapshot stands in, unless the configuration changed too.
     """
@@ -41,7 +51,19 @@ def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[s
         unexpected = [row for row in unexpected if row.key not in altered]
     at_root = arrange(ROOT, (row for row in unexpected if place_of(row.key) == ROOT))
     in_latest = [row.key for row in unexpected if place_of(row.key) == LATEST_PREFIX]
-    return in_latest + (sorted(at_root.keys.values()) if at_root and at_root.confidence else [])
+    signs = [key for key in in_latest if _is_sign(key)]
+    if not signs or (len(in_latest) == 1 and LATEST_CONFIG_KEY not in signs):
+        strays, in_latest = in_latest, []
+    else:
+        strays = []
+    return ExternalUploads(
+        in_latest + (sorted(at_root.keys.values()) if at_root and at_root.confidence else []), strays
+    )
+
+
+def _is_sign(key: str) -> bool:
+    path = key.removeprefix(LATEST_PREFIX).removeprefix(STATE_PREFIX)
+    return is_sign_of_state(path) and not is_litter(path)
 
 
 def found_later_than(store: Bucket, newest: StoredManifest, names: Sequence[str]) -> UnmanagedObjects | None:

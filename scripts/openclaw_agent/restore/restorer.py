@@ -11,7 +11,7 @@ from openclaw_agent.errors import StoreError
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
-from openclaw_agent.restore.gaps import MOST_NAMED, LostEntry, MayLack, anything, few, is_not_essential
+from openclaw_agent.restore.gaps import MOST_NAMED, LostEntry, MayLack, anything, few, is_not_essential, nothing
 from openclaw_agent.restore.metadata import NotRestored, give_all_flags
 from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
 from openclaw_agent.restore.tree import rebuild, require_room
@@ -95,7 +95,7 @@ class Restorer:
         state_dir, records = self._session.settings.state_dir, self._session.agent_dir.aside
         replacement = plan_replacement(self._session, point.manifest.entries)
         with staging_for(records, state_dir) as building:
-            restored = self._build(point, building, is_not_essential if wanted.is_exact else few)
+            restored = self._build(point, building, self._may_lack(wanted))
         # Not inside the block: halfway through, the old state has the name of what was built.
         kept = swap_in(records, building, state_dir, replacement)
         say_what_is_kept(replacement, kept)
@@ -109,6 +109,12 @@ class Restorer:
             keep=[latest_key(row.entry) for row in restored.lost if row.may_be_had_later],
         )
         return restored
+
+    def _may_lack(self, wanted: Wanted) -> MayLack:
+        # What somebody put there on purpose is taken as it was meant, or not at all.
+        if self._reader.points().pinned_reason and not wanted.name:
+            return nothing
+        return is_not_essential if wanted.is_exact else few
 
     def _build(self, point: OpenPoint, building: Path, may_lack: MayLack) -> Restored:
         require_room(building, point.manifest.entries)

@@ -74,7 +74,8 @@ def test_an_archive_without_a_manifest_is_not_overlooked_and_is_restored_once_la
 
 
 def test_a_machine_may_go_on_without_what_was_put_there(world: FreshBucket, writer: SimulatedInstance) -> None:
-    world.put("latest/.openclaw/stray", "stray")
+    for number in range(2):
+        world.put(f"latest/.openclaw/workspace/{number}.md", "put there")
     writer.write("unsaved.md", "since the last backup")
     before = contents(writer.state)
     assert writer.reboot().code == 1
