@@ -35,9 +35,9 @@ class Yardstick:
                 if found:
                     state.add((_folder(key), "some objects"))
                 continue
-            progress = "as before" if found == was else "as after" if found == wanted else "another"
-            kind = "comes" if was is None else "goes" if wanted is None else "changes"
-            state.add((_heap(key), f"{kind}: {progress}"))
+            # What comes and what changes is written at the same time, in no order; what goes is deleted by itself.
+            kind = "goes" if wanted is None and was is not None else "is written"
+            state.add((_heap(key), f"{kind}: {'not yet' if found == was else 'done'}"))
         return frozenset(state)
 
     def disk_state(self, root: Path) -> State:
@@ -62,7 +62,7 @@ class Yardstick:
             return body.decode()
         if before.is_file() and before.read_bytes() == body:
             return "as before"
-        return "empty" if not body else f"new, {len(body) // 256}"
+        return "new" if body else "empty"
 
 
 def _folder(key: str) -> str:
