@@ -82,6 +82,7 @@ class AgentDir:
         return self.clone_dir
 
     def drop_clone(self) -> None:
-        """Remove captured files."""
+        """Remove captured files; what is no folder is not ours."""
         with contextlib.suppress(OSError):
-            remove_tree(self.clone_dir)
+            if self.clone_dir.is_dir():
+                remove_tree(self.clone_dir)
