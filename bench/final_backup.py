@@ -2,11 +2,11 @@
 
 Run: python bench/final_backup.py --rclone PROGRAM [--s5cmd PROGRAM] [--files 20000] [--changed 200]
 `rclone serve s3` serves behind a relay that holds every answer back (--milliseconds). s5cmd does the same copies and
-uploads over the same line in the same run. The exit code is 1 when a final backup fails or takes longer than --limit.
+uploads over the same line in the same run. The exit code is 1 when a final backup fails,
+or that of the changed files takes longer than --limit.
 """
 
 import argparse
-import json
 import os
 import resource
 import sys
@@ -149,9 +149,10 @@ def main() -> int:
     for row in bench.rows:
         print(row.text(seconds.get(beside.get(row.what, row.what))))
     finals = [row for row in bench.rows if row.is_final_backup]
-    late = [row.what for row in finals if row.run.exit_code or row.run.seconds > chosen.limit]
-    print(json.dumps({"late": late}) if late else f"Every final backup ended within {chosen.limit:g} s.")
-    return 1 if late else 0
+    promised = finals[0]
+    kept = promised.run.seconds <= chosen.limit
+    print(f"Promised: {promised.what}, within {chosen.limit:g} s: {'kept' if kept else 'BROKEN'}.")
+    return 0 if kept and not any(row.run.exit_code for row in finals) else 1
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class _Near(asyncio.Protocol):
     def __init__(self, target: tuple[str, int], seconds: float, counts: _Counts) -> None:
         self._target, self._seconds, self.counts = target, seconds, counts
         self._waiting: list[bytes] = []
+        self._held: list[bytes] = []
         self.client: asyncio.Transport | None = None
         self.server: asyncio.Transport | None = None
         self.may_answer_at = 0.0
@@ -70,13 +71,21 @@ class _Near(asyncio.Protocol):
         if self.server:
             self.server.close()
 
-    def answer(self, data: bytes) -> None:
-        """Pass a piece of the answer on."""
+    def hold(self, piece: bytes) -> None:
+        """Keep a piece of the answer (b"" for its end) until it is due; timers of one instant come in any order."""
+        if not self._held:
+            asyncio.get_running_loop().call_at(self.may_answer_at, self._pass_on)
+        self._held.append(piece)
+
+    def _pass_on(self) -> None:
         if self.under_way:
             self.under_way = False
             self.counts.now -= 1
-        if self.client:
-            self.client.write(data)
+        held, self._held = self._held, []
+        if self.client and not self.client.is_closing():
+            self.client.write(b"".join(held))
+            if not held[-1]:
+                self.client.close()
 
 
 class _Far(asyncio.Protocol):
@@ -86,12 +95,10 @@ class _Far(asyncio.Protocol):
         self._near = near
 
     def data_received(self, data: bytes) -> None:
-        # Pieces keep their order: the instants at which they are due never decrease.
-        asyncio.get_running_loop().call_at(self._near.may_answer_at, self._near.answer, data)
+        self._near.hold(data)
 
     def connection_lost(self, _problem: Exception | None) -> None:
-        if self._near.client:
-            asyncio.get_running_loop().call_at(self._near.may_answer_at, self._near.client.close)
+        self._near.hold(b"")
 
 
 def _serve(target: tuple[str, int], seconds: float, pipe: Connection) -> None:
