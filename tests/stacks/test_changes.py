@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -207,11 +209,15 @@ def of_0_1_0(stacks: Stacks) -> str:
     ):
         assert now in elder
         elder = elder.replace(now, then)
-    try:
-        program.write_text(elder)
-        stacks.instance("elder")
-    finally:
-        program.write_text(text)
+    # What another test has imported of the real program would be taken in its place.
+    with mock.patch.dict(sys.modules):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "openclaw_ec2_spot"]:
+            del sys.modules[name]
+        try:
+            program.write_text(elder)
+            stacks.instance("elder")
+        finally:
+            program.write_text(text)
     return "elder"
 
 

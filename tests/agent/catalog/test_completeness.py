@@ -90,7 +90,8 @@ def test_what_is_not_complete_is_so_to_the_list_the_boot_the_restore_and_retenti
     assert said in rows[FIRST]
     assert not snapshot_is_whole(world.store(), FIRST)
     looked = writer.restore("--snapshot", FIRST, "--to", str(writer.disk / "looked"))
-    assert looked.code != 0
+    # What another snapshot has of the same content is taken from there, and said.
+    assert looked.code != 0 or "taken from" in looked.err
     assert writer.lifecycle(*AT_NOW).code == 0
     left = world.snapshots()
     assert FIRST not in left
