@@ -18,13 +18,18 @@ LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*
 endif
 AGENT_TESTS := tests/agent tests/docs
 # What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
-GIVEN := PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI
+GIVEN := RUN PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI
 $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
 .PHONY: lab
 lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
 	@$${ENGINE:+env OPENCLAW_LAB_ENGINE="$$ENGINE"} $(PY) -m lab.demo $${KEEP:+--keep}
+.PHONY: cloud pulumi-cli
+cloud: $(READY) ## Open a shell in which the Pulumi CLI and the runbook's lines work on the embedded AWS (RUN="pulumi about")
+	@$(PY) -m lab.cloud $${RUN:+-- /bin/bash -c "$$RUN"}
+pulumi-cli: ## Build the Pulumi CLI out of its Go module into .cache (Go 1.26; six minutes of processor time, once)
+	@scripts/make/pulumi_cli.sh
 .PHONY: drill drills
 drills: $(READY) ## Rehearse every way in which an instance ends, and report it in one HTML file (root, Linux)
 	@$(PY) -m lab.drills
@@ -38,9 +43,11 @@ test: $(READY) ## Run the fast tests of the product: no root, no network but pac
 test-unit: $(READY) ## Run those of them that need no embedded AWS
 	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not moto and not booted" $$TESTS
 
-.PHONY: test-equipment test-anywhere
+.PHONY: test-equipment test-engine test-anywhere
 test-equipment: $(READY) ## Run the fast tests of the lab, which the product is tested with
-	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted" tests/lab
+	$(PY) -m pytest -q $(WORKERS) --durations=10 -m "not booted and not engine" tests/lab
+test-engine: $(READY) pulumi-cli ## Run the programs under the real Pulumi engine (builds its CLI: needs Go); outputs in .cache/engine
+	$(PY) -m pytest -q --durations=10 -m engine tests/lab/provider
 test-anywhere: $(READY) ## Run make test just after a start, on a busy machine, and in the background (root, Linux; TESTS=…)
 	@scripts/make/test_anywhere.sh
 

@@ -92,7 +92,7 @@ class Deployment:
             EngineError: the resource was refused; the state is as true as before.
         """
         self._refuse_duplicate(goal.urn)
-        handler = _handler(goal.type)
+        handler = handler_of(goal.type)
         described = f"{goal.type} '{goal.name}'"
         check_shape(handler.shape, goal.inputs, described)
         old = self._adopt(goal)
@@ -116,7 +116,7 @@ class Deployment:
         """
         self._refuse_duplicate(goal.urn)
         cloud = self.cloud_of(goal.provider, goal.inputs)
-        outputs = _handler(goal.type).read(cloud, identifier)
+        outputs = handler_of(goal.type).read(cloud, identifier)
         if outputs is None:
             raise InvalidInput(f"{goal.type} '{goal.name}': there is no '{identifier}' in {cloud.region}.")
         resource = replace(_resource_of(goal, identifier, outputs, cloud.region), external=True)
@@ -153,7 +153,7 @@ class Deployment:
             if resource.protect and not unprotect:
                 sentences.append(f"{resource.type} '{resource.name}' ({resource.id}) is protected.")
             elif not resource.retain_on_delete:
-                sentence = _handler(resource.type).refusal(self._cloud_at(resource), resource, doomed)
+                sentence = handler_of(resource.type).refusal(self._cloud_at(resource), resource, doomed)
                 sentences += [sentence] if sentence else []
         return sentences
 
@@ -222,7 +222,7 @@ class Deployment:
             self.steps.append(Step(Action.FORGET if keeps or not ours else Action.DELETE, resource.urn))
         if ours and not keeps and not self._preview:
             try:
-                _handler(resource.type).delete(self._cloud_at(resource), resource)
+                handler_of(resource.type).delete(self._cloud_at(resource), resource)
             except AWS_ERRORS as error:
                 sentence = f"{resource.type} '{resource.name}' could not be deleted: {self._sentence(error)}"
                 raise RefusedByAws(sentence) from error
@@ -258,18 +258,28 @@ class Deployment:
             raise DuplicateUrn(f"Two resources have the URN {urn}; give one of them another name.")
 
     def _sentence(self, error: Exception) -> str:
-        if isinstance(error, ClientError):
-            answer = error.response.get("Error", {})
-            return f"{answer.get('Message', error)} ({answer.get('Code', 'no code')})"
-        if isinstance(error, ResponseParserError):
-            return f"the embedded AWS failed: {self._aws.last_words()}"
-        return " ".join(str(error).split())
+        return sentence_of(error, self._aws)
 
     def _cloud_at(self, resource: Resource) -> Region:
         return Region(self._aws, resource.region or self._cloud.region, self._cloud.default_tags)
 
 
-def _handler(kind: str) -> Handler:
+def sentence_of(error: Exception, aws: EmbeddedAws) -> str:
+    """Return what AWS, or what stands in for it, said of a failed request (one of `AWS_ERRORS`)."""
+    if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        return f"{answer.get('Message', error)} ({answer.get('Code', 'no code')})"
+    if isinstance(error, ResponseParserError):
+        return f"the embedded AWS failed: {aws.last_words()}"
+    return " ".join(str(error).split())
+
+
+def handler_of(kind: str) -> Handler:
+    """Return the handler of a resource type.
+
+    Raises:
+        UnknownResourceType: nothing serves it.
+    """
     if kind not in HANDLERS:
         raise UnknownResourceType(f"The embedded AWS has no handler for the resource type {kind}.")
     return HANDLERS[kind]

@@ -118,10 +118,15 @@ def _take_over(old: Inputs, new: Inputs, keys: list[str]) -> None:
 def _delete_first(old: Resource, goal: Goal, rules: ReplacementRules) -> bool:
     if goal.delete_before_replace is not None:
         return goal.delete_before_replace
+    return cannot_exist_twice(old.inputs, goal.inputs, rules)
+
+
+def cannot_exist_twice(old: Inputs, new: Inputs, rules: ReplacementRules) -> bool:
+    """Whether the old resource must be gone before the new one can be made: it has the same name at AWS."""
     if rules.unique:
         return True
     key = rules.name_key
-    return key is not None and goal.inputs.get(key) is not None and same(old.inputs.get(key), goal.inputs.get(key))
+    return key is not None and new.get(key) is not None and same(old.get(key), new.get(key))
 
 
 def deletion_order(resources: Collection[Resource]) -> list[Resource]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.moto.lifecycle_actions import answer_lifecycle_actions
+from lab.moto.spot_market import open_spot_market
 
 DELETE_OBJECTS_LIMIT = 1000
 CONNECTION_FACTS = {"aws:securetransport": "true", "s3:tlsversion": "1.3"}
@@ -31,6 +32,7 @@ def close_gaps() -> None:
     parse_managed_policies_once()
     list_own_services_once()
     parse_timestamps_once()
+    open_spot_market()
 
 
 HEADER_CONDITION = "s3:x-amz-"
