@@ -1,6 +1,7 @@
 """Drills in which an instance ends, or is said to: with a notice, without one, by advice alone, by a reboot."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lab.drills.scenario import Scenario
@@ -157,10 +158,11 @@ def end_by_the_group(scenario: Scenario, machine: Machine) -> None:
     power_off(scenario, machine)
     lines = journal_of_a_disk(machine.disk.written)
     check_stop_order(scenario, lines)
-    backed_up = max(line.at for line in lines if line.unit == FINAL_UNIT and "Released the lease." in line.text)
+    at_the_end = since_the_last_stop(lines)
+    backed_up = moment(at_the_end, FINAL_UNIT, "Released the lease.")
     told, shut_down = (
-        moment(lines, WATCH_UNIT, "complete lifecycle action"),
-        moment(lines, "network-online.target", "Stopped target"),
+        moment(at_the_end, WATCH_UNIT, "complete lifecycle action"),
+        moment(at_the_end, "network-online.target", "Stopped target"),
     )
     scenario.check(
         "the hook was completed after the final backup, and the shutdown came after that",
@@ -176,10 +178,16 @@ def power_off(scenario: Scenario, machine: Machine) -> None:
     scenario.note(Track.INSTANCE, f"{machine.instance_id} has shut down in {time.monotonic() - began:.1f} s")
 
 
+def since_the_last_stop(lines: Sequence[JournalLine]) -> list[JournalLine]:
+    """The journal from the gateway's last stop on: a disk that was rebooted before has earlier ones too."""
+    last_stop = max(line.at for line in lines if line.unit == GATEWAY_UNIT and line.text.startswith("Stopping "))
+    return [line for line in lines if line.at >= last_stop]
+
+
 def check_stop_order(scenario: Scenario, lines: list[JournalLine]) -> None:
     """From the journal of the shutdown: gateway stopped, final backup, bucket released, network down."""
-    last_stop = max(line.at for line in lines if line.unit == GATEWAY_UNIT and line.text.startswith("Stopping "))
-    at_the_end = [line for line in lines if line.at >= last_stop]
+    at_the_end = since_the_last_stop(lines)
+    last_stop = min(line.at for line in at_the_end)
     steps = {
         "gateway stopped": moment(at_the_end, GATEWAY_UNIT, "Stopped "),
         "final backup complete": moment(at_the_end, FINAL_UNIT, "Backed up as snapshot"),

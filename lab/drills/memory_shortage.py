@@ -1,7 +1,7 @@
 """Takes the memory away from a machine's gateway, by whichever version of cgroups this host has it under."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.machine.machine import Machine
@@ -43,10 +43,15 @@ def _limited_by_v1(machine: Machine) -> Iterator[None]:
     group.mkdir(exist_ok=True)
     try:
         (group / "memory.limit_in_bytes").write_text(str(BYTES_LEFT))
-        for process in machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.procs").read_text().split():
-            (group / "cgroup.procs").write_text(process)
+        _move(machine.path(f"{CGROUPS}/{GATEWAY_UNIT}/cgroup.procs"), group)
         yield
     finally:
-        for process in (group / "cgroup.procs").read_text().split():
-            (V1_MEMORY / "cgroup.procs").write_text(process)
+        _move(group / "cgroup.procs", V1_MEMORY)
         group.rmdir()
+
+
+def _move(processes: Path, group: Path) -> None:
+    for process in processes.read_text().split():
+        # One may have ended since it was listed.
+        with suppress(ProcessLookupError):
+            (group / "cgroup.procs").write_text(process)
