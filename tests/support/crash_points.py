@@ -13,7 +13,7 @@ from lab.faults.proxy import FaultProxy, Moment
 from lab.host.deadline import scaled
 from tests.support.agent_process import AgentLauncher, AgentProcess, Outcome, Run, command
 from tests.support.bucket_image import BucketKeeper, Stored
-from tests.support.crash_sample import Point, Rehearsal, Turnstile, looking_before_each_step
+from tests.support.crash_sample import Point, Rehearsal, Turnstile, looking_at_each_step
 from tests.support.crash_states import State, Yardstick
 from tests.support.gateways import GatewayProcess
 from tests.support.state_trees import Image, copy_tree, differences, image_of
@@ -106,7 +106,7 @@ class CrashMatrix:
         rehearsal = Rehearsal(self.keeper.etags, look_at_machine)
         self._start_over()
         self.proxy.begin(observer=Turnstile(rehearsal.at_request))
-        with looking_before_each_step(rehearsal.at_local_step) as lookout:
+        with looking_at_each_step(rehearsal.at_local_step) as lookout:
             outcome = self._run(self._machine, replace(self.scenario.run, lookout=lookout))
         assert outcome.code == 0, outcome.text
         assert self.proxy.wait_until_idle(scaled(10))
@@ -114,9 +114,7 @@ class CrashMatrix:
         first: dict[object, Point] = {}
         for point, bucket, machine in rehearsal.seen:
             first.setdefault((yardstick.bucket_state(bucket), machine), point)
-        # What the last step and the last request leave behind nothing comes before.
-        kinds = {isinstance(point.when, str): point.number for point in (row[0] for row in rehearsal.seen)}
-        return {*first.values(), Point(kinds[True], "after"), Point(kinds[False], Moment.ANSWERED)}
+        return set(first.values())
 
     def _crashes(self, points: Iterable[Point]) -> Iterator[tuple[Point, Outcome]]:
         for point in sorted(points, key=str):

@@ -60,7 +60,6 @@ class Rehearsal:
     look_at_machine: Callable[[], object]
     seen: list[tuple[Point, dict[str, str], object]] = field(default_factory=list)
     _bucket: dict[str, str] | None = None
-    _steps: int = 0
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def at_request(self, moment: Moment, number: int, seen: Seen) -> bool:
@@ -70,9 +69,8 @@ class Rehearsal:
             self._note(Point(number, moment))
         return True
 
-    def at_local_step(self) -> None:
-        self._steps += 1
-        self._note(Point(self._steps, "before"))
+    def at_local_step(self, number: int, side: str) -> None:
+        self._note(Point(number, side))
 
     def _note(self, point: Point) -> None:
         with self._one:
@@ -82,17 +80,18 @@ class Rehearsal:
 
 
 @contextlib.contextmanager
-def looking_before_each_step(look: Callable[[], None]) -> Iterator[str]:
-    """Call `look` before each local step of a run that is given the yielded address."""
+def looking_at_each_step(look: Callable[[int, str], None]) -> Iterator[str]:
+    """Call `look` on both sides of each local step of a run that is given the yielded address."""
     # An abstract name, which no folder's length limits.
     address = f"openclaw-lookout-{uuid.uuid4().hex}"
 
     def serve() -> None:
         with contextlib.suppress(OSError):
             connection, _ = listener.accept()
-            with connection:
-                while connection.recv(1):
-                    look()
+            with connection, connection.makefile() as steps:
+                for step in steps:
+                    number, side = step.split()
+                    look(int(number), side)
                     connection.sendall(b".")
 
     with socket.socket(socket.AF_UNIX) as listener:

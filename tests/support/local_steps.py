@@ -28,7 +28,7 @@ LOCAL_STEPS: tuple[tuple[Any, str], ...] = (
 class Steps:
     """Counts local steps, and ends the process without a goodbye at the one that was asked for.
 
-    `lookout` is the address of somebody who wants to look before each step (crash_sample.py); "" is nobody.
+    `lookout` is the address of somebody who wants to look on both sides of each step (crash_sample.py); "" is nobody.
     """
 
     def __init__(self, stop_at: int, side: str, lookout: str) -> None:
@@ -53,19 +53,19 @@ class Steps:
                 return original(*arguments, **options)
             self.count += 1
             number = self.count
-            if self._lookout:
-                self._lookout.sendall(b"?")
-                self._lookout.recv(1)
-            self._perhaps_stop(number, "before", name)
+            self._at(number, "before", name)
             try:
                 return original(*arguments, **options)
             finally:
                 # A step that failed is a point as well, and the points behind it are reached past it.
-                self._perhaps_stop(number, "after", name)
+                self._at(number, "after", name)
 
         setattr(owner, name, counted)
 
-    def _perhaps_stop(self, number: int, side: str, name: str) -> None:
+    def _at(self, number: int, side: str, name: str) -> None:
+        if self._lookout:
+            self._lookout.sendall(f"{number} {side}\n".encode())
+            self._lookout.recv(1)
         if number == self._stop_at and side == self._side:
             os.write(2, f"killed {side} local step {number}: {name}\n".encode())
             os.kill(self._process, signal.SIGKILL)
