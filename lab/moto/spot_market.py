@@ -22,7 +22,7 @@ SIZES = ("nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xla
 
 
 def open_spot_market() -> None:
-    """Let the server offer burstable types in every zone, and answer questions for prices with a history."""
+    """Let the server offer burstable types in every region, and answer questions for prices with a history."""
     from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
     from moto.ec2.models.spot_requests import SpotRequestBackend
     from moto.ec2.responses.spot_instances import SpotInstances
@@ -84,13 +84,13 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _offer_burstable_types(offerings: dict[str, dict[str, list[dict[str, str]]]]) -> None:
+    """Add them where a region has none; a zone without them, of a region that has them, is so at AWS too."""
     for places in offerings.values():
         for rows in places.values():
-            there = {(row["InstanceType"], row["Location"]) for row in rows}
-            kind = rows[0]["LocationType"] if rows and "LocationType" in rows[0] else None
-            for location in sorted({row["Location"] for row in rows}):
-                for name in BURSTABLE:
-                    if (name, location) not in there:
-                        rows.append(
-                            {"InstanceType": name, "Location": location} | ({"LocationType": kind} if kind else {})
-                        )
+            there = {row["InstanceType"] for row in rows}
+            like = {location: next(row for row in rows if row["Location"] == location) for location in _locations(rows)}
+            rows += [{**row, "InstanceType": name} for name in BURSTABLE if name not in there for row in like.values()]
+
+
+def _locations(rows: list[dict[str, str]]) -> list[str]:
+    return sorted({row["Location"] for row in rows})
