@@ -2,13 +2,14 @@
 
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from lab.machine.imds_answers import InstanceEvents, InstanceIdentity, Interruption, SpotAction, answer
 
@@ -119,6 +120,11 @@ class _Server(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listener
         self.imds = imds
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client whose deadline has passed is gone before its answer: no fault of this server's."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Exchange(BaseHTTPRequestHandler):
