@@ -28,7 +28,8 @@ def show_lifecycle(cloud: DeployedStacks, endpoint_url: str, terminal: Terminal)
     terminal.check("the lifecycle keeps every snapshot younger than 24 h", before <= left, str(before - left))
     expected = _expected_of_the_month(names, now)
     terminal.check(
-        f"of the month {len(expected)} are left: the 00:00 one of each day for a week, of each Friday for a month",
+        f"of the month {len(expected)} are left: the 00:00 one of each day for a week, of each Friday for a month, and "
+        "the newest that is a day old",
         left - before == expected,
         f"unexpected {sorted(left - before - expected)[:5]}, missing {sorted(expected - left)[:5]}",
     )
@@ -37,8 +38,11 @@ def show_lifecycle(cloud: DeployedStacks, endpoint_url: str, terminal: Terminal)
 
 
 def _expected_of_the_month(names: list[str], now: datetime) -> set[str]:
-    """What the notes' table keeps of hourly snapshots older than 24 h, worked out without the agent's rules."""
-    expected = set()
+    """What the notes' table keeps of hourly snapshots older than 24 h, worked out without the agent's rules.
+
+    Besides, retention's floor: the newest of them, whatever its hour.
+    """
+    expected = {max(names)}
     for name in names:
         taken_at = datetime.strptime(name, "%Y-%m-%d-%H-%M").replace(tzinfo=UTC)
         days = (now - taken_at) / timedelta(days=1)
