@@ -1,5 +1,6 @@
 """Rules for every test: no socket but loopback, no other program unless a marker asks for it, and no clock decides."""
 
+import gc
 import os
 import shutil
 import signal
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith("tests/stacks/test_"))
     if OTHER_SERVER in os.environ:
         expect_differences(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look through what is made from now on, and not through 4,000 tests and all that they import."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

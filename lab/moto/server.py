@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 5.0
 # For a listing of thousands of versions on a busy machine.
 READ_TIMEOUT_SECONDS = 300
+COLLECT_AFTER = (20_000, 20, 50)
 
 
 class EmbeddedAws:
@@ -190,6 +192,10 @@ def main(arguments: list[str] | None = None) -> int:
     server = ThreadedMotoServer(chosen.host, chosen.port, verbose=False)
     threading.excepthook = lambda failure: os._exit(_report(failure.exc_value))
     server.start()
+    # What is imported lives as long as the server: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     print(json.dumps({"port": server.get_host_and_port()[1]}), flush=True)
     # The parent's end of this pipe closes with the parent process. Linux's parent-death signal is not used: it
     # fires when the thread that started us ends, which may be long before its process does.

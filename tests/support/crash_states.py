@@ -1,5 +1,6 @@
 """What a crash leaves behind, told without times and ids, and without which of the like objects came first."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,28 +42,33 @@ class Yardstick:
         return frozenset(state)
 
     def disk_state(self, root: Path) -> State:
-        return frozenset(
-            (_without_times(name), self._content(root, path))
-            for path in root.rglob("*")
+        state = set()
+        for place, folders, files in os.walk(root):
+            below = os.path.relpath(place, root)
             # What lies in these folders is only ever removed as a whole.
-            if not re.search(r"^agent/clone/|\.restoring/", name := str(path.relative_to(root)))
-        )
+            if below == "agent/clone" or below.endswith(".restoring"):
+                folders.clear()
+                continue
+            for name in (*folders, *files):
+                found = os.path.normpath(f"{below}/{name}")
+                state.add((_without_times(found), self._content(root, found) if name in files else ""))
+        return frozenset(state)
 
     def _named_alike(self, etags: dict[str, str]) -> dict[str, str]:
         """Call a snapshot that was not there before by one name, whatever minute it is."""
         known = {_folder(key) for key in self.before}
         return {key if _folder(key) in known else _SNAPSHOT.sub("snapshots/new", key): etags[key] for key in etags}
 
-    def _content(self, root: Path, path: Path) -> str:
-        if path.is_symlink() or not path.is_file() or path.suffix == ".log":
+    def _content(self, root: Path, name: str) -> str:
+        path, before = root / name, self.disk / name
+        if path.is_symlink() or path.suffix == ".log":
             return ""
-        before = self.disk / path.relative_to(root)
-        body = path.read_bytes()
         if path.name == "boot.json":
-            return body.decode()
-        if before.is_file() and before.read_bytes() == body:
+            return path.read_text()
+        size = path.stat().st_size
+        if before.is_file() and before.stat().st_size == size and before.read_bytes() == path.read_bytes():
             return "as before"
-        return "new" if body else "empty"
+        return "new" if size else "empty"
 
 
 def _folder(key: str) -> str:

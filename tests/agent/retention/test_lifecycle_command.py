@@ -54,7 +54,7 @@ def test_a_dry_run_prints_each_snapshot_with_its_reason_and_deletes_nothing(
 def test_a_run_deletes_what_the_dry_run_said_and_a_second_one_nothing(
     world: FreshBucket, operator: SimulatedInstance
 ) -> None:
-    complete(world, *month_of_snapshot_names(NOW))
+    complete(world, *month_of_snapshot_names(NOW, step=timedelta(hours=3)))
     planned = json.loads(operator.lifecycle("--dry-run", "--json", *AT_NOW).out)
     kept = {row["name"] for row in planned["snapshots"] if row["action"] == "keep"}
     assert operator.lifecycle(*AT_NOW).code == 0
