@@ -57,6 +57,7 @@ def user_data() -> str:
                     "import os\n"
                     "descriptor = os.open('/run/openclaw/.env', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)\n"
                     f"os.write(descriptor, {json.dumps('OPENCLAW_GATEWAY_TOKEN=' + SECRET)}.encode() + b'\\n')\n"
+                    "open('/run/openclaw/multiline.env', 'w').close()\n"
                 ),
             },
             {"path": "/usr/local/bin/openclaw-s3-restore.py", "content": "import sys\nsys.exit(0)\n"},
