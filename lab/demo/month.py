@@ -43,13 +43,16 @@ def put_month(bucket: str, endpoint_url: str, region: str, names: list[str]) -> 
 
         async def worker() -> None:
             for name in pending:
-                await obstore.put_async(store, snapshot_manifest_key(name), b"".join(encode_manifest(_empty(name))))
+                await obstore.put_async(store, snapshot_manifest_key(name), manifest_of_nothing(name))
 
         await asyncio.gather(*(worker() for _ in range(PARALLEL)))
 
     asyncio.run(put_all())
 
 
-def _empty(name: str) -> Manifest:
+def manifest_of_nothing(name: str) -> bytes:
+    """The manifest of a complete snapshot of an empty state folder."""
     root = Entry("", EntryKind.DIR, 0o700, 1000, 1000, 0)
-    return Manifest(name, f"{name}", 0, "i-of-the-demo", "dev", CaptureMethod.STOPPED, 0.0, (root,))
+    return b"".join(
+        encode_manifest(Manifest(name, name, 0, "i-of-the-demo", "dev", CaptureMethod.STOPPED, 0.0, (root,)))
+    )

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -108,6 +109,12 @@ class EmbeddedAws:
         """Forget everything that was created; the server keeps running."""
         self._post("/moto-api/reset")
 
+    def seed(self, bucket: str, objects: Mapping[str, str]) -> None:
+        """Put many objects into a bucket at once; no policy is asked."""
+        from lab.moto.seeding import SEED_PATH
+
+        self._post(SEED_PATH, json.dumps({"bucket": bucket, "objects": dict(objects)}).encode())
+
     def last_words(self) -> str:
         """Return the last line of the server's own messages, which says why it answered with an internal error."""
         with contextlib.suppress(OSError, ValueError):
@@ -155,8 +162,12 @@ class EmbeddedAws:
         said = self.last_words() or "it gave no reason"
         raise ServerFailed(f"The embedded AWS server did not start on {self.host}: {said}.")
 
-    def _post(self, path: str) -> None:
-        request = urllib.request.Request(self.endpoint_url + path, method="POST")  # noqa: S310 - our own endpoint
+    def _post(self, path: str, body: bytes = b"") -> None:
+        # Else it counts as a form, and the server finds no body.
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(  # noqa: S310 - our own endpoint
+            self.endpoint_url + path, body, headers, method="POST"
+        )
         with urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS):  # noqa: S310
             pass
 
@@ -181,14 +192,13 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     from moto.server import ThreadedMotoServer
-    from werkzeug.serving import WSGIRequestHandler
 
     from lab.moto import gaps as moto_gaps
+    from lab.moto.seeding import accept_seeds
 
     moto_gaps.close_gaps()
+    accept_seeds(ACCOUNT_ID)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # Connections stay open, as those of S3 do: making one and its thread takes as long as a small request.
-    WSGIRequestHandler.protocol_version = "HTTP/1.1"
     server = ThreadedMotoServer(chosen.host, chosen.port, verbose=False)
     threading.excepthook = lambda failure: os._exit(_report(failure.exc_value))
     server.start()

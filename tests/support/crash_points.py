@@ -97,7 +97,7 @@ class CrashMatrix:
         return replace(self.scenario.machine, root=self.scratch / "crashed")
 
     def _sample(self, yardstick: Yardstick) -> set[Point]:
-        """Watch the run once to its end, and choose the first point of each distinct state."""
+        """Watch the run once to its end, and choose the last point of each distinct state: most lies about there."""
         gateway = self.scenario.gateway
 
         def look_at_machine() -> object:
@@ -111,10 +111,8 @@ class CrashMatrix:
         assert outcome.code == 0, outcome.text
         assert self.proxy.wait_until_idle(scaled(10))
         yardstick.after = self.keeper.etags()
-        first: dict[object, Point] = {}
-        for point, bucket, machine in rehearsal.seen:
-            first.setdefault((yardstick.bucket_state(bucket), machine), point)
-        return set(first.values())
+        chosen = {(yardstick.bucket_state(bucket), machine): point for point, bucket, machine in rehearsal.seen}
+        return set(chosen.values())
 
     def _crashes(self, points: Iterable[Point]) -> Iterator[tuple[Point, Outcome]]:
         for point in sorted(points, key=str):

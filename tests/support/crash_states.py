@@ -50,6 +50,9 @@ class Yardstick:
                 folders.clear()
                 continue
             for name in (*folders, *files):
+                if name.endswith(".new"):
+                    # Never read: whoever writes the record anew begins with an empty one (fs/atomic.py).
+                    continue
                 found = os.path.normpath(f"{below}/{name}")
                 state.add((_without_times(found), self._content(root, found) if name in files else ""))
         return frozenset(state)

@@ -21,7 +21,7 @@ from tests.support.gateways import GatewayProcess
 from tests.support.live_writer import FIRST, LINES, SECOND
 
 pytestmark = pytest.mark.subprocess
-BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "15"))
+BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "10"))
 CLOCK = "2026-03-01T00:00:00+00:00"
 CLONE_BYTES = 32 * 1024 * 1024
 MKFS_XFS = shutil.which("mkfs.xfs")

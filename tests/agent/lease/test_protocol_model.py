@@ -15,7 +15,7 @@ from tests.support.breaking import at_request
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, Run, SimulatedInstance, contents
 
 # The whole claim at full size: OPENCLAW_MODEL_EXAMPLES=200.
-EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "2"))
 STEPS = int(os.environ.get("OPENCLAW_MODEL_STEPS", "14"))
 SLOTS = 3
 NOTHING = "nothing"

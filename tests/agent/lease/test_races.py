@@ -15,7 +15,7 @@ from tests.support.breaking import at_request
 from tests.support.simulated_instance import FreshBucket
 
 # The whole claim at full size: OPENCLAW_RACE_ROUNDS=1000.
-ROUNDS = int(os.environ.get("OPENCLAW_RACE_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("OPENCLAW_RACE_ROUNDS", "40"))
 RACERS = 4
 
 

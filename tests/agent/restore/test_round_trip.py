@@ -12,7 +12,7 @@ from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
 from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, picture
 
 # The whole claim at full size: OPENCLAW_TREE_EXAMPLES=1000.
-EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "8"))
 
 
 def specials(root: Path) -> set[str]:

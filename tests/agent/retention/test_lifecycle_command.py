@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lab.demo.month import month_of_snapshot_names, put_month
+from lab.demo.month import manifest_of_nothing, month_of_snapshot_names
 from openclaw_agent.catalog.snapshots import list_snapshots
 from openclaw_agent.errors import AgentError
 from openclaw_agent.exit_codes import ExitCode
 from openclaw_agent.retention import prune
+from openclaw_agent.snapshot.keys import snapshot_manifest_key
 from openclaw_agent.snapshot.names import format_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance
@@ -19,7 +20,7 @@ AT_NOW = ("--now", NOW.isoformat())
 # The newest one that is a day old always stays; older ones are judged by the table alone.
 FLOOR = "2026-02-26-00-00"
 # 10,000 take about a minute in moto.
-MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1200"))
+MANY_SNAPSHOTS = int(os.environ.get("OPENCLAW_TEST_SNAPSHOTS", "1100"))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def operator(world: FreshBucket) -> SimulatedInstance:
 
 
 def complete(world: FreshBucket, *names: str) -> None:
-    put_month(world.bucket, world.aws.endpoint_url, world.aws.region, list(names))
+    world.put_all({snapshot_manifest_key(name): manifest_of_nothing(name).decode() for name in names})
 
 
 def names_left(world: FreshBucket) -> set[str]:
@@ -174,8 +175,7 @@ def test_a_snapshot_of_many_files_costs_no_more_requests_than_its_manifest(
 ) -> None:
     complete(world, "2026-02-27-13-00", "2026-02-27-14-00")
     # More than one page of a listing.
-    for number in range(1100):
-        world.put(f"snapshots/2026-02-27-13-00/.openclaw/{number:05d}", "")
+    world.put_all({f"snapshots/2026-02-27-13-00/.openclaw/{number:05d}": "" for number in range(1100)})
     run = operator.lifecycle("--dry-run", *AT_NOW)
     assert run.code == 0
     assert run.requests["LIST"] <= 2

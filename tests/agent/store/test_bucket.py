@@ -12,8 +12,7 @@ ATTEMPTS = 3
 
 def test_a_listing_goes_on_over_its_pages(world: FreshBucket) -> None:
     names = [f"{number:04d}" for number in range(MORE_THAN_A_PAGE)]
-    for name in names:
-        world.put(f"many/{name}/x", "")
+    world.put_all({f"many/{name}/x": "" for name in names})
     store = world.store()
     assert [row.key for row in store.list("many/")] == [f"many/{name}/x" for name in names]
     assert list(store.list_folders("many/")) == names

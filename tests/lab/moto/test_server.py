@@ -135,3 +135,13 @@ def test_delete_objects_takes_a_thousand_keys(s3: Any, count: int, code: str) ->
     s3.create_bucket(Bucket="vault")
     objects = [{"Key": str(number)} for number in range(count)]
     assert error_code(s3.delete_objects, Bucket="vault", Delete={"Objects": objects}) == code
+
+
+def test_many_objects_are_put_at_once_and_are_like_any_other(aws: EmbeddedAws, s3: Any) -> None:
+    s3.create_bucket(Bucket="seeded")
+    aws.seed("seeded", {f"a/{number}": "é" for number in range(1001)})
+    assert s3.list_objects_v2(Bucket="seeded")["IsTruncated"]
+    assert s3.get_object(Bucket="seeded", Key="a/1000")["Body"].read() == "é".encode()
+    assert (
+        s3.head_object(Bucket="seeded", Key="a/1")["ETag"] == s3.put_object(Bucket="seeded", Key="b", Body="é")["ETag"]
+    )
