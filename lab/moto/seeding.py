@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 SEED_PATH = "/moto-api/openclaw-lab/objects"
+
+
+def seed_document(bucket: str, objects: Mapping[str, bytes | str]) -> bytes:
+    """What the server is sent."""
+    bodies = {key: body.encode() if isinstance(body, str) else body for key, body in objects.items()}
+    return json.dumps(
+        {"bucket": bucket, "objects": {key: base64.b64encode(body).decode() for key, body in bodies.items()}}
+    ).encode()
 
 
 def accept_seeds(account: str) -> None:
@@ -16,8 +26,8 @@ def accept_seeds(account: str) -> None:
     def seed(request: Any, _full_url: str, _headers: Any) -> tuple[int, dict[str, str], str]:
         document = json.loads(request.data)
         backend = s3_backends[account]["aws"]
-        for key, text in document["objects"].items():
-            backend.put_object(document["bucket"], key, text.encode())
+        for key, body in document["objects"].items():
+            backend.put_object(document["bucket"], key, base64.b64decode(body))
         return 200, {}, ""
 
     urls.url_paths[f"{{0}}{SEED_PATH}"] = seed  # type: ignore[assignment]  # typed by moto as its own handlers

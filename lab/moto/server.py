@@ -109,11 +109,11 @@ class EmbeddedAws:
         """Forget everything that was created; the server keeps running."""
         self._post("/moto-api/reset")
 
-    def seed(self, bucket: str, objects: Mapping[str, str]) -> None:
-        """Put many objects into a bucket at once; no policy is asked."""
-        from lab.moto.seeding import SEED_PATH
+    def seed(self, bucket: str, objects: Mapping[str, bytes | str]) -> None:
+        """Put many objects into a bucket at once, in their order; no policy is asked."""
+        from lab.moto.seeding import SEED_PATH, seed_document
 
-        self._post(SEED_PATH, json.dumps({"bucket": bucket, "objects": dict(objects)}).encode())
+        self._post(SEED_PATH, seed_document(bucket, objects))
 
     def last_words(self) -> str:
         """Return the last line of the server's own messages, which says why it answered with an internal error."""

@@ -228,13 +228,13 @@ class FreshBucket:
     def put(self, key: str, body: bytes | str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def put_all(self, objects: Mapping[str, str]) -> None:
-        """Put many objects, which the embedded server takes at once."""
+    def put_all(self, objects: Mapping[str, bytes | str]) -> None:
+        """Put many objects in their order, which the embedded server takes at once."""
         if isinstance(self.aws, EmbeddedAws):
             self.aws.seed(self.bucket, objects)
         else:
-            for key, text in objects.items():
-                self.put(key, text)
+            for key, body in objects.items():
+                self.put(key, body)
 
     def get(self, key: str) -> bytes:
         body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()

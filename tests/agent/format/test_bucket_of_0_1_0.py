@@ -54,8 +54,7 @@ def body_of(key: str) -> bytes:
 
 
 def load(world: FreshBucket) -> FreshBucket:
-    for key in BUCKET["order"]:
-        world.put(key, body_of(key))
+    world.put_all({key: body_of(key) for key in BUCKET["order"]})
     return world
 
 

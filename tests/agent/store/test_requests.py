@@ -15,14 +15,15 @@ from openclaw_agent.store import bulk as bulk_transfer
 from tests.support.simulated_instance import FreshBucket, Run, SimulatedInstance, contents, let_clock_tick, picture
 
 MIB = 1024 * 1024
+FILES = 16
 
 
 @pytest.fixture
 def behind(world: FreshBucket, proxy: FaultProxy) -> SimulatedInstance:
-    """A machine that reaches S3 through the proxy, with 40 files in S3."""
+    """A machine that reaches S3 through the proxy, with a few files in S3."""
     world.environment["AWS_ENDPOINT_URL"] = proxy.endpoint_url
     machine = world.booted()
-    for number in range(40):
+    for number in range(FILES):
         machine.write(f"workspace/{number}.md", f"note {number}")
     run = machine.backup()
     assert run.code == 0, run.err
@@ -46,7 +47,7 @@ def test_an_idle_cycle_makes_at_most_two_requests(behind: SimulatedInstance, pro
 
 @pytest.mark.parametrize(
     ("changed", "added", "removed"),
-    [(1, 0, 0), (0, 1, 0), (0, 0, 1), (7, 3, 5), (40, 0, 0)],
+    [(1, 0, 0), (0, 1, 0), (0, 0, 1), (7, 3, 5), (FILES, 0, 0)],
     ids=["one changed", "one new", "one gone", "some of each", "all changed"],
 )
 def test_a_cycle_asks_once_for_each_file_and_once_more_for_each_changed_one(
@@ -93,7 +94,7 @@ def test_a_restore_asks_once_for_each_file(world: FreshBucket, behind: Simulated
     run = second.boot()
     assert run.code == 0, run.err
     # One of them lists latest/, a thousand keys a request.
-    assert asked(proxy, run) <= 40 + 9
+    assert asked(proxy, run) <= FILES + 9
     proxy.begin()
     again = second.boot()
     assert asked(proxy, again) <= 1
