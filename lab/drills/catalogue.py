@@ -8,7 +8,8 @@ from lab.drills.endings import no_notice, rebalance, reboot, spot_notice
 from lab.drills.limits import disk_full, out_of_memory
 from lab.drills.moves import change_of_zone
 from lab.drills.outages import at_boot, while_running
-from lab.drills.replacements import new_release, pause_and_resume, two_instances
+from lab.drills.pauses import pause_and_resume
+from lab.drills.replacements import new_release, two_instances
 from lab.drills.scenario import Scenario
 
 

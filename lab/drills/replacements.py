@@ -1,11 +1,7 @@
-"""Drills in which another instance takes the place of the first: rolled out, partitioned from, paused and resumed."""
+"""Drills in which another instance takes the place of the first: rolled out, or cut off from the other."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from lab.drills.endings import end_by_the_group
@@ -19,7 +15,6 @@ from lab.world.waiting import until
 from lab.world.world import BACKUP_PROGRAM, STATE, last_restore, sh, write_note
 
 SHORT_OWNER_WAIT = Path(__file__).with_name("short-owner-wait.conf")
-POWER_COMMAND = REPOSITORY / "scripts" / "ec2-spot-power.py"
 PARTS_OF_A_DEPLOYMENT = ("platform", "ec2_spot", "cloud_init", "scripts")
 VERSION_FILE = "scripts/openclaw_agent/__init__.py"
 LATE = "workspace/written-by-the-old-one.md"
@@ -110,30 +105,6 @@ def one_is_fenced(scenario: Scenario, old: Machine) -> None:
     scenario.check_nothing_is_missing(new)
 
 
-def pause_and_resume(scenario: Scenario) -> None:
-    """`make pause` in the evening, `make resume` in the morning."""
-    machine = scenario.ready_machine()
-    scenario.back_up(machine)
-    time.sleep(2)
-    scenario.disaster("make pause")
-    said = power(scenario, "pause")
-    scenario.terminal.step(" ".join(said.split()))
-    end_by_the_group(scenario, machine)
-    scenario.lose(machine)
-    scenario.world.hypervisor.reconcile()
-    scenario.check("there is no instance, and none comes", not scenario.world.host.machines)
-    time.sleep(3)
-    scenario.check("still none", not scenario.world.hypervisor.reconcile().booted)
-    scenario.note(Track.DRILL, "make resume")
-    scenario.terminal.step(" ".join(power(scenario, "resume").split()))
-    replacement = scenario.boot_replacement()
-    scenario.wait_until_ready(replacement)
-    lost = scenario.measure_loss(replacement)
-    scenario.check("not one line of work is lost", lost == 0, f"{lost} s")
-    scenario.check_nothing_is_missing(replacement)
-    scenario.record.what_happened = "final backup, no instance, and back with everything"
-
-
 def deploy_changed_copy(scenario: Scenario, version: str) -> None:
     """Change one script in a copy of the programs, and deploy both stacks from there."""
     copy = scenario.world.scratch / "changed"
@@ -160,20 +131,6 @@ def shorten_owner_wait(machine: object) -> None:
     target = machine.disk.written / f"etc/systemd/system/{RESTORE_UNIT}.d" / SHORT_OWNER_WAIT.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(SHORT_OWNER_WAIT, target)
-
-
-def power(scenario: Scenario, what: str) -> str:
-    """Run the command behind `make pause` and `make resume`; returns what it says."""
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, str(POWER_COMMAND), what, "--region", scenario.world.aws.region, "--every", "1", STACK],
-        env={**os.environ, **scenario.world.aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise CheckFailed(f"ec2-spot-power.py {what} failed: {done.stderr}")
-    return done.stdout
 
 
 def _restored(machine: Machine) -> bool:
