@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 from lab.cloud.working_copy import make_working_copy
-from lab.engine.errors import EngineError
 from lab.moto.errors import ServerFailed
 from lab.moto.server import EmbeddedAws
 from lab.provider.cli import REPOSITORY, cli_environment, find_cli, run_cli
 from lab.provider.server import ProviderServer
+from lab.resources.errors import EngineError
 
 GREETING = """The embedded AWS is at {endpoint}; nothing here reaches a real account, and it ends with this shell.
   cd ec2-spot                      the runbook's lines work as typed: pulumi config set …, pulumi up, pulumi destroy

@@ -6,42 +6,22 @@ import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from lab.engine.diff import (
-    Action,
-    Goal,
-    Plan,
-    ReplacementRules,
-    deletion_order,
-    dependents_to_replace,
-    plan,
-    with_ignored_changes,
-)
-from lab.engine.errors import (
-    DuplicateUrn,
-    EngineError,
-    InvalidInput,
-    ProtectedResource,
-    RefusedByAws,
-    UnknownResourceType,
-)
-from lab.engine.handlers import HANDLERS
-from lab.engine.handlers.base import Handler
-from lab.engine.region import Region, default_tags
-from lab.engine.shapes import check_shape
-from lab.engine.state import Resource, StackState, StateStore
-from lab.engine.values import UNKNOWN, Inputs, contains_unknown
+from lab.engine.diff import Action, Goal, Plan, deletion_order, dependents_to_replace, plan
+from lab.engine.errors import DuplicateUrn, ProtectedResource
+from lab.engine.state import StackState, StateStore
 from lab.moto.server import EmbeddedAws
+from lab.resources.aws_errors import AWS_ERRORS, sentence_of
+from lab.resources.changes import with_ignored_changes
+from lab.resources.errors import EngineError, InvalidInput, RefusedByAws, UnknownResourceType
+from lab.resources.handlers import RULES, handler_of
+from lab.resources.handlers.base import Handler
+from lab.resources.region import Region, default_tags
+from lab.resources.resource import Resource
+from lab.resources.shapes import check_shape
+from lab.resources.values import UNKNOWN, Inputs, contains_unknown
 
 PROVIDER_PREFIX = "pulumi:providers:"
 AWS_PROVIDER = "pulumi:providers:aws"
-AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
-"""A refusal, a request that could not be made, and an internal error of the server (whose answer is no XML)."""
-RULES = {
-    kind: ReplacementRules(handler.replace_on, handler.name_key, handler.unique) for kind, handler in HANDLERS.items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,27 +242,6 @@ class Deployment:
 
     def _cloud_at(self, resource: Resource) -> Region:
         return Region(self._aws, resource.region or self._cloud.region, self._cloud.default_tags)
-
-
-def sentence_of(error: Exception, aws: EmbeddedAws) -> str:
-    """Return what AWS, or what stands in for it, said of a failed request (one of `AWS_ERRORS`)."""
-    if isinstance(error, ClientError):
-        answer = error.response.get("Error", {})
-        return f"{answer.get('Message', error)} ({answer.get('Code', 'no code')})"
-    if isinstance(error, ResponseParserError):
-        return f"the embedded AWS failed: {aws.last_words()}"
-    return " ".join(str(error).split())
-
-
-def handler_of(kind: str) -> Handler:
-    """Return the handler of a resource type.
-
-    Raises:
-        UnknownResourceType: nothing serves it.
-    """
-    if kind not in HANDLERS:
-        raise UnknownResourceType(f"The embedded AWS has no handler for the resource type {kind}.")
-    return HANDLERS[kind]
 
 
 def _resource_of(goal: Goal, identifier: str, outputs: Inputs, region: str) -> Resource:

@@ -12,9 +12,10 @@ from lab.engine.errors import DestroyRefused, MissingStack
 from lab.engine.monitor import Monitor, find_stack_by_name
 from lab.engine.program_run import ProgramSettings, run_program
 from lab.engine.project import Project, full_config, load_project
-from lab.engine.region import Region, default_tags
-from lab.engine.state import Resource, StackState, StateStore
+from lab.engine.state import StackState, StateStore
 from lab.moto.server import EmbeddedAws
+from lab.resources.region import Region, default_tags
+from lab.resources.resource import Resource
 
 __all__ = ["Action", "Engine", "Resource"]
 

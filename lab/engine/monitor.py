@@ -11,13 +11,15 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from lab.engine import wire
 from lab.engine.deployment import PROVIDER_PREFIX, Deployment
 from lab.engine.diff import Goal
-from lab.engine.errors import EngineError, InvalidInput, InvokeRefused, MissingStack, ProgramFailed
-from lab.engine.invokes import answer
-from lab.engine.state import Resource, StackState
-from lab.engine.values import Inputs
+from lab.engine.errors import MissingStack
+from lab.engine.state import StackState
+from lab.resources import wire
+from lab.resources.errors import EngineError, InvalidInput, InvokeRefused, ProgramFailed
+from lab.resources.invokes import answer
+from lab.resources.resource import Resource
+from lab.resources.values import Inputs
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 STACK_REFERENCE_TYPE = "pulumi:pulumi:StackReference"

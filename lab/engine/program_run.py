@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.engine.errors import EngineError, ProgramFailed
 from lab.engine.monitor import Monitor, ProgramLog
+from lab.resources.errors import EngineError, ProgramFailed
 
 ONE_AT_A_TIME = threading.Lock()
 """The working directory, the module path and Pulumi's settings belong to the whole process."""

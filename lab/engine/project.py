@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lab.engine.errors import EngineError
+from lab.resources.errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.engine.errors import EngineError
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import EngineError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILT = REPOSITORY / ".cache" / "pulumi" / "pulumi"

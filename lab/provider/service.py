@@ -13,17 +13,18 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from lab.engine import wire
-from lab.engine.deployment import AWS_ERRORS, RULES, handler_of, sentence_of
-from lab.engine.diff import cannot_exist_twice, changed_keys, with_ignored_changes
-from lab.engine.errors import EngineError, InvalidInput
-from lab.engine.handlers.base import Handler
-from lab.engine.invokes import answer
-from lab.engine.region import Region, default_tags
-from lab.engine.shapes import check_shape
-from lab.engine.state import Resource
-from lab.engine.values import UNKNOWN, Inputs, same
 from lab.moto.server import EmbeddedAws
+from lab.resources import wire
+from lab.resources.aws_errors import AWS_ERRORS, sentence_of
+from lab.resources.changes import cannot_exist_twice, changed_keys, with_ignored_changes
+from lab.resources.errors import EngineError, InvalidInput
+from lab.resources.handlers import RULES, handler_of
+from lab.resources.handlers.base import Handler
+from lab.resources.invokes import answer
+from lab.resources.region import Region, default_tags
+from lab.resources.resource import Resource
+from lab.resources.shapes import check_shape
+from lab.resources.values import UNKNOWN, Inputs, same
 
 VERSION = "7.51.1"
 """What the real provider would say: the engine compares it with the version that a program asks for."""

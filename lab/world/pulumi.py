@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.engine.engine import Engine
-from lab.engine.errors import DestroyRefused, EngineError
+from lab.engine.errors import DestroyRefused
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import EngineError
 
 __all__ = ["DestroyRefused", "EngineError", "PulumiEngine", "pulumi_engine"]
 

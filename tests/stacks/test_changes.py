@@ -10,9 +10,9 @@ from unittest import mock
 import pytest
 
 from lab.engine.engine import Action
-from lab.engine.errors import ProgramFailed
-from lab.engine.handlers import ec2_network
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import ProgramFailed
+from lab.resources.handlers import ec2_network
 
 if TYPE_CHECKING:
     from tests.stacks.conftest import Stacks

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.engine.errors import MissingStack, ProgramFailed
+from lab.engine.errors import MissingStack
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import ProgramFailed
 
 if TYPE_CHECKING:
     from tests.stacks.conftest import Stacks

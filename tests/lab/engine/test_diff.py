@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.engine.diff import (
-    Action,
-    Goal,
-    ReplacementRules,
-    changed_keys,
-    deletion_order,
-    dependents_to_replace,
-    plan,
-    with_ignored_changes,
-)
-from lab.engine.state import Resource
-from lab.engine.values import UNKNOWN, Asset, AssetKind, Inputs
+from lab.engine.diff import Action, Goal, deletion_order, dependents_to_replace, plan
+from lab.resources.changes import ReplacementRules, changed_keys, with_ignored_changes
+from lab.resources.resource import Resource
+from lab.resources.values import UNKNOWN, Asset, AssetKind, Inputs
 
 RULES = ReplacementRules(replace_on=frozenset({"bucket", "kind"}), name_key="bucket")
 

@@ -9,13 +9,9 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Action, Engine
-from lab.engine.errors import (
-    DestroyRefused,
-    InvalidInput,
-    MissingStack,
-    ProtectedResource,
-)
+from lab.engine.errors import DestroyRefused, MissingStack, ProtectedResource
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import InvalidInput
 
 pytestmark = pytest.mark.subprocess
 

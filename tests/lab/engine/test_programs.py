@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Action, Engine
-from lab.engine.errors import (
-    MissingStack,
-)
+from lab.engine.errors import MissingStack
 from lab.moto.server import EmbeddedAws
 
 pytestmark = pytest.mark.subprocess

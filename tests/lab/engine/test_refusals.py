@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Engine
-from lab.engine.errors import (
-    DuplicateUrn,
+from lab.engine.errors import DuplicateUrn
+from lab.resources.errors import (
     EngineError,
     InvalidInput,
     ProgramFailed,

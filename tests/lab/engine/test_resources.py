@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Engine
-from lab.engine.errors import InvalidInput, RefusedByAws
-from lab.engine.handlers import ec2_network
+from lab.resources.errors import InvalidInput, RefusedByAws
+from lab.resources.handlers import ec2_network
 
 pytestmark = pytest.mark.subprocess
 
@@ -277,7 +277,7 @@ def test_subnet_outside_its_vpc_is_refused(engine: Engine, program: Write) -> No
 def test_zone_that_does_not_offer_the_type(
     engine: Engine, program: Write, ec2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.engine.region.Region.zones_with_type", lambda _cloud, _name: ["us-east-1b"])
+    monkeypatch.setattr("lab.resources.region.Region.zones_with_type", lambda _cloud, _name: ["us-east-1b"])
     with pytest.raises(InvalidInput, match=r"the zone us-east-1a offers none of t4g\.small"):
         engine.up(program(INSTANCE), "dev")
     assert instances(ec2) == []

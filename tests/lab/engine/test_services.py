@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Engine
-from lab.engine.errors import InvalidInput
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import InvalidInput
 
 pytestmark = pytest.mark.subprocess
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from lab.engine import wire
-from lab.engine.errors import EngineError, InvalidInput, MissingStack
+from lab.engine.errors import MissingStack
 from lab.engine.monitor import find_stack_by_name
-from lab.engine.policy_document import policy_document
 from lab.engine.program_run import one_sentence
 from lab.engine.project import config_text, load_project
-from lab.engine.state import Resource, StackState, StateStore, without_assets
-from lab.engine.values import UNKNOWN, Asset, AssetKind, archive_from_members, archive_from_path, contains_unknown
+from lab.engine.state import StackState, StateStore, without_assets
 from lab.moto.gaps import without_satisfied_denies
+from lab.resources import wire
+from lab.resources.errors import EngineError, InvalidInput
+from lab.resources.policy_document import policy_document
+from lab.resources.resource import Resource
+from lab.resources.values import UNKNOWN, Asset, AssetKind, archive_from_members, archive_from_path, contains_unknown
 
 
 def test_plain_values_survive_the_wire() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers import HANDLERS
-from lab.engine.handlers.base import Handler
-from lab.engine.shapes import (
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers import HANDLERS
+from lab.resources.handlers.base import Handler
+from lab.resources.shapes import (
     DIMENSIONS,
     INTEGER,
     JSON,
@@ -29,7 +29,7 @@ from lab.engine.shapes import (
     list_of,
     to_aws,
 )
-from lab.engine.values import UNKNOWN
+from lab.resources.values import UNKNOWN
 
 SHAPE = an_object(
     "name",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, SWITCH, TEXT, TEXTS, an_object, list_of, to_aws
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_objects, known_text, known_texts
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, SWITCH, TEXT, TEXTS, an_object, list_of, to_aws
+from lab.resources.values import Inputs, known_objects, known_text, known_texts
 
 NEWEST, DEFAULT = "$Latest", "$Default"
 SPECIFICATION = an_object(launchTemplateId=TEXT, launchTemplateName=TEXT, version=TEXT)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.handlers.ec2_tags import retag, tag_specification
-from lab.engine.region import Region
-from lab.engine.shapes import TAGS, TEXT, an_object, list_of, to_aws
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, resource_inputs
+from lab.resources.handlers.ec2_tags import retag, tag_specification
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import TAGS, TEXT, an_object, list_of, to_aws
+from lab.resources.values import Inputs
 
 TARGETS = {
     "egressOnlyGatewayId": TEXT.named("EgressOnlyInternetGatewayId"),

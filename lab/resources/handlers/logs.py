@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, an_object, map_of
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, SWITCH, TAGS, TEXT, an_object, map_of
+from lab.resources.values import Inputs
 
 RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab.engine.values import Inputs
+from lab.resources.values import Inputs
 
 DEFAULT_VERSION = "2012-10-17"
 LISTS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, TEXTS, Shape, an_object, json_text, list_of, to_aws
-from lab.engine.state import Resource
-from lab.engine.values import UNKNOWN, Inputs, known_objects
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, TEXTS, Shape, an_object, json_text, list_of, to_aws
+from lab.resources.values import UNKNOWN, Inputs, known_objects
 
 SIZES = {"objectSizeGreaterThan": INTEGER, "objectSizeLessThan": INTEGER}
 RULE = an_object(

@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.engine.errors import InvalidInput
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import InvalidInput
 
 
 def default_tags(setting: Any) -> dict[str, str]:

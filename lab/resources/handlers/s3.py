@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.handlers.s3_objects import BUCKET_OBJECT_TYPE, delete_all_versions, object_versions
-from lab.engine.region import Region
-from lab.engine.shapes import SWITCH, TAGS, TEXT
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
+from lab.resources.handlers.s3_objects import BUCKET_OBJECT_TYPE, delete_all_versions, object_versions
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import SWITCH, TAGS, TEXT
+from lab.resources.values import Inputs
 
 US_EAST_1_ZONE = "Z3AQBSTGFYJSTF"
 

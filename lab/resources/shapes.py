@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.values import UNKNOWN, Asset
+from lab.resources.errors import InvalidInput
+from lab.resources.values import UNKNOWN, Asset
 
 
 class Kind(enum.StrEnum):

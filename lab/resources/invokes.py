@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab.engine.errors import InvalidInput, InvokeRefused, UnknownInvoke
-from lab.engine.invokes_deployed import DEPLOYED, FILTERS, NAMED, filters_of
-from lab.engine.policy_document import policy_document
-from lab.engine.region import Region
-from lab.engine.shapes import SWITCH, TEXT, TEXTS, Shape, an_object, check_shape, list_of
-from lab.engine.values import Inputs
+from lab.resources.errors import InvalidInput, InvokeRefused, UnknownInvoke
+from lab.resources.invokes_deployed import DEPLOYED, FILTERS, NAMED, filters_of
+from lab.resources.policy_document import policy_document
+from lab.resources.region import Region
+from lab.resources.shapes import SWITCH, TEXT, TEXTS, Shape, an_object, check_shape, list_of
+from lab.resources.values import Inputs
 
 
 def answer(token: str, arguments: Inputs, cloud: Region) -> Inputs:

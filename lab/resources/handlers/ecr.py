@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 from botocore.exceptions import ClientError
 
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, an_object, json_text, list_of
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import JSON, SWITCH, TAGS, TEXT, an_object, json_text, list_of
+from lab.resources.values import Inputs
 
 SCANNING = an_object("scanOnPush", scanOnPush=SWITCH)
 ENCRYPTION = an_object(encryptionType=TEXT, kmsKey=TEXT)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from lab.engine.errors import EngineError
-from lab.engine.region import Region
-from lab.engine.shapes import TEXT, Shape, an_object
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.errors import EngineError
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import TEXT, Shape, an_object
+from lab.resources.values import Inputs
 
 GONE_CODES = ("NotFound", "NoSuch", "DoesNotExist", "ResourceNotFound", "404")
 RANDOM_SUFFIX_LENGTH = 7

@@ -6,13 +6,13 @@ import ipaddress
 import time
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Region
-from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, TEXTS, json_text
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_text
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, resource_inputs
+from lab.resources.handlers.ec2_tags import first_or_none, retag, tag_specification
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import JSON, SWITCH, TAGS, TEXT, TEXTS, json_text
+from lab.resources.values import Inputs, known_text
 
 WIDEST_PREFIX = 16
 NARROWEST_PREFIX = 28

@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import DIMENSIONS, INTEGER, JSON, NUMBER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of, to_aws
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_text
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import (
+    DIMENSIONS,
+    INTEGER,
+    JSON,
+    NUMBER,
+    SWITCH,
+    TAGS,
+    TEXT,
+    TEXTS,
+    an_object,
+    list_of,
+    to_aws,
+)
+from lab.resources.values import Inputs, known_text
 
 METRIC = an_object(
     "metricName period stat",

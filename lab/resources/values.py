@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.engine.errors import InvalidInput
+from lab.resources.errors import InvalidInput
 
 Inputs = dict[str, Any]
 """Property names in the provider's camelCase; values are JSON values, `UNKNOWN` or an `Asset`."""

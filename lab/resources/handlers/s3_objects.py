@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import ASSET, SWITCH, TAGS, TEXT, map_of
-from lab.engine.state import Resource
-from lab.engine.values import Asset, Inputs
 from lab.moto.versions import Version, delete_versions, versions
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import ASSET, SWITCH, TAGS, TEXT, map_of
+from lab.resources.values import Asset, Inputs
 
 BUCKET_OBJECT_TYPE = "aws:s3/bucketObjectv2:BucketObjectv2"
 HEADERS = {

@@ -6,11 +6,11 @@ import json
 
 from botocore.exceptions import ClientError
 
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import JSON, SWITCH, TAGS, TEXT, json_text
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import JSON, SWITCH, TAGS, TEXT, json_text
+from lab.resources.values import Inputs
 
 
 class Topic(Handler):

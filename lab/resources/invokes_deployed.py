@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.engine.errors import InvokeRefused
-from lab.engine.region import Region
-from lab.engine.shapes import SWITCH, TAGS, TEXT, TEXTS, Shape, an_object, list_of
-from lab.engine.values import Inputs
+from lab.resources.errors import InvokeRefused
+from lab.resources.region import Region
+from lab.resources.shapes import SWITCH, TAGS, TEXT, TEXTS, Shape, an_object, list_of
+from lab.resources.values import Inputs
 
 FILTERS = list_of(an_object("name values", name=TEXT, values=TEXTS))
 NAMED = {"region": TEXT, "id": TEXT}

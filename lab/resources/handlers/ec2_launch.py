@@ -7,13 +7,13 @@ import binascii
 import re
 from typing import Any
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of, to_aws
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_objects, known_text
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.resources.handlers.ec2_tags import first_or_none, retag, tag_specification
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of, to_aws
+from lab.resources.values import Inputs, known_objects, known_text
 
 USER_DATA_LIMIT = 16_384
 """Bytes before base64 (EC2 user guide, "Run commands at launch")."""

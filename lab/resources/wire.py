@@ -11,8 +11,8 @@ from typing import Any
 
 from google.protobuf import struct_pb2  # type: ignore[import-untyped]
 
-from lab.engine.errors import InvalidInput
-from lab.engine.values import (
+from lab.resources.errors import InvalidInput
+from lab.resources.values import (
     UNKNOWN,
     Asset,
     AssetKind,

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.engine.handlers.base import is_gone
-from lab.engine.region import Region
-from lab.engine.state import Resource
-from lab.engine.values import Inputs
+from lab.resources.handlers.base import is_gone
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.values import Inputs
 
 
 def tag_specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
-from lab.engine.handlers.ec2_tags import first_or_none, retag, tag_specification
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_objects, known_text
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, physical_name, resource_inputs
+from lab.resources.handlers.ec2_tags import first_or_none, retag, tag_specification
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, SWITCH, TAGS, TEXT, TEXTS, an_object, list_of
+from lab.resources.values import Inputs, known_objects, known_text
 
 DEFAULT_DESCRIPTION = "Managed by Pulumi"
 HIGHEST_PORT = 65_535

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from lab.engine.errors import InvalidInput
-from lab.engine.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
-from lab.engine.region import Region
-from lab.engine.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, json_text
-from lab.engine.state import Resource
-from lab.engine.values import Inputs, known_text
+from lab.resources.errors import InvalidInput
+from lab.resources.handlers.base import Created, Handler, ignoring_gone, is_gone, physical_name, resource_inputs
+from lab.resources.region import Region
+from lab.resources.resource import Resource
+from lab.resources.shapes import INTEGER, JSON, SWITCH, TAGS, TEXT, json_text
+from lab.resources.values import Inputs, known_text
 
 ROLE_NAME_LIMIT = 64
 INLINE_POLICY_LIMIT = 10_240
