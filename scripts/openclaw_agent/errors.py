@@ -22,7 +22,7 @@ class Refused(AgentError):
 
 
 class NotOwner(AgentError):
-    """Another instance owns the bucket; this one is fenced."""
+    """Another instance holds the lease; this one is fenced."""
 
     exit_code = ExitCode.NOT_OWNER
 

@@ -24,6 +24,6 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "the command line or a setting is wrong",
     ExitCode.REFUSED: "refused by a guard",
     ExitCode.GAPS: "done, with gaps: what could not be backed up or restored is named, and nobody has accepted it",
-    ExitCode.NOT_OWNER: "this instance does not own the bucket (fenced)",
+    ExitCode.NOT_OWNER: "this instance does not hold the lease (fenced)",
     ExitCode.TERMINATED: "ended by SIGTERM, as by a stop of its unit; nothing that was complete before is lost",
 }

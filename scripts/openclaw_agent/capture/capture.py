@@ -119,7 +119,7 @@ class _Capturing:
     def forget(self) -> None:
         """Drop what was cloned so far: the gateway ran after all."""
         for number in range(1, self._clones.next_number()):
-            discard_clone(self._clones.place(number))
+            discard_clone(self._clones.path(number))
         self._cloned.clear()
         self._unreadable.clear()
 
@@ -144,7 +144,7 @@ class _Capturing:
                 deferred.append(row)
                 continue
             number = self._clones.next_number()
-            target = self._clones.place(number)
+            target = self._clones.path(number)
             source = ConfinedPath(self._top, row.found.path)
             try:
                 status = (clone_database if row.database else clone_file)(source, target)
@@ -172,7 +172,7 @@ class _Capturing:
             try:
                 if row.database:
                     number = self._clones.next_number()
-                    copy = capture_live(source, self._clones.place(number))
+                    copy = capture_live(source, self._clones.path(number))
                     waiting.extend(self._remember_clone(number, row, copy.status, live=True, torn=copy.torn))
                 else:
                     number, status = self._file_live(source)
@@ -191,7 +191,7 @@ class _Capturing:
     def _file_live(self, source: ConfinedPath) -> tuple[int, os.stat_result]:
         for _attempt in range(LIVE_ATTEMPTS):
             number = self._clones.next_number()
-            status = clone_file(source, self._clones.place(number))
+            status = clone_file(source, self._clones.path(number))
             if Fingerprint.of(source.lstat()) == Fingerprint.of(status):
                 break
         return number, status
@@ -280,7 +280,7 @@ class _Capturing:
 
     def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
         found = stored.found
-        with self._clones.place(stored.number).open("rb") as reading:
+        with self._clones.path(stored.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
             sparse_bytes = size - os.fstat(reading.fileno()).st_blocks * STAT_BLOCK_BYTES

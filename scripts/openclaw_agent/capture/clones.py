@@ -21,12 +21,12 @@ class CloneDir(Mapping[str, Path]):
         """The clone of `path` has this number."""
         self._numbers[path] = number
 
-    def place(self, number: int) -> Path:
+    def path(self, number: int) -> Path:
         """Where the clone of this number lies."""
         return self._folder / f"{number:07d}"
 
     def __getitem__(self, path: str) -> Path:
-        return self.place(self._numbers[path])
+        return self.path(self._numbers[path])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._numbers)

@@ -62,9 +62,9 @@ def resolve_database(cloned: ClonedDatabase, before: Entry | None, clones: Clone
         LocalStorageError: when the disk is full or fails.
         OSError: when a clone cannot be made.
     """
-    clone = clones.place(cloned.number)
+    clone = clones.path(cloned.number)
     number_as_found = clones.next_number()
-    as_found = clones.place(number_as_found)
+    as_found = clones.path(number_as_found)
     clone_database(clone, as_found)
     verdict = fold_and_check(clone)
     was_good = before is not None and before.is_good_database
@@ -72,7 +72,7 @@ def resolve_database(cloned: ClonedDatabase, before: Entry | None, clones: Clone
         # Somebody's own format that begins like SQLite's, an encrypted database for example.
         discard_clone(clone)
         return DatabaseResult(_stored_as_found(cloned, number_as_found, clones, database=False))
-    if verdict.outcome is Outcome.WHOLE:
+    if verdict.outcome is Outcome.INTACT:
         discard_clone(as_found)
         whole = StoredFile(cloned.found, cloned.number, database=True, unverified=cloned.torn)
         return DatabaseResult((whole,), unverified=TORN if cloned.torn else "")
@@ -107,12 +107,12 @@ def digest_as_found(as_found: Path) -> bytes:
 def _stored_as_found(cloned: ClonedDatabase, main: int, clones: CloneDir, *, database: bool) -> tuple[StoredFile, ...]:
     """The files of the clone `main`, each with a number of its own; the log is an ordinary file then."""
     known = {row.path: row for row in cloned.sidecars}
-    clone = clones.place(main)
+    clone = clones.path(main)
     logs = []
     for suffix in LOG_SUFFIXES:
         if sidecar_path(clone, suffix).exists():
             number = clones.next_number()
-            clone_file(sidecar_path(clone, suffix), clones.place(number))
+            clone_file(sidecar_path(clone, suffix), clones.path(number))
             path = cloned.found.path + suffix
             found = known.get(path, replace(cloned.found, path=path))
             logs.append(StoredFile(found, number, database=False, trusted=False))

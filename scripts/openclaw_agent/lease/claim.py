@@ -90,7 +90,7 @@ def acquire(
             _log.info("Another instance claimed the bucket first; looking again.")
             refused_at = seen
             continue
-        _log.info("This instance owns the bucket now (epoch %d): %s.", claimed.epoch, decision.because)
+        _log.info("This instance holds the lease now (epoch %d): %s.", claimed.epoch, decision.because)
         return claimed
 
 
@@ -104,7 +104,7 @@ def _contradiction(bucket: str, *, is_there: bool) -> str:
 
 
 def release(store: Bucket, epoch: int, me: str) -> bool:
-    """Mark the bucket as let go; False when somebody else owns it already."""
+    """Release the lease; False when another instance holds it already."""
     current = read_lease(store)
     if current is None or not current.record.is_current(epoch, me):
         return False

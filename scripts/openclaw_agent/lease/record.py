@@ -75,7 +75,7 @@ class Lease:
 
 
 class Step(StrEnum):
-    """What an instance that wants to own the bucket does next."""
+    """What an instance that wants the lease does next."""
 
     CLAIM = "claim"
     WAIT = "wait"

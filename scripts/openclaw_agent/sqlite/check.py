@@ -40,7 +40,7 @@ _UNKNOWN_COLLATION = re.compile(r"no such collation sequence: (.+)", re.DOTALL)
 _UNPARSED_SCHEMA = re.compile(r"malformed database schema \(.*?\) - (?!invalid rootpage|orphan index)(.+)", re.DOTALL)
 _SCHEMA_STATEMENT = re.compile(rb"CREATE [^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*", re.IGNORECASE)
 _HEADLINE = re.compile(r"\*\*\* in database \w+ \*\*\*")
-_OF_WHAT_WAS_PASSED_OVER = re.compile(r"Page \d+:? (?:is )?never used")
+_OF_AN_UNUSED_PAGE = re.compile(r"Page \d+:? (?:is )?never used")
 _OF_A_STAND_IN = re.compile(r"row not in PRIMARY KEY order")
 _OF_A_MODULE = re.compile(r"unable to validate")
 
@@ -48,7 +48,7 @@ _OF_A_MODULE = re.compile(r"unable to validate")
 class Outcome(Enum):
     """What a check can end in."""
 
-    WHOLE = "whole"
+    INTACT = "intact"
     DAMAGED = "damaged"
     NO_DATABASE = "no database, whatever its header says"
     UNKNOWN = "not to be judged here"
@@ -102,7 +102,7 @@ def _judge(database: sqlite3.Connection) -> Verdict:
     database.execute("PRAGMA ignore_check_constraints=ON")
     pragma, most = "integrity_check", 1
     harmless = [_HEADLINE, _OF_A_MODULE]
-    skipped_copies = ""
+    unparsed_schema = ""
     for _attempt in range(MOST_STAND_INS):
         try:
             for finding in _findings(database, pragma, most):
@@ -116,18 +116,18 @@ def _judge(database: sqlite3.Connection) -> Verdict:
             elif collation := _UNKNOWN_COLLATION.search(text):
                 database.create_collation(collation.group(1), lambda left, right: (left > right) - (left < right))
                 harmless.append(_OF_A_STAND_IN)
-            elif (unparsed := _UNPARSED_SCHEMA.fullmatch(text)) and not skipped_copies:
-                skipped_copies = unparsed.group(1)
+            elif (unparsed := _UNPARSED_SCHEMA.fullmatch(text)) and not unparsed_schema:
+                unparsed_schema = unparsed.group(1)
                 database.execute("PRAGMA writable_schema=ON")
-                harmless.append(_OF_WHAT_WAS_PASSED_OVER)
+                harmless.append(_OF_AN_UNUSED_PAGE)
                 if not _is_text(database):
                     return Verdict(Outcome.DAMAGED, text)
             else:
                 raise
         else:
-            if skipped_copies:
-                return Verdict(Outcome.UNKNOWN, f"its schema is not understood here ({skipped_copies})")
-            return Verdict(Outcome.WHOLE)
+            if unparsed_schema:
+                return Verdict(Outcome.UNKNOWN, f"its schema is not understood here ({unparsed_schema})")
+            return Verdict(Outcome.INTACT)
     return Verdict(Outcome.UNKNOWN, "its schema calls too many functions that are not known here")
 
 

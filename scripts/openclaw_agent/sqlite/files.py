@@ -85,7 +85,7 @@ def fold_and_check(clone: Path) -> Verdict:
         LocalStorageError: when the disk is full or fails.
     """
     verdict = check(clone)
-    if verdict.outcome is Outcome.WHOLE or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
+    if verdict.outcome is Outcome.INTACT or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
         for suffix in SIDECAR_SUFFIXES:
             remove_file(sidecar_path(clone, suffix))
     return verdict

@@ -113,7 +113,7 @@ class Ownership(RuleBasedStateMachine):
         token, owned, unused = self.token(machine), self.owns(machine), self.is_unused_but_by(machine)
         run = machine.backup(*flags)
         if run.code == 0:
-            assert owned or unused, "a machine that does not own the bucket backed up"
+            assert owned or unused, "a machine that does not hold the lease backed up"
             self.restorable = {token}
         else:
             assert run.code in (3, 75), run.err

@@ -55,7 +55,7 @@ def rewrite_schema(writer: sqlite3.Connection, name: str, statement: str | bytes
 
 
 NOT_KNOWN_HERE = {
-    "a collation": (collated, Outcome.WHOLE),
+    "a collation": (collated, Outcome.INTACT),
     "a view in a newer syntax": (of_a_newer_syntax, Outcome.UNKNOWN),
     "a table in a newer syntax": (with_a_newer_table, Outcome.UNKNOWN),
 }
