@@ -18,7 +18,7 @@ LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*
 endif
 AGENT_TESTS := tests/agent tests/docs
 # What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
-GIVEN := RUN PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI
+GIVEN := RUN PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI QUICK
 $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
@@ -76,6 +76,10 @@ coverage: $(READY) ## Measure which lines and branches of the agent the fast tes
 	$(VENV)/bin/coverage run -m pytest -q $(WORKERS) $(AGENT_TESTS)
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
+
+.PHONY: bench
+bench: $(READY) ## Measure the agent beside aws, s5cmd, rclone and restic into docs/benchmarks.md (QUICK=1: 3 minutes, else hours)
+	@scripts/make/bench.sh $(PY) $${QUICK:+--quick}
 
 .PHONY: lint lint-style lint-types lint-rooms check fix
 lint: lint-style lint-types lint-rooms generate-check ## Check style (ruff), types (mypy --strict) and rooms (import-linter); 10 s, 60 s the first time

@@ -8,7 +8,6 @@ or that of the changed files takes longer than --limit.
 
 import argparse
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ sys.path += [str(ROOT), str(ROOT / "scripts"), str(ROOT / "bench")]
 from child_run import ChildRun, run_child  # noqa: E402
 from planted_state import change, plant  # noqa: E402
 from rclone_server import rclone_server  # noqa: E402
-from slow_line import SlowLine, slow_line  # noqa: E402
+from slow_line import SlowLine, Traffic, slow_line  # noqa: E402
 
 BUCKETS = ("agent", "fresh", "s5cmd")
 # A notice comes two minutes before the end; the gateway's stop takes 55 s of it at most.
@@ -31,23 +30,22 @@ LIMIT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured run, what passed over the line, and the processor's time that it took."""
+    """One measured run, and what passed over the line."""
 
     what: str
     run: ChildRun
-    requests: int
-    at_once: int
-    processor_seconds: float
+    traffic: Traffic
     is_final_backup: bool
 
     def text(self, beside: float | None) -> str:
         """The row of the table; `beside` are the seconds that the agent took for the same."""
-        rate = self.requests / self.run.seconds
+        requests = self.traffic.requests.total()
+        rate = requests / self.run.seconds
         ratio = f"{self.run.seconds / beside:7.2f}" if beside else "      -"
         failed = f"  exit {self.run.exit_code}: {self.run.complaint}" if self.run.exit_code else ""
         return (
-            f"{self.what:<44} {self.run.seconds:8.1f} {self.processor_seconds:8.1f} {self.requests:9,}"
-            f" {self.at_once:8,} {rate:10,.0f} {self.run.peak_mib:9.1f} {ratio}{failed}"
+            f"{self.what:<44} {self.run.seconds:8.1f} {self.run.cpu_seconds:8.1f} {requests:9,}"
+            f" {self.traffic.at_once:8,} {rate:10,.0f} {self.run.peak_mib:9.1f} {ratio}{failed}"
         )
 
 
@@ -85,21 +83,14 @@ class Bench:
     def _run(self, command: tuple[str, ...], environment: Mapping[str, str], what: str, *, final: bool) -> None:
         if what:
             environment = {**environment, "AWS_ENDPOINT_URL": self._line.url}
-            self._line.counts()
-        before = _processor_seconds()
+            self._line.traffic()
         run = run_child(command, environment, self._scratch / "messages")
         if run.exit_code and not what:
             raise RuntimeError(f"{' '.join(command)}: {run.complaint}")
         if what:
-            row = Row(what, run, *self._line.counts(), _processor_seconds() - before, is_final_backup=final)
+            row = Row(what, run, self._line.traffic(), is_final_backup=final)
             self.rows.append(row)
             print(row.text(None), flush=True)
-
-
-def _processor_seconds() -> float:
-    # Of children that have ended: the server and the line are not among them.
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:

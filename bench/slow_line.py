@@ -6,7 +6,9 @@
 import asyncio
 import contextlib
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import cast
 from urllib.parse import urlsplit
@@ -14,18 +16,48 @@ from urllib.parse import urlsplit
 START_SECONDS = 20.0
 
 
+METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What passed over the line: requests by the bill's kinds, bytes, and how many were under way at once."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    at_once: int = 0
+
+
+def kind_of(head: bytes) -> str:
+    """The kind of the request that begins with these bytes: GET, HEAD, PUT, COPY, LIST or DELETE."""
+    method, _, rest = head.partition(b" ")
+    target = rest.split(b" ", 1)[0]
+    if method == b"PUT" and b"x-amz-copy-source:" in head.lower():
+        return "COPY"
+    if method == b"POST":
+        # Beginnings and ends of uploads in parts are billed as PUT; DeleteObjects is free.
+        return "DELETE" if target.endswith((b"?delete", b"?delete=")) else "PUT"
+    if method == b"GET" and any(word in target for word in (b"list-type=", b"prefix=", b"uploads", b"versions")):
+        return "LIST"
+    return method.decode()
+
+
 class _Counts:
-    """How many requests are under way, and how many there were at most."""
+    """What passes, and how many requests are under way now."""
 
     def __init__(self) -> None:
         self.now = 0
-        self.most = 0
-        self.all = 0
+        self.traffic = Traffic()
 
-    def begin(self) -> None:
+    def begin(self, head: bytes) -> None:
         self.now += 1
-        self.all += 1
-        self.most = max(self.most, self.now)
+        self.traffic.requests[kind_of(head)] += 1
+        self.traffic.at_once = max(self.traffic.at_once, self.now)
+
+    def take(self) -> Traffic:
+        taken, self.traffic = self.traffic, Traffic()
+        return taken
 
 
 class _Near(asyncio.Protocol):
@@ -58,9 +90,11 @@ class _Near(asyncio.Protocol):
         self._waiting.clear()
 
     def data_received(self, data: bytes) -> None:
-        if not self.under_way:
+        self.counts.traffic.bytes_up += len(data)
+        # What follows a "100 Continue" is the same request's body.
+        if not self.under_way and data.startswith(METHODS):
             self.under_way = True
-            self.counts.begin()
+            self.counts.begin(data)
         self.may_answer_at = asyncio.get_running_loop().time() + self._seconds
         if self.server:
             self.server.write(data)
@@ -82,6 +116,7 @@ class _Near(asyncio.Protocol):
             self.under_way = False
             self.counts.now -= 1
         held, self._held = self._held, []
+        self.counts.traffic.bytes_down += sum(map(len, held))
         if self.client and not self.client.is_closing():
             self.client.write(b"".join(held))
             if not held[-1]:
@@ -117,8 +152,7 @@ def _serve(target: tuple[str, int], seconds: float, pipe: Connection) -> None:
                 loop.remove_reader(pipe.fileno())
                 ended.set()
                 return
-            pipe.send((counts.all, counts.most))
-            counts.all = counts.most = 0
+            pipe.send(counts.take())
 
         loop.add_reader(pipe.fileno(), tell)
         await ended.wait()
@@ -133,10 +167,10 @@ class SlowLine:
         self.url = f"http://127.0.0.1:{port}"
         self._pipe = pipe
 
-    def counts(self) -> tuple[int, int]:
-        """How many requests passed since it was last asked, and how many of them were under way at once at most."""
-        self._pipe.send("counts")
-        answer: tuple[int, int] = self._pipe.recv()
+    def traffic(self) -> Traffic:
+        """What has passed since it was last asked."""
+        self._pipe.send("traffic")
+        answer: Traffic = self._pipe.recv()
         return answer
 
 

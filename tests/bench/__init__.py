@@ -1,0 +1,1 @@
+"""Tests of what the benches reckon with; they measure nothing."""
