@@ -20,8 +20,8 @@ REPOSITORY = Path(__file__).resolve().parent
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    settings = InstanceSettings(program.given())
-    choices = PlatformSettings(program.given())
+    given = program.given(InstanceSettings, PlatformSettings)
+    settings, choices = InstanceSettings(given), PlatformSettings(given)
     placement = find_placement(settings, scope, os.environ)
     template = read_user_data_template(REPOSITORY)
     release, archive = program.prepare_release(choices, REPOSITORY)

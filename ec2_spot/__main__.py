@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    settings = Ec2SpotSettings(program.given())
+    settings = Ec2SpotSettings(program.given(Ec2SpotSettings))
     placement = find_placement(settings, scope, os.environ)
     template = read_user_data_template(REPOSITORY)
     organization = settings.platform_organization or pulumi.get_organization()

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 with program.one_sentence_refusals():
     scope = program.current_scope()
-    settings = PlatformSettings(program.given())
+    settings = PlatformSettings(program.given(PlatformSettings))
     release, archive = program.prepare_release(settings, REPOSITORY)
 
 platform_half = Platform("platform", PlatformArgs(scope, settings, release.key, release.sha256, archive))

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pulumi
 
+from openclaw_ec2_spot.boot import Boot, plan_boot
 from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.connecting import dashboard_link, gateway_command, shell_command
 from openclaw_ec2_spot.identity import Identity, IdentityArgs
 from openclaw_ec2_spot.launch import SpotGroup, SpotGroupArgs
 from openclaw_ec2_spot.network import Network, NetworkArgs
 from openclaw_ec2_spot.placement import Placement
-from openclaw_ec2_spot.user_data import render_user_data
 from openclaw_ec2_spot.watching import Watching, WatchingArgs
 from openclaw_platform import program
 from openclaw_platform.names import Scope
@@ -60,6 +60,7 @@ class SpotInstance(pulumi.ComponentResource):
 
         network = Network("network", NetworkArgs(scope, settings, args.placement.subnet), child)
         identity = Identity("instance", IdentityArgs(scope, settings, platform), child)
+        boot = platform.apply(lambda known: _announced(args, known))
         group = SpotGroup(
             "instance",
             SpotGroupArgs(
@@ -69,9 +70,8 @@ class SpotInstance(pulumi.ComponentResource):
                 subnet_id=network.subnet_id,
                 security_group_id=network.security_group_id,
                 profile_name=identity.profile_name,
-                user_data=platform.apply(
-                    lambda known: render_user_data(args.user_data_template, scope, settings, known)
-                ),
+                user_data=boot.apply(lambda planned: planned.user_data),
+                description=boot.apply(lambda planned: planned.description),
             ),
             # An instance that boots before it has a route out would wait for its release.
             pulumi.ResourceOptions(parent=self, depends_on=[network]),
@@ -92,3 +92,10 @@ class SpotInstance(pulumi.ComponentResource):
             dashboard_link=dashboard_link(scope),
         )
         self.register_outputs(dict(self.outputs.named()))
+
+
+def _announced(args: SpotInstanceArgs, platform: PlatformOutputs[str]) -> Boot:
+    boot = plan_boot(args.user_data_template, args.scope, args.settings, args.placement, platform)
+    if boot.announcement:
+        pulumi.log.warn(boot.announcement)
+    return boot

@@ -4,11 +4,13 @@ AWS is asked, and not Pulumi's state: an update that failed halfway may have los
 version 0.1.0 does not have them.
 """
 
+import base64
 from ipaddress import IPv4Network
 
 import pulumi_aws as aws
 
 from openclaw_ec2_spot.network_plan import DeployedNetwork
+from openclaw_ec2_spot.placement import DeployedTemplate
 from openclaw_platform.names import Scope
 from openclaw_platform.refusals import ConfigRefused
 
@@ -40,9 +42,18 @@ def deployed_network(scope: Scope) -> DeployedNetwork | None:
     )
 
 
-def deployed_image_id(scope: Scope) -> str:
-    """The machine image of the stack's launch template, empty before the first deployment."""
+def deployed_template(scope: Scope) -> DeployedTemplate | None:
+    """The stack's launch template, None before the first deployment."""
     # Despite its name it lists groups, and an empty list is no error, as a missing template would be.
     if not aws.autoscaling.get_ami_ids(names=[scope.name]).names:
+        return None
+    found = aws.ec2.get_launch_template(name=scope.name)
+    return DeployedTemplate(found.image_id, found.description or "", _decoded(found.user_data or ""))
+
+
+def _decoded(user_data: str) -> str:
+    try:
+        return base64.b64decode(user_data, validate=True).decode()
+    except ValueError:
+        # Not ours: nothing is said about it.
         return ""
-    return aws.ec2.get_launch_template(name=scope.name).image_id

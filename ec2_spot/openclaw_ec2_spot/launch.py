@@ -16,7 +16,7 @@ ROOT_DEVICE = "/dev/xvda"
 
 @dataclass(frozen=True, slots=True)
 class SpotGroupArgs:
-    """What to launch (`user_data` is plain text), where, and as whom."""
+    """What to launch (`user_data` is plain text, `description` says what it is made of), where, and as whom."""
 
     scope: Scope
     settings: InstanceSettings
@@ -25,6 +25,7 @@ class SpotGroupArgs:
     security_group_id: pulumi.Input[str]
     profile_name: pulumi.Input[str]
     user_data: pulumi.Input[str]
+    description: pulumi.Input[str]
 
 
 class SpotGroup(pulumi.ComponentResource):
@@ -67,7 +68,7 @@ def _launch_template(args: SpotGroupArgs) -> aws.ec2.LaunchTemplateArgs:
     cpu_credits = aws.ec2.LaunchTemplateCreditSpecificationArgs(cpu_credits=args.settings.cpu_credits)
     return aws.ec2.LaunchTemplateArgs(
         name=scope.name,
-        description=f"Instance of {scope.name}",
+        description=args.description,
         update_default_version=True,
         image_id=placement.ami_id,
         instance_type=placement.instance_types[0],

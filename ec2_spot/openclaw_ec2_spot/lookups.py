@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from openclaw_ec2_spot.config_keys import NEWEST_IMAGE, InstanceSettings
-from openclaw_ec2_spot.deployed import deployed_image_id, deployed_network
+from openclaw_ec2_spot.deployed import deployed_network, deployed_template
 from openclaw_ec2_spot.machine_image import (
     REFRESH_VARIABLE,
     ImageChoice,
@@ -58,12 +58,13 @@ def find_placement(settings: InstanceSettings, scope: Scope, environment: Mappin
     architecture = common_architecture(facts)
     burstable = all_burstable(facts)
     subnet = plan_subnet(settings, deployed_network(scope))
-    image = _machine_image(settings.ami_id, architecture, deployed_image_id(scope), take_newest=take_newest)
+    deployed = deployed_template(scope)
+    image = _machine_image(settings.ami_id, architecture, deployed.ami_id if deployed else "", take_newest=take_newest)
     if image.warning:
         pulumi.log.warn(image.warning)
     if image.hint:
         pulumi.log.info(image.hint)
-    return Placement(subnet, types, architecture, burstable, image.ami_id)
+    return Placement(subnet, types, architecture, burstable, image.ami_id, deployed)
 
 
 def _offered(types: Iterable[str], location_type: str, location: str) -> frozenset[str]:

@@ -30,14 +30,27 @@ class InstanceTypeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DeployedTemplate:
+    """The newest version of the stack's launch template; its user-data as plain text."""
+
+    ami_id: str
+    description: str
+    user_data: str
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
-    """What AWS confirmed: the subnet in its zone, the types in order of preference, architecture and image."""
+    """What AWS confirmed: the subnet in its zone, the types in order of preference, architecture and image.
+
+    `deployed` is None before the first deployment.
+    """
 
     subnet: ZoneSubnet
     instance_types: tuple[str, ...]
     architecture: Architecture
     burstable: bool
     ami_id: str
+    deployed: DeployedTemplate | None = None
 
 
 def is_zone_of(zone: str, region: str) -> bool:

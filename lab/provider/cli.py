@@ -1,7 +1,7 @@
 """The Pulumi CLI on the embedded AWS: where it is, what it is told, and its commands.
 
-It finds the provider by PULUMI_DEBUG_PROVIDERS, our language host on the PATH, and its state in a folder of ours; it
-reaches nothing but loopback.
+It finds the provider by PULUMI_DEBUG_PROVIDERS, our language host among its plugins, and its state in a folder of ours;
+it reaches nothing but loopback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILT = REPOSITORY / ".cache" / "pulumi" / "pulumi"
 """Where `make pulumi-cli` puts it."""
 
-HOST = "pulumi-language-python"
+LANGUAGE_HOST = Path("language-python-v0.0.0-lab") / "pulumi-language-python"
+"""A plugin's folder and program as the CLI names them; the version is below any that Pulumi ever released."""
 
 
 def find_cli() -> Path | None:
@@ -32,10 +33,14 @@ def find_cli() -> Path | None:
     return BUILT if os.access(BUILT, os.X_OK) else None
 
 
-def provide_language_host(folder: Path) -> None:
-    """Put the language host into a folder for the PATH; the CLI knows it by its name alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    host = folder / HOST
+def provide_language_host(home: Path) -> None:
+    """Install the language host as a plugin of this PULUMI_HOME.
+
+    An official CLI has its own host beside it and takes that; the one that is built out of the module has none. A host
+    on the PATH would be taken before either, with a warning in each output.
+    """
+    host = home / "plugins" / LANGUAGE_HOST
+    host.parent.mkdir(parents=True, exist_ok=True)
     host.write_text(
         f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(REPOSITORY))}${{PYTHONPATH:+:$PYTHONPATH}} "
         f'exec {shlex.quote(sys.executable)} -m lab.provider.language_host "$@"\n'
@@ -45,13 +50,13 @@ def provide_language_host(folder: Path) -> None:
 
 def cli_environment(aws: EmbeddedAws, attached: str, folder: Path, cli: Path) -> dict[str, str]:
     """Return the variables with which a typed `pulumi` works on the embedded AWS; `folder` keeps its state."""
-    home, stacks, programs = folder / "home", folder / "stacks", folder / "bin"
+    home, stacks = folder / "home", folder / "stacks"
     for each in (home, stacks):
         each.mkdir(parents=True, exist_ok=True)
-    provide_language_host(programs)
+    provide_language_host(home)
     return {
         **aws.environment,
-        "PATH": os.pathsep.join([str(programs), str(cli.parent), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(cli.parent), os.environ.get("PATH", "")]),
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{stacks}",
         "PULUMI_CONFIG_PASSPHRASE": "lab",

@@ -1,4 +1,4 @@
-"""Runs Python programs for the Pulumi CLI: the executable `pulumi-language-python` that it looks for on the PATH.
+"""Runs Python programs for the Pulumi CLI: the executable `pulumi-language-python` of its plugin `language-python`.
 
 The official one is a Go program that comes with the CLI's own packages, not with its Go module. This one answers the
 same protocol (pulumi/proto/language.proto) with what Pulumi's Python SDK has for running a program. The CLI starts it

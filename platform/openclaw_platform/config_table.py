@@ -4,7 +4,9 @@ One row is one key: the settings' class holds the rows, its instances hold the v
 table are generated from the rows (`make generate`).
 """
 
+import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -105,6 +107,22 @@ class ConfigTable:
     def for_instance_json(self) -> dict[str, Any]:
         """The values that the instance is told, by their names there."""
         return {key.instance_json: self.values[key.name] for key in self.rows() if key.instance_json}
+
+
+def require_known_keys(given: Iterable[str], keys: Iterable[ConfigKey[Any]]) -> None:
+    """Refuse a key that is set and that nothing reads, as one with a typo is.
+
+    Raises:
+        ConfigRefused: for the first of them; it names the nearest key there is, or all.
+    """
+    known = [key.name for key in keys]
+    for name in sorted(set(given) - set(known)):
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
+        instead = f"the nearest is {near[0]}" if near else f"there are {', '.join(known)}"
+        raise ConfigRefused(
+            f"{name} is set, but is no configuration key of this project: {instead} "
+            f"(`pulumi config rm {shlex.quote(name)}` removes it)."
+        )
 
 
 def config_table_markdown(keys: Iterable[ConfigKey[Any]]) -> str:

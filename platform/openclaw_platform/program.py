@@ -7,9 +7,10 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.runtime import config as runtime_config
 
 from openclaw_platform.config_keys import PlatformSettings
-from openclaw_platform.config_table import LookUp
+from openclaw_platform.config_table import ConfigTable, LookUp, require_known_keys
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
 from openclaw_platform.refusals import DeploymentRefused
@@ -42,8 +43,17 @@ def current_scope() -> Scope:
     )
 
 
-def given() -> LookUp:
-    """What the user has set in the running project."""
+def given(*tables: type[ConfigTable]) -> LookUp:
+    """What the user has set in the running project, whose keys are those of the tables.
+
+    Raises:
+        ConfigRefused: when a key is set that none of the tables has.
+    """
+    project = f"{pulumi.get_project()}:"
+    # Pulumi has no call that lists them: a program is given them in its memory, or in its environment.
+    everything = {*runtime_config.CONFIG.get(), *runtime_config.get_config_env()}
+    names = [key.removeprefix(project) for key in everything if key.startswith(project)]
+    require_known_keys(names, [row for table in tables for row in table.rows()])
     return pulumi.Config().get
 
 

@@ -22,12 +22,14 @@ def _latest_user_data(aws: EmbeddedAws, stack: str) -> tuple[int, str]:
     (version,) = aws.client("ec2").describe_launch_template_versions(
         LaunchTemplateName=f"openclaw-lab-{stack}", Versions=["$Latest"]
     )["LaunchTemplateVersions"]
+    assert version["VersionDescription"].startswith("release ")
     return version["VersionNumber"], base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
 
 
 def test_a_changed_script_is_a_new_release_and_a_new_template_while_the_old_release_stays(
-    aws: EmbeddedAws, stacks: Stacks
+    aws: EmbeddedAws, stacks: Stacks, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "lab.engine.program")
     first = stacks.platform("change")
     stacks.instance("change")
     script = stacks.repository / "scripts" / "openclaw-s3-backup.py"
@@ -38,10 +40,14 @@ def test_a_changed_script_is_a_new_release_and_a_new_template_while_the_old_rele
         second = stacks.platform("change")
     finally:
         script.write_text(original)
+    assert caplog.messages == []
     steps = stacks.engine.preview(stacks.repository / "ec2_spot", "change", {"availability_zone": "us-east-1a"})
+    old, new = (release["release_sha256"][:12] for release in (first, second))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].endswith(f", because this changes: release from {old} to {new}.")
     stacks.instance("change")
 
-    assert first["release_sha256"] != second["release_sha256"]
+    assert old != new
     changed = {urn.split("::")[2].split("$")[-1] for action, urn in steps if action is Action.UPDATE}
     assert changed == {"aws:ec2/launchTemplate:LaunchTemplate", "aws:autoscaling/group:Group"}
     assert len(steps) == 2

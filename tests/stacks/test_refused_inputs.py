@@ -197,3 +197,23 @@ def test_the_root_project_refuses_before_it_builds_the_platform(aws: EmbeddedAws
         stacks.engine.up(stacks.repository, "lab2", {**stacks.wheels, "availability_zone": "eu-west-1a"})
 
     assert _everything(aws) == before
+
+
+@pytest.mark.parametrize(
+    ("project", "config", "nearest"),
+    [
+        ("platform", {"log_retention_day": "30"}, "log_retention_days"),
+        ("ec2_spot", {**ZONE, "instence_type": "t4g.small"}, "instance_type"),
+        (".", {**ZONE, "instence_type": "t4g.small"}, "instance_type"),
+        (".", {**ZONE, "alarm_mail": "me@example.org"}, "alarm_email"),
+    ],
+)
+def test_a_key_with_a_typo_is_told_before_anything_is_created(
+    aws: EmbeddedAws, stacks: Stacks, with_platform: str, project: str, config: dict[str, str], nearest: str
+) -> None:
+    before = _everything(aws)
+
+    with pytest.raises(ProgramFailed, match=rf"^\w+ is set, but is no configuration key .*: the nearest is {nearest} "):
+        stacks.engine.up(stacks.repository / project, with_platform, config)
+
+    assert _everything(aws) == before

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings, InstanceSettings
 from openclaw_platform.config_keys import PlatformSettings
-from openclaw_platform.config_table import ConfigKey, config_table_markdown, pulumi_config_schema
+from openclaw_platform.config_table import (
+    ConfigKey,
+    ConfigTable,
+    config_table_markdown,
+    pulumi_config_schema,
+    require_known_keys,
+)
 from openclaw_platform.refusals import ConfigRefused
 
 REPOSITORY = Path(__file__).parents[3]
@@ -202,3 +208,45 @@ def test_the_agent_takes_every_pattern_that_extra_excludes_takes(text: str) -> N
     except ConfigRefused:
         return
     assert Exclusions(patterns).reason_for("workspace", is_folder=True) in {None, "excluded by the configuration"}
+
+
+@pytest.mark.parametrize("table", [InstanceSettings, Ec2SpotSettings, PlatformSettings])
+@given(position=st.integers(0, 40), letter=st.sampled_from("aexz"))
+def test_a_key_with_one_wrong_letter_is_refused_with_the_nearest_there_is(
+    table: type[ConfigTable], position: int, letter: str
+) -> None:
+    names = [row.name for row in table.rows()]
+    for name in names:
+        place = position % len(name)
+        wrong = name[:place] + letter + name[place + 1 :]
+        if wrong in names:
+            continue
+        with pytest.raises(
+            ConfigRefused, match=rf"^{wrong} is set, but is no configuration key .*: the nearest is {name} "
+        ):
+            require_known_keys([*names, wrong], table.rows())
+
+
+@pytest.mark.parametrize(
+    ("given_name", "said"),
+    [
+        ("instanceType", "the nearest is instance_type (`pulumi config rm instanceType` removes it)."),
+        ("availability-zone", "the nearest is availability_zone (`pulumi config rm availability-zone` removes it)."),
+        ("AMI_ID", "the nearest is ami_id (`pulumi config rm AMI_ID` removes it)."),
+        ("a key; reboot", "`pulumi config rm 'a key; reboot'` removes it)."),
+    ],
+)
+def test_a_key_of_another_spelling_is_refused_with_the_one_meant(given_name: str, said: str) -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        require_known_keys([given_name], Ec2SpotSettings.rows())
+
+    assert str(refused.value).endswith(said)
+
+
+def test_a_key_that_is_near_to_none_is_refused_with_all_there_are() -> None:
+    with pytest.raises(ConfigRefused, match=r"qqq is set, but .*: there are alarm_email, log_retention_days, "):
+        require_known_keys(["qqq"], PlatformSettings.rows())
+
+
+def test_keys_that_there_are_are_taken() -> None:
+    require_known_keys([row.name for row in Ec2SpotSettings.rows()], Ec2SpotSettings.rows())
