@@ -12,11 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.cloud.working_copy import make_working_copy
 from lab.moto.errors import ServerFailed
 from lab.moto.server import EmbeddedAws
 from lab.provider.cli import REPOSITORY, cli_environment, find_cli, run_cli
 from lab.provider.server import ProviderServer
+from lab.provider.working_copy import make_working_copy
 from lab.resources.errors import EngineError
 
 GREETING = """The embedded AWS is at {endpoint}; nothing here reaches a real account, and it ends with this shell.

@@ -35,7 +35,7 @@ from lab.world.deployment import (
     temporary_state_dir,
 )
 from lab.world.gateway_life import hold_gateway
-from lab.world.pulumi import EngineError
+from lab.world.pulumi import EngineError, PulumiEngine, real_engine_or_stand_in
 from lab.world.terminal import CheckFailed, Terminal
 from lab.world.waiting import until
 
@@ -75,22 +75,26 @@ def run(terminal: Terminal, state_dir: Path, *, keep: bool) -> None:
         host = MachineFleet(terminal.step)
         with terminal.section("A machine that can boot the instance"):
             host.open()
-        with closing(host), EmbeddedAws(host=str(host.host_address)) as aws:
-            _run_booted(terminal, aws, host, state_dir, keep=keep)
+        with (
+            closing(host),
+            EmbeddedAws(host=str(host.host_address)) as aws,
+            real_engine_or_stand_in(aws, state_dir, terminal) as engine,
+        ):
+            _run_booted(terminal, aws, host, engine, keep=keep)
     else:
         terminal.skip("the booted instance", booting.reason)
-        with EmbeddedAws() as aws:
+        with EmbeddedAws() as aws, real_engine_or_stand_in(aws, state_dir, terminal) as engine:
             with terminal.section("Both stacks in the embedded AWS"):
-                cloud = deploy(aws, state_dir, terminal)
+                cloud = deploy(aws, engine, terminal)
             with terminal.section("Backup and restore without a machine"):
                 show_backup_and_restore(cloud, terminal)
             _run_the_end(terminal, cloud, aws.endpoint_url)
     terminal.closing(["docs/runbook.md: what to do on the day it is needed", *_logs()])
 
 
-def _run_booted(terminal: Terminal, aws: EmbeddedAws, host: MachineFleet, state_dir: Path, *, keep: bool) -> None:
+def _run_booted(terminal: Terminal, aws: EmbeddedAws, host: MachineFleet, engine: PulumiEngine, *, keep: bool) -> None:
     with _section(terminal, "Both stacks in the embedded AWS"):
-        cloud = deploy(aws, state_dir, terminal)
+        cloud = deploy(aws, engine, terminal)
     hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, on_step=terminal.step)
     instances = Instances(host, hypervisor, terminal)
     shutil.rmtree(LAST_RUN, ignore_errors=True)

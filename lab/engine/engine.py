@@ -8,12 +8,13 @@ from typing import Any
 
 from lab.engine.deployment import Deployment
 from lab.engine.diff import Action
-from lab.engine.errors import DestroyRefused, MissingStack
+from lab.engine.errors import MissingStack
 from lab.engine.monitor import Monitor, find_stack_by_name
 from lab.engine.program_run import ProgramSettings, run_program
 from lab.engine.project import Project, full_config, load_project
 from lab.engine.state import StackState, StateStore
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import DestroyRefused
 from lab.resources.region import Region, default_tags
 from lab.resources.resource import Resource
 

@@ -1,6 +1,6 @@
 """What the stand-in for Pulumi's engine refuses by itself; each message is one sentence for the user."""
 
-from lab.resources.errors import EngineError, ProgramFailed
+from lab.resources.errors import ProgramFailed
 
 
 class DuplicateUrn(ProgramFailed):
@@ -13,7 +13,3 @@ class MissingStack(ProgramFailed):
 
 class ProtectedResource(ProgramFailed):
     """An update would delete or replace a resource that is protected or that holds data."""
-
-
-class DestroyRefused(EngineError):
-    """A destroy was refused before anything was deleted."""

@@ -84,5 +84,6 @@ def run_cli(cli: Path, environment: Mapping[str, str], project: Path, *words: st
     )
     if done.returncode != 0:
         said = [line.partition("error:")[2].strip() for line in done.stdout.splitlines() if "error:" in line]
-        raise EngineError(" ".join(said) or done.stdout.strip())
+        # Each is said as it happens, and again at the end.
+        raise EngineError(" ".join(dict.fromkeys(said)) or done.stdout.strip())
     return done.stdout

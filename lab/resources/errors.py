@@ -25,5 +25,9 @@ class RefusedByAws(ProgramFailed):
     """The embedded AWS refused a request that a handler sent."""
 
 
+class DestroyRefused(EngineError):
+    """A destroy was refused before anything was deleted."""
+
+
 class InvokeRefused(Exception):
     """AWS knows no answer to a provider function; the program may catch it, as with the real provider."""

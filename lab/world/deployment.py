@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.moto.server import EmbeddedAws
-from lab.world.pulumi import DestroyRefused, PulumiEngine, pulumi_engine
+from lab.world.pulumi import DestroyRefused, PulumiEngine
 from lab.world.terminal import CheckFailed, Terminal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,10 +34,9 @@ class DeployedStacks:
         return str(self.platform["backup_bucket"])
 
 
-def deploy(aws: EmbeddedAws, state_dir: Path, terminal: Terminal) -> DeployedStacks:
+def deploy(aws: EmbeddedAws, engine: PulumiEngine, terminal: Terminal) -> DeployedStacks:
     """Run both Pulumi programs against the embedded AWS, and store the gateway's token and a key as a user would."""
     os.environ.update(AWS_ACCESS_KEY_ID="testing", AWS_SECRET_ACCESS_KEY="testing")  # noqa: S106 - moto takes any
-    engine = pulumi_engine(aws, state_dir)
     terminal.step("pulumi up in platform/")
     platform = engine.up(REPOSITORY / "platform", STACK, {})
     token = secrets.token_hex(32)
@@ -67,8 +66,9 @@ def destroy(cloud: DeployedStacks, terminal: Terminal) -> None:
     terminal.check("pulumi destroy in ec2_spot/ removes the group", not left, str(left))
     try:
         cloud.engine.destroy(REPOSITORY / "platform", STACK)
-    except DestroyRefused as refusal:
-        terminal.check(f"pulumi destroy in platform/ refuses while the bucket holds backups: {refusal}", True)
+    except DestroyRefused:
+        cloud.aws.client("s3").head_bucket(Bucket=cloud.bucket)
+        terminal.check("pulumi destroy in platform/ refuses, because the bucket with the backups is protected", True)
     else:
         raise CheckFailed("pulumi destroy in platform/ removed a backup bucket that holds data")
 

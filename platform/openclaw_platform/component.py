@@ -35,8 +35,10 @@ class Platform(pulumi.ComponentResource):
         scope, settings = args.scope, args.settings
         child = pulumi.ResourceOptions(parent=self)
 
-        backup = PrivateBucket("backup", PrivateBucketArgs(scope, scope.backup_bucket, disposable=False), child)
-        UndeleteWindow("backup", UndeleteWindowArgs(backup.bucket.bucket, settings.undelete_days), child)
+        # With what is inside: a bucket that outlives a destroy is to stay private and versioned.
+        kept = pulumi.ResourceOptions(parent=self, protect=True)
+        backup = PrivateBucket("backup", PrivateBucketArgs(scope, scope.backup_bucket, disposable=False), kept)
+        UndeleteWindow("backup", UndeleteWindowArgs(backup.bucket.bucket, settings.undelete_days), kept)
 
         scripts = PrivateBucket("scripts", PrivateBucketArgs(scope, scope.scripts_bucket, disposable=True), child)
         release = aws.s3.BucketObjectv2(
@@ -55,10 +57,10 @@ class Platform(pulumi.ComponentResource):
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             tags=scope.tags(),
-            opts=child,
+            opts=kept,
         )
         aws.ecr.LifecyclePolicy(
-            "images", repository=repository.name, policy=json.dumps(image_lifecycle_policy()), opts=child
+            "images", repository=repository.name, policy=json.dumps(image_lifecycle_policy()), opts=kept
         )
 
         topic = aws.sns.Topic("alarms", name=scope.alarm_topic, tags=scope.tags(scope.alarm_topic), opts=child)

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 version=v3.274.1
 target=$PWD/.cache/pulumi/pulumi
 
-go=$(command -v go || echo /usr/local/go/bin/go)
+go=${GO:-$(command -v go || echo /usr/local/go/bin/go)}
 if ! [ -x "$go" ]; then
     echo "Go 1.26 or newer builds the Pulumi CLI, and is not here; without it the lab uses its own engine." >&2
     exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs the Pulumi CLI over both stacks in the right order. Usage: stacks.sh preview|up|destroy|outputs STACK
+# destroy and outputs are for the root project's single stack too, where there is one of that name.
 # YES=1 in the environment answers its questions, which it asks of a terminal alone; REFRESH_AMI=1 reaches the program.
 set -euo pipefail
 verb=$1
@@ -35,24 +36,66 @@ in_stack() {
     (cd "$here/$folder" && pulumi "$@" --stack "$stack")
 }
 
+# Whether a project has the stack; what else keeps the CLI from saying so ends this script.
+has_stack() {
+    local said
+    said=$(cd "$here/$1" && pulumi stack output --stack "$stack" --json 2>&1) && return 0
+    [[ $said == *"no stack named"* ]] && return 1
+    echo "$said" >&2
+    exit 1
+}
+
+destroy_all_but_backups() {
+    local folder=$1 bucket
+    bucket=$(cd "$here/$folder" && pulumi stack output backup_bucket --stack "$stack" 2>/dev/null) || bucket=
+    in_stack "$folder" destroy --exclude-protected "${answer[@]}"
+    # Without an output nothing has been deployed.
+    [[ -z $bucket ]] ||
+        left+=("The backup bucket $bucket stays, with its settings and the image repository: they are protected, so that" \
+            "no destroy takes your backups; the next up goes on with them (docs/runbook.md: how to delete them too).")
+}
+
 answer=()
 [[ $yes == 0 ]] || answer=(--yes)
+here_too=()
+left=()
+
+case $verb in
+destroy | outputs)
+    for project in ec2_spot platform .; do
+        if has_stack "$project"; then here_too+=("$project"); fi
+    done
+    if [[ ${#here_too[@]} == 0 ]]; then
+        echo "There is no stack '$stack' to look at: neither ec2_spot, platform nor the root project has one." >&2
+        exit 1
+    fi
+    ;;
+esac
 
 case $verb in
 preview)
     in_stack platform preview
     in_stack ec2_spot preview
+    echo "== ec2_spot is compared with the platform as it is deployed: a release that is new above follows at 'make up'," \
+        "and replaces the instance."
     ;;
-up | destroy)
-    halves=(platform ec2_spot)
-    [[ $verb == up ]] || halves=(ec2_spot platform)
-    for half in "${halves[@]}"; do
-        in_stack "$half" "$verb" "${answer[@]}"
+up)
+    in_stack platform up "${answer[@]}"
+    in_stack ec2_spot up "${answer[@]}"
+    ;;
+destroy)
+    for project in "${here_too[@]}"; do
+        case $project in
+        ec2_spot) in_stack ec2_spot destroy "${answer[@]}" ;;
+        *) destroy_all_but_backups "$project" ;;
+        esac
     done
+    [[ ${#left[@]} == 0 ]] || echo "== ${left[*]}"
     ;;
 outputs)
-    in_stack platform stack output
-    in_stack ec2_spot stack output
+    for project in "${here_too[@]}"; do
+        in_stack "$project" stack output
+    done
     ;;
 *)
     echo "'$verb' is not allowed: preview, up, destroy or outputs." >&2

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.engine.engine import Action
-from lab.engine.errors import DestroyRefused
 from lab.moto.server import EmbeddedAws
+from lab.resources.errors import DestroyRefused
 
 if TYPE_CHECKING:
     from tests.stacks.conftest import Stacks

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lab.engine.engine import Action, Engine
-from lab.engine.errors import DestroyRefused, MissingStack, ProtectedResource
+from lab.engine.errors import MissingStack, ProtectedResource
 from lab.moto.server import EmbeddedAws
-from lab.resources.errors import InvalidInput
+from lab.resources.errors import DestroyRefused, InvalidInput
 
 pytestmark = pytest.mark.subprocess
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from lab.cloud.working_copy import make_working_copy
 from lab.engine.engine import Engine
 from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from lab.provider.cli import cli_environment, find_cli
 from lab.provider.server import ProviderServer
+from lab.provider.working_copy import make_working_copy
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 KEPT = REPOSITORY / ".cache" / "engine"
@@ -40,8 +42,17 @@ class Cli:
     program: Path
 
     def __call__(self, project: str, *words: str, fails: bool = False) -> str:
+        typed = [str(self.program), *words, "--non-interactive", "--color", "never"]
+        return self._run(project, f"pulumi {' '.join(words)}", typed, fails)
+
+    def make(self, target: str, stack: str) -> str:
+        """Run a target of the Makefile without a terminal; -o: the environment is that of the tests."""
+        typed = ["make", "-s", "-o", ".venv/.ready", target, f"STACK={stack}", "YES=1"]
+        return self._run(".", f"make {target} STACK={stack} YES=1", typed, fails=False)
+
+    def _run(self, project: str, shown: str, typed: list[str], fails: bool) -> str:
         done = subprocess.run(
-            [str(self.program), *words, "--non-interactive", "--color", "never"],
+            typed,
             cwd=self.copy / project,
             env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
@@ -53,8 +64,8 @@ class Cli:
         )
         KEPT.mkdir(parents=True, exist_ok=True)
         number = len(list(KEPT.iterdir())) + 1
-        log = KEPT / f"{number:02d} {project.replace('.', 'root')} {' '.join(words[:2])}.txt".replace("/", "-")
-        log.write_text(f"$ pulumi {' '.join(words)}\n{done.stdout}")
+        name = " ".join([project.replace(".", "root"), *shown.split()[:3]])
+        (KEPT / f"{number:03d} {name}.txt".replace("/", "-")).write_text(f"$ {shown}\n{done.stdout}")
         assert (done.returncode != 0) is fails, done.stdout[-4000:]
         return done.stdout
 
@@ -92,71 +103,157 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         yield Cli(aws, folder / "repository", folder, environment, program)
 
 
+@dataclass(frozen=True)
+class Deployed:
+    """All three projects deployed for the first time: by project, each resource and the outputs."""
+
+    resources: dict[str, dict[str, dict[str, Any]]]
+    outputs: dict[str, dict[str, Any]]
+
+
+STACKS = {"platform": "dev", "ec2_spot": "dev", ".": "single"}
+CONFIG = {"platform": {}, "ec2_spot": {"availability_zone": ZONE}, ".": {"availability_zone": ZONE}}
+every_project = pytest.mark.parametrize("project", STACKS)
+
+
 @pytest.fixture(scope="module")
-def dev(cli: Cli) -> Cli:
-    """Both stacks deployed."""
-    cli.start("platform", "dev")
-    cli("platform", "up", "--yes")
-    cli.start("ec2_spot", "dev", availability_zone=ZONE)
-    cli("ec2_spot", "up", "--yes")
-    return cli
+def deployed(cli: Cli) -> Deployed:
+    """In the order in which a person does it."""
+    for project, stack in STACKS.items():
+        cli.start(project, stack, **CONFIG[project])
+        cli(project, "up", "--yes", "--stack", stack)
+    resources = {project: cli.resources(project, stack) for project, stack in STACKS.items()}
+    return Deployed(resources, {project: cli.outputs(project, stack) for project, stack in STACKS.items()})
 
 
-@pytest.mark.parametrize("project", ["platform", "ec2_spot"])
-def test_a_second_up_and_a_refresh_find_nothing_to_change(dev: Cli, project: str) -> None:
-    dev(project, "up", "--yes", "--expect-no-changes")
-    dev(project, "refresh", "--yes", "--expect-no-changes")
+@pytest.fixture(autouse=True)
+def no_warning_of_ours(cli: Cli) -> Iterator[None]:
+    """Nothing that the CLI prints is about how the lab gives it its language."""
+    yield
+    assert [log.name for log in KEPT.glob("*.txt") if "pulumi-language-python" in log.read_text()] == []
 
 
-def test_a_preview_without_the_zone_is_refused_in_a_sentence(dev: Cli) -> None:
-    dev.start("ec2_spot", "zoneless")
+@every_project
+def test_a_second_up_and_a_refresh_find_nothing_to_change(cli: Cli, deployed: Deployed, project: str) -> None:
+    cli(project, "up", "--yes", "--stack", STACKS[project], "--skip-preview", "--expect-no-changes")
+    cli(project, "refresh", "--yes", "--stack", STACKS[project], "--skip-preview", "--expect-no-changes")
 
-    said = dev("ec2_spot", "preview", "--stack", "zoneless", fails=True)
 
-    assert "availability_zone" in said
+@pytest.mark.parametrize("project", ["ec2_spot", "."])
+def test_a_preview_without_the_zone_is_refused_in_a_sentence(cli: Cli, deployed: Deployed, project: str) -> None:
+    cli.start(project, "zoneless")
+
+    said = cli(project, "preview", "--stack", "zoneless", fails=True)
+
+    assert "availability_zone is not set, but must be an availability zone of the stack's region" in said
     assert "Traceback" not in said
-    dev("ec2_spot", "stack", "rm", "--yes", "zoneless")
+    cli(project, "stack", "rm", "--yes", "zoneless")
 
 
-def test_a_changed_setting_updates_what_follows_from_it_and_rolls_the_group(dev: Cli) -> None:
-    dev("ec2_spot", "config", "set", "--stack", "dev", "backup_interval_minutes", "30")
+@pytest.mark.parametrize(
+    ("project", "wrong", "nearest"),
+    [
+        ("platform", "log_retention_day", "log_retention_days"),
+        ("ec2_spot", "instence_type", "instance_type"),
+        (".", "alarm_mail", "alarm_email"),
+    ],
+)
+def test_a_key_with_a_typo_is_told_by_a_preview(
+    cli: Cli, deployed: Deployed, project: str, wrong: str, nearest: str
+) -> None:
+    cli.start(project, STACKS[project], **{wrong: "x"})
 
-    said = dev("ec2_spot", "up", "--yes", "--stack", "dev", "--skip-preview")
+    said = cli(project, "preview", "--stack", STACKS[project], fails=True)
 
+    assert f"error: {wrong} is set, but is no configuration key of this project: the nearest is {nearest} " in said
+    assert "Traceback" not in said
+    cli(project, "config", "rm", "--stack", STACKS[project], wrong)
+
+
+@pytest.mark.parametrize("project", ["ec2_spot", "."])
+def test_a_changed_setting_is_named_in_the_preview_and_rolls_the_group(
+    cli: Cli, deployed: Deployed, project: str
+) -> None:
+    stack = STACKS[project]
+    cli(project, "config", "set", "--stack", stack, "backup_interval_minutes", "30")
+
+    shown = cli(project, "preview", "--diff", "--stack", stack)
+    said = cli(project, "up", "--yes", "--stack", stack, "--skip-preview")
+
+    sentence = "because this changes: backup_interval_minutes from 20 to 30."
+    assert (
+        f"warning: The instance is replaced (a final backup, then a new instance that restores it), {sentence}" in shown
+    )
+    assert re.search(r'~ description *: "release .* settings [0-9a-f]{8}" => "release .* settings [0-9a-f]{8}"', shown)
     # The alarm on missing backups looks back for as many of them.
     assert changes(said) == {"aws:ec2:LaunchTemplate", "aws:autoscaling:Group", "aws:cloudwatch:MetricAlarm"}
-    dev("ec2_spot", "up", "--yes", "--stack", "dev", "--expect-no-changes")
+    cli(project, "up", "--yes", "--stack", stack, "--skip-preview", "--expect-no-changes")
 
 
-def test_what_aws_refuses_in_the_middle_is_told_and_the_next_up_goes_on(cli: Cli, dev: Cli) -> None:
-    iam = cli.aws.client("iam")
-    cli.start("platform", "broken")
-    cli("platform", "up", "--yes", "--stack", "broken", "--skip-preview")
-    cli.start("ec2_spot", "broken", availability_zone=ZONE)
-    iam.create_role(RoleName="openclaw-lab-broken-instance", AssumeRolePolicyDocument="{}")
+def test_a_changed_script_is_a_new_release_for_the_platform_and_named_for_the_instance(
+    cli: Cli, deployed: Deployed
+) -> None:
+    folder = cli.copy / "cloud_init"
+    source = folder.resolve()
+    folder.unlink()
+    shutil.copytree(source, folder)
+    (folder / "install.sh").write_text(f"{(source / 'install.sh').read_text()}# changed\n")
 
-    said = cli("ec2_spot", "up", "--yes", "--stack", "broken", "--skip-preview", fails=True)
-    assert "openclaw-lab-broken-instance" in said
+    of_the_platform = cli("platform", "up", "--yes", "--stack", "dev", "--skip-preview")
+    shown = cli("ec2_spot", "preview", "--stack", "dev")
+
+    shutil.rmtree(folder)
+    folder.symlink_to(source)
+    assert changes(of_the_platform) == {"aws:s3:BucketObjectv2"}
+    old = str(deployed.outputs["platform"]["release_sha256"])[:12]
+    new = str(cli.outputs("platform", "dev")["release_sha256"])[:12]
+    assert old != new
+    assert f"because this changes: release from {old} to {new}." in shown
+
+
+@pytest.mark.parametrize(("project", "half"), [("platform", "platform"), ("ec2_spot", "instance"), (".", "instance")])
+def test_what_aws_refuses_in_the_middle_is_told_and_the_next_up_goes_on(
+    cli: Cli, deployed: Deployed, project: str, half: str
+) -> None:
+    stack = f"broken-{project.replace('.', 'root').replace('_', '-')}"
+    name = f"openclaw-lab-{stack}"
+    cli.start(project, stack, **CONFIG[project])
+    if project == "ec2_spot":
+        cli.start("platform", stack)
+        cli("platform", "up", "--yes", "--stack", stack, "--skip-preview")
+    if half == "platform":
+        cli.aws.client("ecr").create_repository(repositoryName=name)
+    else:
+        name = f"{name}-instance"
+        cli.aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+
+    said = cli(project, "up", "--yes", "--stack", stack, "--skip-preview", fails=True)
+    assert name in said
     assert "Exception calling application" not in said
-    iam.delete_role(RoleName="openclaw-lab-broken-instance")
-    cli("ec2_spot", "up", "--yes", "--stack", "broken", "--skip-preview")
+    assert "Traceback" not in said
+    if half == "platform":
+        cli.aws.client("ecr").delete_repository(repositoryName=name)
+    else:
+        cli.aws.client("iam").delete_role(RoleName=name)
+    cli(project, "up", "--yes", "--stack", stack, "--skip-preview")
 
-    cli("ec2_spot", "up", "--yes", "--stack", "broken", "--expect-no-changes")
-    cli("ec2_spot", "destroy", "--yes", "--stack", "broken", "--skip-preview")
-
-
-def test_an_existing_bucket_is_imported(cli: Cli, dev: Cli) -> None:
-    cli.aws.client("s3").create_bucket(Bucket="made-by-hand")
-    cli.start("platform", "imports")
-
-    words = ["aws:s3/bucket:Bucket", "kept", "made-by-hand", "--yes", "--generate-code=false", "--stack", "imports"]
-    cli("platform", "import", *words)
-
-    found = next(row for urn, row in cli.resources("platform", "imports").items() if urn.endswith("::kept"))
-    assert (found["id"], found["inputs"]["bucket"]) == ("made-by-hand", "made-by-hand")
+    cli(project, "up", "--yes", "--stack", stack, "--skip-preview", "--expect-no-changes")
 
 
-def test_a_type_that_nothing_serves_is_an_error(cli: Cli, dev: Cli) -> None:
+@every_project
+def test_an_existing_bucket_is_imported(cli: Cli, deployed: Deployed, project: str) -> None:
+    name = f"made-by-hand-{project.replace('.', 'root').replace('_', '-')}"
+    cli.aws.client("s3").create_bucket(Bucket=name)
+    cli.start(project, "imports")
+
+    words = ["aws:s3/bucket:Bucket", "kept", name, "--yes", "--generate-code=false", "--stack", "imports"]
+    cli(project, "import", *words)
+
+    found = next(row for urn, row in cli.resources(project, "imports").items() if urn.endswith("::kept"))
+    assert (found["id"], found["inputs"]["bucket"]) == (name, name)
+
+
+def test_a_type_that_nothing_serves_is_an_error(cli: Cli, deployed: Deployed) -> None:
     cli.start("platform", "strange")
 
     words = ["aws:sqs/queue:Queue", "queue", "x", "--yes", "--generate-code=false", "--stack", "strange"]
@@ -166,21 +263,15 @@ def test_a_type_that_nothing_serves_is_an_error(cli: Cli, dev: Cli) -> None:
 
 
 def test_both_engines_make_the_same_resources_with_the_same_properties_and_outputs(
-    cli: Cli, dev: Cli, tmp_path: Path
+    cli: Cli, deployed: Deployed, tmp_path: Path
 ) -> None:
     """All three projects, each in a fresh account of its own for either engine."""
     with EmbeddedAws() as aws:
         ours = Engine(aws, tmp_path / "state")
-        for project, stack, config in (
-            ("platform", "twin", {}),
-            ("ec2_spot", "twin", {"availability_zone": ZONE}),
-            (".", "single", {"availability_zone": ZONE}),
-        ):
-            cli.start(project, stack, **config)
-            cli(project, "up", "--yes", "--stack", stack, "--skip-preview")
-            outputs = ours.up(cli.copy / project, stack, config)
+        for project, stack in STACKS.items():
+            outputs = ours.up(cli.copy / project, stack, CONFIG[project])
 
-            theirs = cli.resources(project, stack)
+            theirs = deployed.resources[project]
             name = next(iter(theirs)).split("::")[1]
             mine = {row.urn: row for row in ours.resources(name, stack)}
             assert {urn for urn in mine if "pulumi:providers" not in urn} == {
@@ -189,7 +280,8 @@ def test_both_engines_make_the_same_resources_with_the_same_properties_and_outpu
             for urn, row in mine.items():
                 if row.custom and not row.external and "pulumi:providers" not in urn:
                     assert stable(theirs[urn]["inputs"]) == stable(plain(row.inputs)), urn
-            assert stable(cli.outputs(project, stack)) == stable(outputs)
+                    assert bool(theirs[urn].get("protect")) == row.protect, urn
+            assert stable(deployed.outputs[project]) == stable(outputs)
 
 
 IDS = ("vpc-", "subnet-", "sg-", "rtb-", "igw-", "vpce-", "lt-", "ami-", "rtbassoc-")
@@ -217,13 +309,32 @@ def stable(value: Any) -> Any:
     return value
 
 
-def test_destroy_leaves_the_protected_bucket_and_says_so(cli: Cli, dev: Cli) -> None:
-    cli("ec2_spot", "destroy", "--yes", "--stack", "dev")
-    said = cli("platform", "destroy", "--yes", "--stack", "dev", fails=True)
-    assert "protect" in said
+def settings_of(aws: EmbeddedAws, bucket: str) -> tuple[Any, ...]:
+    """What keeps a bucket private, versioned and bounded."""
+    s3 = aws.client("s3")
+    return (
+        s3.get_bucket_versioning(Bucket=bucket)["Status"],
+        s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
+        s3.get_bucket_policy(Bucket=bucket)["Policy"],
+        s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
+    )
 
-    cli("platform", "destroy", "--yes", "--stack", "dev", "--exclude-protected", "--skip-preview")
 
-    left = {row["type"] for row in cli.resources("platform", "dev").values() if row.get("custom")}
-    assert "aws:s3/bucket:Bucket" in left
-    assert "aws:autoscaling/group:Group" not in left
+@pytest.mark.parametrize(("projects", "stack"), [(("ec2_spot", "platform"), "dev"), ((".",), "single")])
+def test_make_destroy_leaves_the_backups_as_they_were_and_says_why(
+    cli: Cli, deployed: Deployed, projects: tuple[str, ...], stack: str
+) -> None:
+    bucket = f"openclaw-lab-backup-{stack}-{cli.aws.account_id}"
+    cli.aws.client("s3").put_object(Bucket=bucket, Key="latest/manifest.json", Body=b"{}")
+    before = settings_of(cli.aws, bucket)
+
+    for _ in range(2):
+        said = cli.make("destroy", stack)
+        assert said.splitlines()[-1].startswith(f"== The backup bucket {bucket} stays, with its settings and the image")
+
+    assert settings_of(cli.aws, bucket) == before
+    assert cli.aws.client("s3").head_object(Bucket=bucket, Key="latest/manifest.json")
+    left = {row["type"] for each in projects for row in cli.resources(each, stack).values() if row.get("custom")}
+    assert {each.split(":")[1].split("/")[0] for each in left} <= {"s3", "ecr", "providers"}
+    groups = cli.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert f"openclaw-lab-{stack}" not in {group["AutoScalingGroupName"] for group in groups}
