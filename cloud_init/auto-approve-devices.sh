@@ -10,7 +10,7 @@ if [ -z "${OPENCLAW_CLI:-}" ] && [ -r "$settings" ]; then
   . "$settings"
   set +a
 fi
-compose="docker compose --file /opt/openclaw/docker-compose.yaml"
+compose="docker compose --file /opt/openclaw-agent/current/docker-compose.yaml"
 read -r -a cli <<<"${OPENCLAW_CLI:-$compose exec -T openclaw-gateway node dist/index.js}"
 
 if ! listed=$("${cli[@]}" devices list --json </dev/null); then

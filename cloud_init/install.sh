@@ -11,7 +11,7 @@ readonly engine=${OPENCLAW_GATEWAY_ENGINE:-docker}
 readonly timers=(openclaw-s3-backup.timer openclaw-s3-lifecycle.timer openclaw-health.timer)
 readonly services=(
   openclaw-s3-restore.service openclaw-s3-final.service openclaw.service openclaw-spot-watch.service
-  openclaw-swap.service
+  openclaw-swap.service openclaw-state-view.service
 )
 
 doing="starting"
@@ -99,15 +99,39 @@ install_agent() {
   mv /usr/local/bin/.openclaw.new /usr/local/bin/openclaw
 }
 
+# The container runs as uid 1000, which would be the first login user's otherwise: ec2-user's with sudo, or that of Session
+# Manager. User-data makes a user of ours for it; whoever has it on another image can neither log in nor become root.
+close_logins() {
+  step "closing logins" "see what useradd or usermod says above"
+  local name
+  name=$(id -un 1000 2>/dev/null || :)
+  if [ -z "$name" ]; then
+    useradd --uid 1000 --user-group --no-create-home --home-dir / --shell /sbin/nologin openclaw-gateway
+  elif [ "$name" != openclaw-gateway ]; then
+    echo "openclaw install.sh: $name has the uid of the gateway's container; it can no longer log in or use sudo." >&2
+    usermod --lock --expiredate 1 --shell /sbin/nologin --groups "" "$name"
+    rm -f /etc/sudoers.d/90-cloud-init-users
+  fi
+  # People come by Session Manager, and the container must find no way to a shell of the host.
+  systemctl mask sshd.service sshd.socket ssh.service ssh.socket
+  systemctl stop sshd.service sshd.socket ssh.service ssh.socket 2>/dev/null || :
+}
+
 make_folders() {
   step "making folders" "check that the root volume is writable and not full"
-  install -d -o root -g root -m 0755 /opt/openclaw /etc/openclaw
+  # The agent's units may write into state/ alone. What is code lies in the release, which none of them may write.
+  install -d -o root -g root -m 0755 /opt/openclaw /opt/openclaw/state /opt/openclaw/view /etc/openclaw
   # The gateway's user in the image has uid 1000.
-  [ -e /opt/openclaw/.openclaw ] || install -d -o 1000 -g 1000 -m 0700 /opt/openclaw/.openclaw
-  # The workspace lies inside the state, so that it is backed up.
-  [ -e /opt/openclaw/workspace ] || ln -sfn .openclaw/workspace /opt/openclaw/workspace
-  install -m 0644 "$release/docker-compose.yaml" /opt/openclaw/docker-compose.yaml
-  install -m 0755 "$release/auto-approve-devices.sh" /opt/openclaw/auto-approve-devices.sh
+  [ -e /opt/openclaw/state/.openclaw ] || install -d -o 1000 -g 1000 -m 0700 /opt/openclaw/state/.openclaw
+  # For an operator's plain copy: root's alone.
+  install -d -o root -g root -m 0700 /opt/openclaw/state/.openclaw.incoming
+  local link
+  # The paths that people type. The workspace lies inside the state, so that it is backed up.
+  for link in .openclaw:view/.openclaw .openclaw.incoming:state/.openclaw.incoming workspace:.openclaw/workspace \
+    docker-compose.yaml:/opt/openclaw-agent/current/docker-compose.yaml \
+    auto-approve-devices.sh:/opt/openclaw-agent/current/auto-approve-devices.sh; do
+    [ -e "/opt/openclaw/${link%%:*}" ] || ln -sfn "${link#*:}" "/opt/openclaw/${link%%:*}"
+  done
   install -D -m 0644 "$release/tmpfiles.conf" /etc/tmpfiles.d/openclaw.conf
   systemd-tmpfiles --create /etc/tmpfiles.d/openclaw.conf
 }
@@ -139,7 +163,7 @@ start_units() {
   else
     systemctl disable --now --no-block openclaw-auto-approve.timer
   fi
-  systemctl start --no-block openclaw-swap.service
+  systemctl start --no-block openclaw-state-view.service openclaw-swap.service
   # The restore starts the gateway once it has succeeded.
   systemctl start --no-block openclaw-s3-final.service openclaw-s3-restore.service
   systemctl restart --no-block openclaw-spot-watch.service "${timers[@]}"
@@ -161,6 +185,7 @@ check_ground
 install_packages
 install_compose_plugin
 install_agent
+close_logins
 make_folders
 write_settings
 install_units

@@ -15,7 +15,7 @@ fi
 if [ -n "${OPENCLAW_CLI:-}" ]; then
   read -r -a cli <<<"$OPENCLAW_CLI"
 else
-  cli=(docker compose --env-file /etc/openclaw/gateway.env --file /opt/openclaw/docker-compose.yaml exec)
+  cli=(docker compose --env-file /etc/openclaw/gateway.env --file /opt/openclaw-agent/current/docker-compose.yaml exec)
   # In a script or a pipe there is no terminal to give on.
   if [ ! -t 0 ] || [ ! -t 1 ]; then cli+=(-T); fi
   cli+=(openclaw-gateway node dist/index.js)

@@ -4,7 +4,7 @@
 set -eu
 mkdir -p /mnt/small
 mount -t tmpfs -o "size=$1,mode=0755" small /mnt/small
-for folder in /opt/openclaw /var/lib/openclaw-agent; do
+for folder in /opt/openclaw/state /var/lib/openclaw-agent; do
   cp --archive "$folder" "/mnt/small/"
   mount --bind "/mnt/small/${folder##*/}" "$folder"
 done

@@ -35,6 +35,7 @@ def unit_settings(container: Container) -> dict[str, str]:
         "env_file_words": _shell_words(container.env_files),
         "quoted_env_file_words": _shell_words(container.quoted_env_files),
         "mount_target_words": _shell_words(mount.target for mount in container.mounts),
+        "mount_source_words": _shell_words(mount.source for mount in container.mounts),
         "privilege_words": _shell_words(
             (
                 *(_ROOTS_PRIVILEGES if container.drops_all_capabilities else ()),

@@ -7,7 +7,7 @@ from typing import Any
 from lab.machine.machine import Machine
 from lab.world.terminal import CheckFailed
 
-STATE_DIR = "/opt/openclaw/.openclaw"
+STATE_DIR = "/opt/openclaw/state/.openclaw"
 GATEWAY_UNIT = "openclaw.service"
 BACKUP_UNIT = "openclaw-s3-backup.service"
 RESTORE_UNIT = "openclaw-s3-restore.service"

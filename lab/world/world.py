@@ -26,7 +26,7 @@ from lab.world.terminal import Terminal
 from lab.world.waiting import require, until
 
 OWNER_KEY = "owner.json"
-STATE = "/opt/openclaw/.openclaw"
+STATE = "/opt/openclaw/state/.openclaw"
 BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
 SECONDS_FOR_EACH_BACKUP = 1.1

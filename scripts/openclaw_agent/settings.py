@@ -12,7 +12,8 @@ from typing import Any
 from openclaw_agent.errors import UsageError
 
 SETTINGS_FILE = Path("/etc/openclaw/instance.json")
-STATE_DIR = Path("/opt/openclaw/.openclaw")
+# Root's own folder around it is where the agent works; people reach it as /opt/openclaw/.openclaw (docs/adr/0012).
+STATE_DIR = Path("/opt/openclaw/state/.openclaw")
 AGENT_DIR = Path("/var/lib/openclaw-agent")
 LOG_DIR = Path("/var/log/openclaw")
 SECRETS_FILE = Path("/run/openclaw/.env")

@@ -42,7 +42,7 @@ def test_a_login_that_was_sealed_with_it_still_opens_after_a_restore(machine: Ma
     shutil.copy(SEAL, machine.path(PROGRAM))
     machine.path(PROGRAM).chmod(0o644)
     sh(machine, f"rm -f /etc/systemd/system/{GATEWAY_UNIT}.d/zz-hold.conf; systemctl daemon-reload")
-    sealed = f"node {PROGRAM} {HOME}/.openclaw {HOME}/.config/openclaw token-of-the-lab"
+    sealed = f"node {PROGRAM} {HOME}/.openclaw {HOME}/.persistent/.config/openclaw token-of-the-lab"
     sh(machine, f"systemctl stop {GATEWAY_UNIT}")
     in_place_of_the_gateway(machine, sealed)
     assert machine.path(f"{STATE}/{KEY}").is_file()

@@ -65,12 +65,11 @@ def user_data() -> str:
         "runcmd": [
             ["sh", "-c", "echo ran as $(id -un) > /etc/ran-by-cloud-init"],
             [
-                *("install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/.openclaw"),
-                *("/opt/openclaw/.openclaw/.config", "/opt/openclaw/.openclaw/.config/openclaw"),
+                *("install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/state/.openclaw"),
             ],
             ["install", "-d", "-m", "0750", "/var/log/openclaw-gateway"],
-            ["sh", "-c", f"echo '{json.dumps(MINIMAL_CONFIG)}' > /opt/openclaw/.openclaw/openclaw.json"],
-            ["chown", "1000:1000", "/opt/openclaw/.openclaw/openclaw.json"],
+            ["sh", "-c", f"echo '{json.dumps(MINIMAL_CONFIG)}' > /opt/openclaw/state/.openclaw/openclaw.json"],
+            ["chown", "1000:1000", "/opt/openclaw/state/.openclaw/openclaw.json"],
             ["systemctl", "daemon-reload"],
             ["systemctl", "start", "--no-block", "openclaw.service"],
         ],
@@ -118,9 +117,9 @@ def test_cloud_init_wrote_files_and_ran_commands_and_systemd_is_content(machine:
 
 def test_the_gateway_is_ready_under_the_deployed_unit_and_owns_its_state(machine: Machine, host: MachineFleet) -> None:
     print(f"the gateway was ready {machine.wait_for_gateway()} s after the start")
-    state = machine.run(["stat", "-c", "%u:%g", "/opt/openclaw/.openclaw/state/openclaw.sqlite"])
+    state = machine.run(["stat", "-c", "%u:%g", "/opt/openclaw/state/.openclaw/state/openclaw.sqlite"])
     assert state.stdout == "1000:1000\n"
-    assert machine.run(["sh", "-c", "ls /opt/openclaw/.openclaw/state"]).stdout.splitlines() == [
+    assert machine.run(["sh", "-c", "ls /opt/openclaw/state/.openclaw/state"]).stdout.splitlines() == [
         "openclaw.sqlite",
         "openclaw.sqlite-shm",
         "openclaw.sqlite-wal",

@@ -46,23 +46,31 @@ def test_secrets_come_from_tmpfs_as_they_are_and_none_is_written_here(name: str)
     raw, quoted = service(name)["env_file"]
     assert raw == {"path": "/run/openclaw/.env", "required": True, "format": "raw"}
     assert quoted == {"path": "/run/openclaw/multiline.env", "required": True}
-    assert set(service(name)["environment"]) == {"HOME", "NODE_OPTIONS"}
+    assert set(service(name)["environment"]) == {"HOME", "NODE_OPTIONS", "XDG_CONFIG_HOME"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_state_is_one_folder_that_docker_may_not_make_up(name: str) -> None:
-    state, key_folder = service(name)["volumes"]
-    assert (state["source"], state["target"]) == ("/opt/openclaw/.openclaw", "/home/node/.openclaw")
-    assert state["bind"] == key_folder["bind"] == {"create_host_path": False}
+    state, again = service(name)["volumes"]
+    assert (state["source"], state["target"]) == ("/opt/openclaw/state/.openclaw", "/home/node/.openclaw")
+    assert again["source"] == state["source"]
+    assert state["bind"] == again["bind"] == {"create_host_path": False}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_source_of_a_mount_lies_in_a_folder_that_the_container_writes(name: str) -> None:
+    """It could be a link to anywhere by the time Docker resolves it."""
+    sources = [volume["source"] for volume in service(name)["volumes"]]
+    assert not [one for one in sources for other in sources if one.startswith(f"{other}/")]
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_key_of_auth_profiles_is_backed_up_and_lies_where_openclaw_looks_for_it(name: str) -> None:
-    state, key_folder = service(name)["volumes"]
-    # OpenClaw passes over a key inside its state folder, which an XDG_CONFIG_HOME there would make of it.
-    assert key_folder["target"] == "/home/node/.config/openclaw"
-    assert "XDG_CONFIG_HOME" not in service(name)["environment"]
-    assert key_folder["source"] == f"{state['source']}/{AUTH_KEY_FOLDER}"
+    state, again = service(name)["volumes"]
+    # OpenClaw passes over a key inside its state folder, as it names it.
+    configuration = service(name)["environment"]["XDG_CONFIG_HOME"]
+    assert configuration == f"{again['target']}/{AUTH_KEY_FOLDER.rpartition('/')[0]}"
+    assert not configuration.startswith(f"{state['target']}/")
     assert Exclusions().reason_for(f"{AUTH_KEY_FOLDER}/auth-profile-secret-key", is_folder=False) is None
 
 
@@ -97,7 +105,7 @@ def test_the_health_check_needs_nothing_but_node() -> None:
 def test_the_grace_period_is_shorter_than_the_units_patience() -> None:
     assert service("openclaw-gateway")["stop_grace_period"] == "40s"
     unit = (CLOUD_INIT / "units" / "openclaw.service").read_text(encoding="utf-8")
-    assert "ExecStop=-/usr/bin/docker compose down --timeout 40\n" in unit
+    assert "ExecStop=-/usr/bin/docker compose --project-name openclaw down --timeout 40\n" in unit
     assert "TimeoutStopSec=55\n" in unit
 
 

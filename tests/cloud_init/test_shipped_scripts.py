@@ -193,8 +193,8 @@ def test_devices_that_cannot_be_listed_are_one_sentence(tmp_path: Path) -> None:
 
 
 GATEWAY_CLI = (
-    "compose --env-file /etc/openclaw/gateway.env --file /opt/openclaw/docker-compose.yaml exec{terminal} "
-    "openclaw-gateway node dist/index.js"
+    "compose --env-file /etc/openclaw/gateway.env --file /opt/openclaw-agent/current/docker-compose.yaml "
+    "exec{terminal} openclaw-gateway node dist/index.js"
 )
 GATEWAY_IS = {"up": "exit 0", "down": "exit 3"}
 DOCKER_CLI = """printf '%s\\n' "$*" >>{folder}/docker.calls

@@ -28,6 +28,8 @@ EXPOSURE_LIMITS = {
     "openclaw-s3-lifecycle.service": 22,
     "openclaw-s3-restore.service": 31,
     "openclaw-spot-watch.service": 31,
+    # It mounts for the machine, so that it cannot have a view of its own of anything.
+    "openclaw-state-view.service": 60,
     "openclaw-swap.service": 29,
     "openclaw.service": 33,
 }
@@ -188,14 +190,33 @@ def test_the_final_backup_stops_between_the_gateway_and_the_network() -> None:
     assert "openclaw-s3-final.service" in words(read_unit("openclaw.service"), "Unit", "Wants")
 
 
-def test_the_gateways_start_mends_fetches_and_pulls_in_that_order() -> None:
+def test_the_gateways_start_clears_mends_fetches_and_pulls_in_that_order() -> None:
     steps = read_unit("openclaw.service")["Service", "ExecStartPre"]
-    assert [step.split()[1] if step.startswith("/") else "" for step in steps[:3]] == [
+    # Nothing of the gateway's may be alive when its folder is looked at.
+    assert steps[0] == "-/usr/bin/docker compose --project-name openclaw down --timeout 10 --remove-orphans"
+    assert [step.split()[1] if step.startswith("/") else "" for step in steps[1:]] == [
         "/usr/local/bin/openclaw-s3-restore.py",
         "/usr/local/bin/openclaw-fetch-secrets.py",
         "/opt/openclaw-agent/current/pull-image.sh",
     ]
-    assert steps[0].endswith("before-start")
+    assert steps[1].endswith("before-start")
+
+
+def test_no_unit_may_write_where_code_lies_that_root_runs() -> None:
+    writable = {
+        place.lstrip("-+") for name in SERVICES for place in words(read_unit(name), "Service", "ReadWritePaths")
+    }
+    assert writable == {"/opt/openclaw/state", "/var/lib"}
+    run = {
+        word
+        for name in SERVICES
+        for (section, key), values in read_unit(name).items()
+        if section == "Service" and key.startswith("Exec")
+        for value in values
+        for word in value.split()
+        if word.startswith("/opt/")
+    }
+    assert all(word.startswith("/opt/openclaw-agent/current/") for word in run)
 
 
 def test_the_gateway_is_restarted_with_a_limit_and_not_on_bad_configuration() -> None:

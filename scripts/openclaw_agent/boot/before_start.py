@@ -1,23 +1,19 @@
 """The last look at the state folder before the gateway starts on it."""
 
 import logging
-import os
 from dataclasses import replace
-from pathlib import Path
 
 from openclaw_agent.agent_dir.records import BootRecord
-from openclaw_agent.errors import LocalStorageError, NotOwner, PreconditionFailed, Refused, StoreError
+from openclaw_agent.errors import NotOwner, PreconditionFailed, Refused, StoreError
 from openclaw_agent.lease.claim import read_lease
-from openclaw_agent.restore.nested_sync import repair_nested_sync
+from openclaw_agent.restore.incoming import put_incoming_in_place
 from openclaw_agent.restore.plain_copy import settle_plain_copy
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.state_dir.content import holds_files
-from openclaw_agent.state_dir.openclaw import AUTH_KEY_FOLDER, GATEWAY_UID
+from openclaw_agent.state_dir.walk import require_state_folder
 
 _log = logging.getLogger(__name__)
-
-# docker-compose.yaml mounts it at ~/.config/openclaw: the key that opens stored auth profiles is part of the state.
 
 
 def prepare_start(session: Session) -> None:
@@ -26,15 +22,13 @@ def prepare_start(session: Session) -> None:
     Raises:
         Refused: when this boot's restore has not finished, or the state is gone though backups exist.
         NotOwner: when another instance holds the lease by now.
-        AgentError: when a snapshot that was synced into the state folder does not agree with its manifest.
+        AgentError: when a snapshot that an operator has copied does not agree with its manifest.
     """
     boot = _require_restored(session)
     _require_ownership(session, boot)
-    repair_nested_sync(session)
+    put_incoming_in_place(session)
     _require_state(session)
     settle_plain_copy(session)
-    if session.settings.on_instance:
-        _provide_auth_key_folder(session.settings.state_dir)
 
 
 def _require_restored(session: Session) -> BootRecord:
@@ -84,6 +78,9 @@ def _require_ownership(session: Session, boot: BootRecord) -> None:
 def _require_state(session: Session) -> None:
     state_dir, base = session.settings.state_dir, session.records.base()
     held = base.totals().files if base else 0
+    if session.settings.on_instance:
+        # It is mounted into the container, where a missing folder would be an error of Docker's.
+        require_state_folder(state_dir)
     if held and not holds_files(state_dir, session.exclusions):
         raise Refused(
             f"The gateway must not start: the state folder {state_dir} is empty or missing: no file is in it, "
@@ -91,22 +88,3 @@ def _require_state(session: Session) -> None:
             "afresh with "
             "openclaw-s3-backup.py --accept-shrink after mkdir."
         )
-
-
-def _provide_auth_key_folder(state_dir: Path) -> None:
-    folder = state_dir
-    for part in AUTH_KEY_FOLDER.split("/"):
-        folder /= part
-        try:
-            folder.mkdir(mode=0o700)
-            if os.geteuid() == 0:
-                os.chown(folder, GATEWAY_UID, GATEWAY_UID)
-        except FileExistsError:
-            # What is mounted into the container must not be of the container's choosing.
-            if folder.is_symlink() or not folder.is_dir():
-                raise Refused(
-                    f"The gateway must not start: {folder} is no folder, and it is mounted into the gateway's "
-                    "container; move it away."
-                ) from None
-        except OSError as problem:
-            raise LocalStorageError(f"The folder {folder} cannot be made ({problem.strerror}).") from problem

@@ -12,7 +12,6 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +25,7 @@ from openclaw_agent.catalog.choice import NEWEST, Wanted
 from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
 from openclaw_agent.catalog.unmanaged import MOST_NAMED, named
-from openclaw_agent.errors import AgentError, DoneWithGaps, LocalStorageError, Refused
+from openclaw_agent.errors import AgentError, DoneWithGaps, Refused
 from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
 from openclaw_agent.lease.record import Liveness
@@ -37,7 +36,8 @@ from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.state_dir.content import holds_files
-from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID
+from openclaw_agent.state_dir.first_state import make_first_state
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.staging import disk_of
 from openclaw_agent.store.manifests import load_header_or_none
 
@@ -267,17 +267,6 @@ class Boot:
     def _initialise_state(self) -> None:
         # What another bucket, or this one before it was emptied, is known to hold is not in it now.
         self._records.forget_base()
-        folder = self._settings.state_dir
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            owned = [folder]
-            if MINIMAL_CONFIG.exists() and not (folder / CONFIG_FILE).exists():
-                shutil.copyfile(MINIMAL_CONFIG, folder / CONFIG_FILE)
-                (folder / CONFIG_FILE).chmod(0o600)
-                owned.append(folder / CONFIG_FILE)
-            if os.geteuid() == 0 and self._settings.on_instance:
-                for path in owned:
-                    os.chown(path, GATEWAY_UID, GATEWAY_UID)
-        except OSError as problem:
-            raise LocalStorageError(f"The state folder {folder} cannot be prepared ({problem.strerror}).") from problem
+        owner = GATEWAY_UID if os.geteuid() == 0 and self._settings.on_instance else None
+        make_first_state(self._settings.state_dir, MINIMAL_CONFIG, owner)
         _log.info("The bucket holds no state: this is a first boot.")

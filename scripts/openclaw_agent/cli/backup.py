@@ -17,7 +17,7 @@ from openclaw_agent.settings import Settings
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = parser_for("openclaw-s3-backup.py", "Back the state folder up into a snapshot and into latest/.")
-    made.add_argument("--state-dir", help="the state folder (default: /opt/openclaw/.openclaw)")
+    made.add_argument("--state-dir", help="the state folder (default: /opt/openclaw/state/.openclaw)")
     made.add_argument("--full", action="store_true", help="read every file again instead of trusting size and times")
     made.add_argument("--accept-shrink", action="store_true", help="back up a state that has lost most of its files")
     made.add_argument(

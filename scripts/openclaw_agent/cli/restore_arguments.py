@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         "openclaw-s3-restore.py",
         "Restore the state folder, look at restore points, check them. Without a command nothing is done.",
     )
-    made.add_argument("--state-dir", help="the state folder (default: /opt/openclaw/.openclaw)")
+    made.add_argument("--state-dir", help="the state folder (default: /opt/openclaw/state/.openclaw)")
     for flag, options in _old_flags().items():
         made.add_argument(flag, **{**options, "dest": _old(flag), "help": argparse.SUPPRESS})
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")

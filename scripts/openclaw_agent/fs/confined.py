@@ -47,14 +47,14 @@ def _how(flags: int) -> _OpenHow:
 class ConfinedDir:
     """An open folder, from which the paths below it are reached."""
 
-    def __init__(self, root: Path) -> None:
-        """Open the folder.
+    def __init__(self, root: Path, *, follow: bool = True) -> None:
+        """Open the folder; unless `follow`, not through a symlink in its place.
 
         Raises:
             OSError: when it is missing or no folder.
         """
         self.path = root
-        self._handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,36 @@ class ConfinedDir:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the folder."""
         os.close(self._handle)
+
+    def status(self) -> os.stat_result:
+        """The folder's own status."""
+        return os.fstat(self._handle)
+
+    def names(self) -> list[str]:
+        """What is in the folder, sorted."""
+        return sorted(os.listdir(self._handle))  # noqa: PTH208 - a descriptor
+
+    def give_to(self, uid: int) -> None:
+        """Make the folder itself this user's, and the group's of the same number.
+
+        Raises:
+            OSError: when that is not allowed.
+        """
+        os.fchown(self._handle, uid, uid)
+
+    def create(self, name: str, mode: int) -> int:
+        """Create a file that is not there yet in the folder itself, for writing; the caller closes it.
+
+        Raises:
+            FileExistsError: when anything has that name, a dangling symlink too.
+            OSError: when it cannot be created.
+        """
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=self._handle)
 
     def open(self, path: str, flags: int) -> int:
         """Open the relative `path` ("" is the folder itself); the caller closes it.

@@ -1,13 +1,15 @@
 """Where the bytes of a restore come from: the bucket, or a folder on this disk; both check them."""
 
 import hashlib
-import shutil
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from openclaw_agent.errors import CorruptObject, StoreError
+from openclaw_agent.fs.clone import open_nofollow
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.restore.gaps import Lost
 from openclaw_agent.snapshot.manifest import Entry
 from openclaw_agent.store.bucket import Bucket
@@ -15,6 +17,7 @@ from openclaw_agent.store.transfers import Download
 
 # So many failures before the first success, and the role is to blame, not the objects.
 MOST_IN_VAIN = 24
+_CHUNK = 1024 * 1024
 
 
 class ContentSource(Protocol):
@@ -101,20 +104,48 @@ class BucketContent:
 
 
 class FolderContent:
-    """Content that already lies in a local folder, laid out as `place_of` says; as in the bucket, by relative keys."""
+    """Content that lies in an open local folder, laid out as `place_of` says; as in the bucket, by relative keys.
 
-    def __init__(self, folder: Path, place_of: Callable[[Entry], str] = lambda entry: entry.relative_key) -> None:
-        self._folder = folder
+    Where others may write into the folder, `owner` is the one whose files alone are taken, if they have no other name.
+    """
+
+    def __init__(
+        self, top: ConfinedDir, owner: int | None, place_of: Callable[[Entry], str] = lambda entry: entry.relative_key
+    ) -> None:
+        self._top = top
+        self._owner = owner
         self._place_of = place_of
 
     def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> list[Lost]:
-        """Copy and check."""
+        """Copy and check.
+
+        Raises:
+            CorruptObject: when a file is missing, somebody else's, or not what its entry promises.
+        """
         for entry, target in wanted:
-            source = self._folder / self._place_of(entry)
-            if not source.is_file():
-                raise CorruptObject(f"{entry.path!r} is not in {self._folder}.")
-            shutil.copyfile(source, target, follow_symlinks=False)
-            with target.open("rb") as reading:
-                if entry.sha256 and hashlib.file_digest(reading, "sha256").digest() != entry.sha256:
-                    raise CorruptObject(f"{entry.path!r} in {self._folder} is not the file that its manifest promises.")
+            source = ConfinedPath(self._top, self._place_of(entry))
+            try:
+                reading = open_nofollow(source)
+            except FileNotFoundError as problem:
+                raise CorruptObject(f"{entry.path!r} is not in {self._top.path}.") from problem
+            try:
+                status = os.fstat(reading)
+                if self._owner is not None and (status.st_uid, status.st_nlink) != (self._owner, 1):
+                    raise CorruptObject(f"{entry.path!r} in {self._top.path} is not of the copy that was made there.")
+                self._copy(entry, reading, target)
+            finally:
+                os.close(reading)
         return []
+
+    def _copy(self, entry: Entry, reading: int, target: Path) -> None:
+        digest, left = hashlib.sha256(), entry.size
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as writing:
+            # One byte more than promised tells that it is not that file; the rest of it is not read.
+            while chunk := os.read(reading, min(_CHUNK, left + 1)):
+                digest.update(chunk)
+                writing.write(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    break
+        if left or (entry.sha256 and digest.digest() != entry.sha256):
+            raise CorruptObject(f"{entry.path!r} in {self._top.path} is not the file that its manifest promises.")

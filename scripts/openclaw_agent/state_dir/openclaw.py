@@ -4,7 +4,7 @@ import re
 
 GATEWAY_UID = 1000  # the image's user `node`
 CONFIG_FILE = "openclaw.json"
-# Holds the key that opens stored auth profiles; the compose file mounts it (docs/adr/0004).
+# Holds the key that opens stored auth profiles; the compose file's XDG_CONFIG_HOME leads there (docs/adr/0012).
 AUTH_KEY_FOLDER = ".config/openclaw"
 # What only a state of the gateway's has, by its path in it (a flat upload has no folder `.openclaw/` to tell it by).
 _SIGNS = re.compile(

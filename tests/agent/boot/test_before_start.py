@@ -145,7 +145,7 @@ def test_on_the_instance_a_state_folder_that_is_gone_before_the_first_backup_is_
     machine.lose_state()
     run = machine.restore("--before-start")
     assert run.code == 1
-    assert f"The folder {machine.state}/.config cannot be made (No such file or directory)." in run.err
+    assert f"The state folder {machine.state} does not exist; restore it" in run.err
     assert not machine.state.exists()
 
 

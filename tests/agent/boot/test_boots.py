@@ -406,32 +406,3 @@ def test_a_copy_of_latest_survives_its_rewriting_with_the_same_bytes(
     world.put(LATEST_MANIFEST, body)
     writer.write("new")
     assert writer.backup().code == 0
-
-
-def test_on_the_instance_the_folder_of_the_auth_profile_key_is_there_before_the_gateway(
-    world: FreshBucket, writer: SimulatedInstance
-) -> None:
-    key_folder = writer.state / ".config/openclaw"
-    assert writer.restore("--before-start").code == 0
-    assert not key_folder.exists()
-    # The installer's settings file is what makes a machine the instance.
-    (writer.disk / "instance.json").write_text('{"stack": "dev"}')
-    for _start in range(2):
-        run = writer.restore("--before-start")
-        assert run.code == 0, run.err
-        assert key_folder.is_dir()
-        assert f"{key_folder.stat().st_mode:o}".endswith("700")
-
-
-@pytest.mark.parametrize("planted", [".config", ".config/openclaw"])
-def test_what_the_gateway_planted_in_place_of_that_folder_is_not_mounted_into_its_container(
-    writer: SimulatedInstance, tmp_path: Path, planted: str
-) -> None:
-    (writer.disk / "instance.json").write_text('{"stack": "dev"}')
-    place = writer.state / planted
-    place.parent.mkdir(exist_ok=True)
-    place.symlink_to(tmp_path)
-    run = writer.restore("--before-start")
-    assert run.code == 3
-    assert f"{place} is no folder, and it is mounted into the gateway's container; move it away." in run.err
-    assert list(tmp_path.glob("openclaw")) == []

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from openclaw_agent.boot import boot
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
-from tests.support.simulated_instance import FreshBucket, contents
+from tests.support.simulated_instance import FreshBucket, contents, picture
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,43 @@ def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
     assert "The bucket holds no state: this is a first boot." in run.err
     for place in (first.state, first.state / "openclaw.json"):
         assert (place.stat().st_uid, place.stat().st_gid) == (owner, owner)
+
+
+def dangling(place: Path, host: Path) -> None:
+    place.symlink_to(host / "docker-compose.override.yaml")
+
+
+def to_a_file(place: Path, host: Path) -> None:
+    place.symlink_to(host / "passwd")
+
+
+def another_name(place: Path, host: Path) -> None:
+    place.hardlink_to(host / "passwd")
+
+
+def a_folder(place: Path, _host: Path) -> None:
+    place.mkdir()
+
+
+def a_pipe(place: Path, _host: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize("plant", [dangling, to_a_file, another_name, a_folder, a_pipe])
+def test_whatever_has_the_configurations_name_is_neither_followed_nor_given_away(
+    world: FreshBucket, tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    (host / "passwd").write_text("root:x:0:0")
+    first = world.machine()
+    (first.disk / "instance.json").write_text('{"stack": "dev"}')
+    plant(first.state / "openclaw.json", host)
+    (outside, planted), kind = map(picture, (host, first.state)), (first.state / "openclaw.json").lstat().st_mode
+    first.boot()
+    assert picture(host) == outside
+    assert (first.state / "openclaw.json").lstat().st_mode == kind
+    assert picture(first.state).get("openclaw.json") == planted.get("openclaw.json")
 
 
 def test_a_file_in_place_of_the_state_folder_is_told_and_the_gateway_does_not_start(world: FreshBucket) -> None:

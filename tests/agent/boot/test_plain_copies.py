@@ -11,39 +11,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.errors import StoreError
-from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from tests.support.breaking import at_request, raising
 from tests.support.generated_trees import Node, plant, trees
+from tests.support.plain_copies import GATEWAYS, give_all, plain_copy
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and copies as root")
 
-GATEWAYS = (GATEWAY_UID, GATEWAY_UID)
 # At full size: OPENCLAW_TREE_EXAMPLES=300.
 EXAMPLES = max(2, int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "12")) // 6)
-
-
-def give_all(folder: Path, owner: tuple[int, int] = GATEWAYS) -> None:
-    for place in (folder, *folder.rglob("*")):
-        os.chown(place, *owner, follow_symlinks=False)
-
-
-def plain_copy(world: FreshBucket, prefix: str, folder: Path, *, delete: bool = False) -> None:
-    """What `aws s3 sync` does as root: files as S3 dates them, 0644, in folders of 0755; links and modes are lost."""
-    if delete:
-        for place in (*folder.rglob("*"),):
-            if place.is_file() or place.is_symlink():
-                place.unlink()
-    for key, (_etag, modified, _size) in world.picture(prefix).items():
-        target = folder / key.removeprefix(prefix)
-        for parent in reversed([row for row in target.parents if row.is_relative_to(folder)]):
-            if not parent.exists():
-                parent.mkdir()
-                parent.chmod(0o755)
-        target.unlink(missing_ok=True)
-        target.write_bytes(world.get(key))
-        target.chmod(0o644)
-        os.utime(target, (modified.timestamp(),) * 2)  # type: ignore[attr-defined]
 
 
 def without_folder_times(folder: Path) -> dict[str, tuple[object, ...]]:

@@ -37,7 +37,7 @@ def test_the_installers_file_says_everything(settings_file: Path) -> None:
     assert settings.excludes == ("logs/",)
     assert settings.on_instance
     assert settings.freezer == "compose:openclaw"
-    assert settings.state_dir == Path("/opt/openclaw/.openclaw")
+    assert settings.state_dir == Path("/opt/openclaw/state/.openclaw")
     assert settings.log_dir == Path("/var/log/openclaw")
 
 
@@ -165,7 +165,7 @@ def test_an_empty_flag_is_no_missing_one(settings_file: Path, flag: str) -> None
 PLACES = {
     "OPENCLAW_AGENT_DIR": Path("/var/lib/openclaw-agent"),
     "OPENCLAW_LOG_DIR": Path("/var/log/openclaw"),
-    "OPENCLAW_STATE_DIR": Path("/opt/openclaw/.openclaw"),
+    "OPENCLAW_STATE_DIR": Path("/opt/openclaw/state/.openclaw"),
 }
 
 

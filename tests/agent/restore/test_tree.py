@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from openclaw_agent.errors import LocalStorageError
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.restore.content import FolderContent
 from openclaw_agent.restore.tree import Rebuilt, rebuild
 from openclaw_agent.snapshot.manifest import Fingerprint
@@ -35,7 +36,7 @@ def built(tmp_path: Path) -> tuple[Path, Rebuilt]:
                 place = bucket / entry.relative_key
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(body)
-    return target, rebuild(ENTRIES, FolderContent(bucket), target)
+    return target, rebuild(ENTRIES, FolderContent(ConfinedDir(bucket), None), target)
 
 
 def test_what_was_built_is_known_by_what_lstat_says_of_it(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_whatever_time_a_disk_holds_is_known_of_what_was_built(tmp_path: Path, s
     target.mkdir()
     time = seconds * 1_000_000_000 + 999_999_999
     dated = replace(file("a", b"first"), mtime_ns=time)
-    rebuilt = rebuild((folder(), dated), FolderContent(tmp_path / "bucket"), target)
+    rebuilt = rebuild((folder(), dated), FolderContent(ConfinedDir(tmp_path / "bucket"), None), target)
     assert rebuilt[1].fingerprint == Fingerprint.of((target / "a").lstat())
     assert rebuilt[1].mtime_ns == time
 

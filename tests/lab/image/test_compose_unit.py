@@ -69,7 +69,7 @@ def test_the_repositorys_file_renders_what_the_container_gets(render: Callable[[
     drop_in = (root / GATEWAY_DROP_IN).read_text().splitlines()
     gateway = "/usr/local/libexec/openclaw-as-gateway openclaw gateway --bind loopback --port 18789"
     assert f"ExecStart=/bin/sh -c 'exec {gateway} 2>&1'" in drop_in
-    assert "BindPaths=-/opt/openclaw/.openclaw:/home/node/.openclaw" in drop_in
+    assert "BindPaths=-/opt/openclaw/state/.openclaw:/home/node/.openclaw" in drop_in
     assert {"TimeoutStopSec=40", "TasksMax=2048", "CapabilityBoundingSet=CAP_SETPCAP"} <= set(drop_in)
     container = (root / CONTAINER).read_text().splitlines()
     assert {"env_files=(/run/openclaw/.env)", "quoted_env_files=(/run/openclaw/multiline.env)"} <= set(container)
