@@ -64,9 +64,8 @@ def user_data() -> str:
         ],
         "runcmd": [
             ["sh", "-c", "echo ran as $(id -un) > /etc/ran-by-cloud-init"],
-            [
-                *("install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/state/.openclaw"),
-            ],
+            ["install", "-d", "-o", "1000", "-g", "1000", "-m", "0700", "/opt/openclaw/state/.openclaw"],
+            ["ln", "-s", "state/.openclaw", "/opt/openclaw/.openclaw"],
             ["install", "-d", "-m", "0750", "/var/log/openclaw-gateway"],
             ["sh", "-c", f"echo '{json.dumps(MINIMAL_CONFIG)}' > /opt/openclaw/state/.openclaw/openclaw.json"],
             ["chown", "1000:1000", "/opt/openclaw/state/.openclaw/openclaw.json"],

@@ -38,7 +38,7 @@ def test_nobody_logs_in_as_the_containers_uid_or_by_ssh(machine: Machine) -> Non
 
 
 def test_the_paths_that_people_type_are_there_and_nothing_of_root_s_is_writable(machine: Machine) -> None:
-    write_note(machine, "workspace/typed.md", "typed")
+    write_note(machine, "workspace/typed.md", "typed\n")
     assert sh(machine, "cat /opt/openclaw/.openclaw/workspace/typed.md /opt/openclaw/workspace/typed.md").split() == [
         "typed",
         "typed",
