@@ -94,6 +94,7 @@ lint-types: $(READY)
 		echo "$(VENV)/bin/mypy $$program" && $(VENV)/bin/mypy $$program || exit; done
 lint-rooms: $(READY)
 	@$(PY) scripts/make/top_modules.py
+	@$(PY) scripts/make/state_paths.py
 	@$(WITH_PACKAGES) $(VENV)/bin/lint-imports
 .PHONY: audit
 audit: $(READY) ## Look up known vulnerabilities of all pins, and write the release's bill of materials (CycloneDX)

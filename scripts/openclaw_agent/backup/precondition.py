@@ -1,7 +1,10 @@
 """What a backup requires: the boot whose restore has finished, or an unused bucket whose lease is acquired first."""
 
+from pathlib import Path
+
 from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.errors import Refused
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.lease.claim import acquire, read_lease
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.session import Session
@@ -38,7 +41,7 @@ def _is_unused(store: Bucket, me: str) -> bool:
 
 def _acquired(session: Session, me: str) -> BootRecord:
     state_dir = session.settings.state_dir
-    if not state_dir.is_dir() or not any(state_dir.iterdir()):
+    if not _holds_something(state_dir):
         raise Refused(
             f"The state folder {state_dir} is empty or missing, and so is the bucket: there is nothing to back up yet."
         )
@@ -46,3 +49,11 @@ def _acquired(session: Session, me: str) -> BootRecord:
     record = BootRecord(session.boot_id, me, session.settings.bucket, lease.epoch, restored=True)
     session.records.write_boot(record)
     return record
+
+
+def _holds_something(state_dir: Path) -> bool:
+    try:
+        with ConfinedDir(state_dir) as top:
+            return bool(top.names())
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -4,9 +4,11 @@ The agent is root and the gateway owns the state folder: a folder that becomes a
 not bring a file of the host into a backup.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -92,6 +94,49 @@ class ConfinedDir:
             OSError: when it cannot be created.
         """
         return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=self._handle)
+
+    def is_there(self, path: str) -> bool:
+        """Whether anything lies at the relative `path`, a dangling symlink and a mount point too."""
+        return self._kind(path) is not None
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder lies at the relative `path`, or something is mounted there on one; no symlink is one."""
+        return self._kind(path) == stat.S_IFDIR
+
+    def _kind(self, path: str) -> int | None:
+        folder, _, name = path.rpartition("/")
+        try:
+            parent = self.open(folder, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return None
+        try:
+            return stat.S_IFMT(os.lstat(name or ".", dir_fd=parent).st_mode)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(parent)
+
+    def make_folders(self, path: str) -> None:
+        """Make the folders of the relative `path` that are missing, for their owner alone.
+
+        Raises:
+            OSError: when one cannot be made, or a symlink or a file lies in the way.
+        """
+        here = os.dup(self._handle)
+        try:
+            for name in path.split("/") if path else ():
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=here)
+                deeper = open_beneath(here, name, os.O_RDONLY | os.O_DIRECTORY)
+                os.close(here)
+                here = deeper
+        finally:
+            os.close(here)
+
+    @property
+    def by_handle(self) -> Path:
+        """A path that names this very folder while it is open, wherever it is moved: for libraries that take paths."""
+        return Path(f"/proc/self/fd/{self._handle}")
 
     def open(self, path: str, flags: int) -> int:
         """Open the relative `path` ("" is the folder itself); the caller closes it.

@@ -56,7 +56,7 @@ def remove_tree(place: Path) -> None:
     Raises:
         OSError: EBUSY, before anything is touched, where something is mounted in it; else why it cannot be removed.
     """
-    parent = os.open(place.parent, _FOLDER | os.O_CLOEXEC)
+    parent = os.open(place.parent, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(os.lstat(place.name, dir_fd=parent).st_mode):

@@ -6,13 +6,12 @@ before anything is downloaded.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from openclaw_agent.errors import Refused
-from openclaw_agent.fs.confined import ConfinedPath
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind
@@ -71,21 +70,32 @@ def plan_replacement(
     wanted = _look_up(entries, {*found.mounts, *found.kept, *found.rebuilt, *targets})
     mounts = _mounts_that_stay(state_dir, found.mounts, targets, wanted)
     stay = set(mounts)
-    only_copies = {
-        target
-        for target in targets
-        if os.path.lexists(state_dir / target) and any(folder in found.kept for folder in _folders_of(target))
-    }
-    for path in filter(lambda path: _is_replaced(path, targets), found.kept):
-        (stay if _may_stay(state_dir / path, path, wanted) else only_copies).add(path)
-    for path in filter(lambda path: _is_replaced(path, targets), found.rebuilt):
-        folder = path.rpartition("/")[0]
-        comes_back = not folder or wanted.kinds.get(folder) is EntryKind.DIR
-        if comes_back and _may_stay(state_dir / path, path, wanted):
-            stay.add(path)
+    only_copies: set[str] = set()
+    if state_dir.is_dir():
+        with open_state_folder(state_dir) as top:
+            only_copies = _sort_out(top, found, targets, wanted, stay)
     # What lies in a folder that stays, stays with it.
     topmost = frozenset(path for path in stay if stay.isdisjoint(_folders_of(path)))
     return Replacement(targets, topmost, tuple(sorted(only_copies)))
+
+
+def _sort_out(
+    top: ConfinedDir, found: OnDiskOnly, targets: tuple[str, ...], wanted: _Wanted, stay: set[str]
+) -> set[str]:
+    """Add to `stay` what may; return what has to make room and is in no backup."""
+    only_copies = {
+        target
+        for target in targets
+        if any(folder in found.kept for folder in _folders_of(target)) and top.is_there(target)
+    }
+    for path in filter(lambda path: _is_replaced(path, targets), found.kept):
+        (stay if _may_stay(top, path, wanted) else only_copies).add(path)
+    for path in filter(lambda path: _is_replaced(path, targets), found.rebuilt):
+        folder = path.rpartition("/")[0]
+        comes_back = not folder or wanted.kinds.get(folder) is EntryKind.DIR
+        if comes_back and _may_stay(top, path, wanted):
+            stay.add(path)
+    return only_copies
 
 
 def on_disk_only(state_dir: Path, exclusions: Exclusions) -> OnDiskOnly:
@@ -128,11 +138,11 @@ def _look_up(entries: Iterable[Entry], paths: set[str]) -> _Wanted:
     return wanted
 
 
-def _may_stay(place: Path, path: str, wanted: _Wanted) -> bool:
+def _may_stay(top: ConfinedDir, path: str, wanted: _Wanted) -> bool:
     # A log beside a database that is not its own would corrupt it.
     if wanted.collides(path) or wanted.held.get(path) or sidecar_base(path) in wanted.databases:
         return False
-    return path not in wanted.kinds or (place.is_dir() and not place.is_symlink())
+    return path not in wanted.kinds or top.is_folder(path)
 
 
 def _mounts_that_stay(

@@ -99,35 +99,42 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path, *, m
         StoreError: when an object that may not is missing, corrupt, archived or forbidden.
         LocalStorageError: when the disk is full or refuses a name.
     """
-    links = _links(entries)
+    base = target
     try:
-        for entry in entries:
-            if entry.kind is EntryKind.DIR and entry.path:
-                (target / entry.path).mkdir(mode=0o700)
-        lost = content.fetch(
-            (entry, target / entry.path)
-            for place, entry in enumerate(entries)
-            if entry.kind is EntryKind.FILE and place not in links
-        )
-        entries, lost_entries = _without(entries, links, lost, target, may_lack) if lost else (entries, ())
-        links = _links(entries) if lost else links
-        built = Rebuilt(entries, NotRestored(), lost_entries)
-        for place, entry in enumerate(entries):
-            if entry.kind is EntryKind.SYMLINK and place not in links:
-                (target / entry.path).symlink_to(entry.target)
-        for place, first in list(links.items()):
-            if not _linked(target / entries[first].path, target / entries[place].path):
-                built.not_restored.note(
-                    "the hard link", entries[place].path, "the file system takes none; it is a copy"
-                )
-                del links[place]
-        _set_all_metadata(built, entries, links, target)
-        sync_file_system(target)
+        with ConfinedDir(target, follow=False) as top:
+            # Whatever gets that name meanwhile is not what is written into.
+            base = top.by_handle
+            built = _built_in(top, entries, content, may_lack)
+            sync_file_system(base)
     except OSError as problem:
+        place = str(problem.filename or base).replace(str(base), str(target))
         raise LocalStorageError(
-            f"The restore could not write {str(problem.filename or target)!r} ({problem.strerror}). The current "
-            "state was not changed."
+            f"The restore could not write {place!r} ({problem.strerror}). The current state was not changed."
         ) from problem
+    return built
+
+
+def _built_in(top: ConfinedDir, entries: Sequence[Entry], content: ContentSource, may_lack: MayLack) -> Rebuilt:
+    base, links = top.by_handle, _links(entries)
+    for entry in entries:
+        if entry.kind is EntryKind.DIR and entry.path:
+            (base / entry.path).mkdir(mode=0o700)
+    lost = content.fetch(
+        (entry, base / entry.path)
+        for place, entry in enumerate(entries)
+        if entry.kind is EntryKind.FILE and place not in links
+    )
+    entries, lost_entries = _without(entries, links, lost, base, may_lack) if lost else (entries, ())
+    links = _links(entries) if lost else links
+    built = Rebuilt(entries, NotRestored(), lost_entries)
+    for place, entry in enumerate(entries):
+        if entry.kind is EntryKind.SYMLINK and place not in links:
+            (base / entry.path).symlink_to(entry.target)
+    for place, first in list(links.items()):
+        if not _linked(base / entries[first].path, base / entries[place].path):
+            built.not_restored.note("the hard link", entries[place].path, "the file system takes none; it is a copy")
+            del links[place]
+    _set_all_metadata(built, entries, links, top)
     return built
 
 
@@ -177,18 +184,17 @@ def _linked(first: Path, other: Path) -> bool:
     return True
 
 
-def _set_all_metadata(built: Rebuilt, entries: Sequence[Entry], links: Mapping[int, int], target: Path) -> None:
+def _set_all_metadata(built: Rebuilt, entries: Sequence[Entry], links: Mapping[int, int], top: ConfinedDir) -> None:
     # Children first: setting a child's metadata changes its folder's time, and a read-only folder takes no children.
     order = sorted(
         (place for place in range(len(entries)) if place not in links),
         key=lambda place: (path := entries[place].path).count("/") + bool(path),
         reverse=True,
     )
-    with ConfinedDir(target) as top:
-        for place in order:
-            entry = entries[place]
-            status = set_metadata(top, entry, built.not_restored)
-            if entry.kind is EntryKind.FILE:
-                built.note(place, status)
+    for place in order:
+        entry = entries[place]
+        status = set_metadata(top, entry, built.not_restored)
+        if entry.kind is EntryKind.FILE:
+            built.note(place, status)
     for place, first in links.items():
         built.note_link(place, first)

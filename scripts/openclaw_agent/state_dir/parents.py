@@ -10,6 +10,7 @@ from pathlib import Path
 
 from openclaw_agent.errors import Refused
 from openclaw_agent.fs.attributes import copy_xattrs
+from openclaw_agent.fs.confined import ConfinedDir
 
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -58,7 +59,8 @@ def _opened(name: str, parent: int, way: str, like: Path | None) -> int:
             raise
     os.mkdir(name, 0o700, dir_fd=parent)
     made = os.open(name, _REAL_FOLDER, dir_fd=parent)
-    pattern = os.open(like / way, _REAL_FOLDER)
+    with ConfinedDir(like) as tree:
+        pattern = tree.open(way, _REAL_FOLDER)
     try:
         wanted = os.fstat(pattern)
         if os.geteuid() == 0:

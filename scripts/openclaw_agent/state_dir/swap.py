@@ -227,12 +227,11 @@ def _move_aside(swap: Swap, done: list[_Move]) -> None:
     with ConfinedDir(state) as top, ConfinedDir(aside) as kept:
         for folder in swap.spine:
             with contextlib.suppress(FileNotFoundError), _opened(top, folder):
-                if folder and not (aside / folder).exists():
-                    (aside / folder).mkdir(parents=True, mode=0o700)
+                kept.make_folders(folder)
                 _copy_metadata(top, kept, folder, swap.old_times)
         for path in _movable(swap, top):
             folder, _, name = path.rpartition("/")
-            (aside / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            kept.make_folders(folder)
             _rename(top, kept, folder, name, done)
 
 

@@ -132,7 +132,7 @@ def walk_left_out(root: Path, exclusions: Exclusions) -> Tree:
 def _walked_folders(root: Path, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> Iterator[str]:
     """Walk folder by folder; after each of them `tree` holds what was found in it too."""
     with open_state_folder(root) as top:
-        tree.found.append(_found("", EntryKind.DIR, os.lstat(root)))
+        tree.found.append(_found("", EntryKind.DIR, top.status()))
         mounts = _mounts_below(root)
         pending = [""]
         while pending:
