@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lab.drills.damage import corrupted_latest, deleted_state, runbook_restore
 from lab.drills.endings import no_notice, rebalance, reboot, spot_notice
+from lab.drills.hostile import hostile_gateway
 from lab.drills.limits import disk_full, out_of_memory
 from lab.drills.moves import change_of_zone
 from lab.drills.outages import at_boot, while_running
@@ -38,8 +39,9 @@ DRILLS: tuple[Drill, ...] = (
     Drill(12, "pause-and-resume", "Pause and resume", pause_and_resume),
     Drill(13, "out-of-memory", "Out of memory", out_of_memory),
     Drill(14, "disk-full", "Disk full, freed again", disk_full),
+    Drill(15, "hostile-gateway", "A gateway that is hostile", hostile_gateway),
     # Last: all others deploy into the zone that it leaves.
-    Drill(15, "change-of-zone", "pulumi up with another zone", change_of_zone),
+    Drill(16, "change-of-zone", "pulumi up with another zone", change_of_zone),
 )
 
 

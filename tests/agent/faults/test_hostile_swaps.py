@@ -1,7 +1,7 @@
 """Somebody of the gateway's uid swaps folders, files and links all the time, while root works on its state.
 
-The property: whatever is swapped meanwhile, nothing outside of the state folder changes in content, mode, owner or time,
-and no byte from there is read into S3.
+The property: whatever is swapped meanwhile, nothing outside of the state folder changes in content, mode, owner or
+time, and no byte from there is read into S3.
 """
 
 import ctypes

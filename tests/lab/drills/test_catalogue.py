@@ -10,7 +10,7 @@ from lab.world.deployment import REPOSITORY
 
 def test_drills_are_numbered_in_order_and_named_once() -> None:
     assert [drill.number for drill in DRILLS] == list(range(1, len(DRILLS) + 1))
-    assert len({drill.name for drill in DRILLS}) == len(DRILLS) == 15
+    assert len({drill.name for drill in DRILLS}) == len(DRILLS) == 16
 
 
 def test_the_chosen_come_in_the_catalogues_order() -> None:
