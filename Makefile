@@ -6,6 +6,8 @@ STACK ?= dev
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Containers often forbid Python to keep what it compiled; then each of a run's thousand processes compiles all of it again.
+export PYTHONDONTWRITEBYTECODE :=
 # Where our packages lie, for tools that do not read pyproject.toml.
 WITH_PACKAGES := PYTHONPATH=scripts:platform:ec2_spot
 # What tests the product; beside it lie tests of what tests it (tests/lab), and those that boot.

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from lab.faults.answers import ERRORS, Answer, error_answer, refusal
 from lab.faults.checksums import flipped, refused_checksum
 from lab.faults.plan import Fault, Plan, Rule, Seen, seen_from
+from lab.faults.upstream import SERVER_TIMEOUT_SECONDS, forward
 
-SERVER_TIMEOUT_SECONDS = 60.0
 DROPS = 100
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "proxy-connection", "te"})
 
@@ -142,22 +142,9 @@ class FaultProxy:
         with self._lock:
             self._log.append(Exchange(seen, status, fault))
 
-    def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
-        """Ask the server."""
-        connection = http.client.HTTPConnection(*self._target, timeout=SERVER_TIMEOUT_SECONDS)
-        try:
-            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers:
-                connection.putheader(name, value)
-            if body or method in ("PUT", "POST"):
-                connection.putheader("Content-Length", str(len(body)))
-            # A server may answer, and close, before it has read the body: its answer is what counts.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.endheaders(body or None)
-            response = connection.getresponse()
-            return Answer(response.status, response.getheaders(), response.read())
-        finally:
-            connection.close()
+    def connection(self) -> http.client.HTTPConnection:
+        """A connection to the server, which opens with its first request."""
+        return http.client.HTTPConnection(*self._target, timeout=SERVER_TIMEOUT_SECONDS)
 
 
 class _Server(ThreadingHTTPServer):
@@ -187,6 +174,14 @@ class _Relay(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self._upstream = self.server.proxy.connection()
+
+    def finish(self) -> None:
+        self._upstream.close()
+        super().finish()
 
     def log_message(self, *_arguments: Any) -> None:
         """Keep quiet: the proxy has its own log."""
@@ -228,7 +223,7 @@ class _Relay(BaseHTTPRequestHandler):
                 return self._pass_on(seen, rule, refusal(400, *refused))
         kept = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP]
         kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
-        answer = proxy.forward(self.command, self.path, kept, body)
+        answer = forward(self._upstream, self.command, self.path, kept, body)
         if not proxy.observe(Moment.ANSWERED, seen):
             return self._drop()
         if fault is Fault.RESET_AFTER:

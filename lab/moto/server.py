@@ -195,8 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     from lab.moto import gaps as moto_gaps
     from lab.moto.seeding import accept_seeds
+    from lab.moto.serving import keep_connections_open
 
     moto_gaps.close_gaps()
+    keep_connections_open()
     accept_seeds(ACCOUNT_ID)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(chosen.host, chosen.port, verbose=False)

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import threading
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape, unescape
@@ -33,6 +34,8 @@ class BucketKeeper:
     endpoint: str
     bucket: str
     _bodies: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _connection: http.client.HTTPConnection | None = None
+    _one: threading.Lock = field(default_factory=threading.Lock)
 
     def start_empty(self) -> None:
         self._ask("PUT", "")
@@ -83,15 +86,19 @@ class BucketKeeper:
         }
 
     def _ask(self, method: str, key: str, body: bytes = b"", *, query: str = "") -> bytes:
-        address = urlsplit(self.endpoint)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=scaled(60))
-        try:
-            connection.request(
-                method, f"/{self.bucket}/{quote(key)}{query}", body or None, {"Authorization": _UNCHECKED}
-            )
-            response = connection.getresponse()
-            answer = response.read()
-            assert response.status < 300, (method, key, response.status, answer)
-            return answer
-        finally:
-            connection.close()
+        path = f"/{self.bucket}/{quote(key)}{query}"
+        # Several threads look at a run that passes by.
+        with self._one:
+            if self._connection is None:
+                address = urlsplit(self.endpoint)
+                host, port = address.hostname or "", address.port or 80
+                self._connection = http.client.HTTPConnection(host, port, timeout=scaled(60))
+            try:
+                self._connection.request(method, path, body or None, {"Authorization": _UNCHECKED})
+                response = self._connection.getresponse()
+                answer = response.read()
+            except BaseException:
+                self._connection.close()
+                raise
+        assert response.status < 300, (method, key, response.status, answer)
+        return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.moto.errors import ServerFailed
+from lab.moto.seeding import SEED_PATH
 from lab.moto.server import EmbeddedAws
 
 pytestmark = pytest.mark.subprocess
@@ -70,6 +73,41 @@ def test_server_ends_with_its_parent(tmp_path: Path) -> None:
 def test_address_that_cannot_be_bound_is_one_sentence() -> None:
     with pytest.raises(ServerFailed, match=r"did not start on 203\.0\.113\.7"):
         EmbeddedAws(host="203.0.113.7")
+
+
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20261125/us-east-1/s3/aws4_request, Signature=unread"}
+
+
+def asked(
+    connection: http.client.HTTPConnection, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, bytes]:
+    connection.request(method, path, body, SIGNED | headers, encode_chunked=True)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def test_a_connection_carries_one_request_after_the_other_whatever_was_read_of_each(aws: EmbeddedAws) -> None:
+    aws.client("s3").create_bucket(Bucket="kept-open")
+    pieces = [b"in ", b"pieces"]
+    with contextlib.closing(http.client.HTTPConnection(aws.host, aws.port)) as connection:
+        assert asked(connection, "PUT", "/kept-open/key", body=b"content")[0] == 200
+        first = connection.sock
+        # It is refused by its bucket's name alone: nobody looks at the body.
+        assert asked(connection, "PUT", "/not-there/key", body=b"x" * 300_000)[0] == 404
+        assert asked(connection, "PUT", "/kept-open/pieces", body=iter(pieces))[0] == 200
+        assert asked(connection, "HEAD", "/kept-open/key") == (200, b"")
+        assert asked(connection, "GET", "/kept-open/key") == (200, b"content")
+        assert asked(connection, "GET", "/kept-open/pieces") == (200, b"in pieces")
+        assert asked(connection, "DELETE", "/kept-open/key") == (204, b"")
+        assert connection.sock is first
+        assert asked(connection, "GET", "/kept-open/pieces", Connection="close")[0] == 200
+        assert connection.sock is None
+
+
+def test_what_breaks_inside_the_server_is_its_error_and_the_connection_goes_on(aws: EmbeddedAws) -> None:
+    with contextlib.closing(http.client.HTTPConnection(aws.host, aws.port)) as connection:
+        assert asked(connection, "POST", SEED_PATH, body=b"no JSON", Accept="text/xml")[0] == 500
+        assert asked(connection, "GET", "/not-there/key")[0] == 404
 
 
 def test_nothing_of_the_users_aws_configuration_is_used(monkeypatch: pytest.MonkeyPatch, aws: EmbeddedAws) -> None:
