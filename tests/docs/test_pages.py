@@ -1,5 +1,7 @@
+import argparse
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*pages(), REPOSITORY / "CONTRIBUTING.md"]
 ALL_PAGES = "\n".join(page.read_text() for page in PAGES)
 MAKE_TARGETS = set(re.findall(r"^([a-z0-9-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-PARSERS = {
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "openclaw-s3-backup.py": backup.parser,
     "openclaw-s3-restore.py": restore.parser,
     "openclaw-s3-lifecycle.py": lifecycle.parser,

@@ -1,6 +1,7 @@
 """`openclaw-s3-backup.py`: back the state folder up."""
 
 import argparse
+from functools import cache
 
 from openclaw_agent.agent_dir.folder import AgentDir
 from openclaw_agent.backup.final import back_up, stop_fenced_gateway, thaw_after_crash
@@ -14,6 +15,7 @@ from openclaw_agent.session import Clock, open_session, utc_now
 from openclaw_agent.settings import Settings
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = parser_for("openclaw-s3-backup.py", "Back the state folder up into a snapshot and into latest/.")

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from datetime import UTC, datetime
+from functools import cache
 
 from openclaw_agent.catalog.completeness import snapshot_is_whole, snapshot_of_whole_latest
 from openclaw_agent.catalog.snapshots import list_snapshots
@@ -17,6 +18,7 @@ from openclaw_agent.settings import Settings
 _log = logging.getLogger(__name__)
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = parser_for("openclaw-s3-lifecycle.py", "Delete the snapshots that the retention rules no longer keep.")

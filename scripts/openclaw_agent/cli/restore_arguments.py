@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from openclaw_agent.cli.frame import add_shared_flags, parser_for
@@ -28,6 +29,7 @@ MEANS_RUN = ("--snapshot", "--to", "--path", "--force")
 ONLY_IN_PLACE = ("--force", "--owner-wait")
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = parser_for(

@@ -104,13 +104,14 @@ def test_a_result_that_does_not_fit_says_so_and_changes_nothing_else(machine: Si
 
 
 def test_a_backup_that_is_asked_to_end_says_so_logs_it_and_leaves_no_clone(machine: SimulatedInstance) -> None:
-    (machine.state / "big").write_bytes(os.urandom(96 * MIB))
+    (machine.state / "big").write_bytes(os.urandom(MIB) * 96)
     clone = machine.agent / "clone"
     run = start(machine, "backup")
     wait_until(run, lambda: clone.exists() and any(clone.iterdir()))
     ended_by_sigterm(run)
     assert line_of(machine, "backup")["result"] == "terminated"
     assert not clone.exists()
+    os.truncate(machine.state / "big", MIB)
     assert machine.backup().code == 0
 
 
@@ -131,7 +132,7 @@ def test_a_restore_that_is_asked_to_end_removes_what_it_has_built(
 
 
 def test_a_backup_that_is_interrupted_from_the_keyboard_says_so_in_one_sentence(machine: SimulatedInstance) -> None:
-    (machine.state / "big").write_bytes(os.urandom(96 * MIB))
+    (machine.state / "big").write_bytes(os.urandom(MIB) * 96)
     clone = machine.agent / "clone"
     run = start(machine, "backup")
     wait_until(run, lambda: clone.exists() and any(clone.iterdir()))
