@@ -212,7 +212,7 @@ def shell_of(folder: Path, *, user: int = 0, gateway: str = "up") -> None:
 def openclaw(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **options.pop("environment", {})}
     command = ["bash", str(CLOUD_INIT / "openclaw.sh"), *arguments]
-    return subprocess.run(command, env=environment, text=True, timeout=60, **options)
+    return subprocess.run(command, env=environment, text=True, timeout=scaled(60), **options)
 
 
 @pytest.mark.subprocess

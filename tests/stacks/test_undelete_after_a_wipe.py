@@ -15,6 +15,7 @@ import boto3
 import botocore.exceptions
 import pytest
 
+from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from operator_tools.undelete import command
 from tests.support.simulated_instance import FreshBucket, contents
@@ -67,7 +68,7 @@ def switch(aws: EmbeddedAws, requests_before_enforcing: str) -> None:
         requests_before_enforcing.encode(),
         {"Content-Type": "text/plain"},
     )
-    with urllib.request.urlopen(asked, timeout=30):
+    with urllib.request.urlopen(asked, timeout=scaled(30)):
         pass
 
 

@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lab.host.deadline import scaled
+
 SECRETS = {"testing": "testing"}
 HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:\.(?P<region>[a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
 AUTHORIZATION = re.compile(
@@ -100,7 +102,7 @@ class StrictS3(ThreadingHTTPServer):
         """Check, and ask the embedded AWS."""
         body = _checked(asked, self.region)
         self.passed[f"{asked.method} {_kind(asked)}"] += 1
-        connection = http.client.HTTPConnection(str(self.target.hostname), self.target.port, timeout=60)
+        connection = http.client.HTTPConnection(str(self.target.hostname), self.target.port, timeout=scaled(60))
         try:
             path = f"/{asked.bucket}{asked.path if asked.path.startswith('/') else '/' + asked.path}"
             headers = {name: value for name, value in asked.headers.items() if name.lower() not in NOT_PASSED_ON}

@@ -11,6 +11,7 @@ import pytest
 
 from lab.faults.plan import Fault, Operation, Rule, Seen, seen_from
 from lab.faults.proxy import FaultProxy, Moment
+from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from tests.support.bucket_image import BucketKeeper
 
@@ -27,7 +28,7 @@ class Client:
         self._bucket = bucket
 
     def ask(self, method: str, key: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(*self._address, timeout=5)
+        connection = http.client.HTTPConnection(*self._address, timeout=scaled(5))
         try:
             connection.request(method, f"/{self._bucket}/{key}", body or None, SIGNED | headers)
             response = connection.getresponse()
@@ -170,7 +171,7 @@ def test_the_observer_is_told_of_every_moment_and_may_drop_the_connection(
 
 def test_chunked_bodies_arrive_whole(proxy: FaultProxy, client: Client, keeper: BucketKeeper) -> None:
     address = urlsplit(proxy.endpoint_url)
-    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5) as plain:
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=scaled(5)) as plain:
         head = f"PUT /{keeper.bucket}/chunked HTTP/1.1\r\nHost: s3\r\nTransfer-Encoding: chunked\r\n"
         plain.sendall(head.encode() + f"Authorization: {SIGNED['Authorization']}\r\n\r\n".encode())
         plain.sendall(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
@@ -182,7 +183,7 @@ def test_stopping_ends_every_stall(aws_server: EmbeddedAws) -> None:
     with FaultProxy(aws_server.endpoint_url) as short_lived:
         short_lived.begin(Rule(Fault.STALL, seconds=60))
         address = urlsplit(short_lived.endpoint_url)
-        plain = socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5)
+        plain = socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=scaled(5))
         plain.sendall(b"GET /bucket/key HTTP/1.1\r\nHost: s3\r\n\r\n")
         time.sleep(0.1)
         began = time.monotonic()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
+
 PROGRAM = f"""
 import subprocess, sys, time
 sys.path.append({str(Path(__file__).parents[3])!r})
@@ -35,7 +37,7 @@ def test_a_program_started_with_sigint_ignored_is_interrupted_and_cleans_up_and_
     assert started.stdout is not None
     ignored_by_the_child = int(started.stdout.readline().split()[1], 16)
     started.send_signal(sent)
-    said, _ = started.communicate(timeout=60)
+    said, _ = started.communicate(timeout=scaled(60))
 
     assert ignored_by_the_child & BIT_OF_SIGINT == 0
     assert "cleaned up" in said

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from lab.image.layers import STAND_IN_PROGRAM
 
 pytestmark = pytest.mark.subprocess
@@ -52,9 +53,9 @@ def numbers(database: Path) -> list[int]:
 def test_it_answers_ready_and_writes_two_databases_in_wal_mode(
     gateway: subprocess.Popen[str], tmp_path: Path, port: int
 ) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=scaled(5)) as response:
         assert json.loads(response.read())["ready"] is True
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/anything", timeout=5) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/anything", timeout=scaled(5)) as response:
         assert response.read().startswith(b"<!doctype html>")
     first = tmp_path / ".openclaw/state/openclaw.sqlite"
     second = tmp_path / ".openclaw/agents/main/agent/openclaw-agent.sqlite"
@@ -68,7 +69,7 @@ def test_it_answers_ready_and_writes_two_databases_in_wal_mode(
 
 def test_it_ends_well_on_sigterm_and_leaves_databases_that_open(gateway: subprocess.Popen[str], tmp_path: Path) -> None:
     gateway.send_signal(signal.SIGTERM)
-    assert gateway.wait(timeout=10) == 0
+    assert gateway.wait(timeout=scaled(10)) == 0
     with sqlite3.connect(tmp_path / ".openclaw/state/openclaw.sqlite") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -80,7 +81,7 @@ def test_a_state_that_cannot_be_used_is_exit_78_as_with_the_real_one(tmp_path: P
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=scaled(20),
         check=False,
     )
     assert ended.returncode == 78

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import botocore.session
 import pytest
 
+from lab.host.deadline import scaled
 from lab.machine.imds import ImdsServer, listen_on_loopback
 from lab.machine.imds_answers import InstanceIdentity, SpotAction
 
@@ -49,7 +50,7 @@ def ask(imds: ImdsServer, path: str, method: str = "GET", **headers: str) -> tup
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=scaled(5)) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read().decode()
@@ -190,4 +191,4 @@ def test_a_closed_server_answers_no_more_and_frees_its_port() -> None:
     host, port = imds.endpoint_url.removeprefix("http://").rstrip("/").split(":")
     imds.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((host, int(port)), timeout=1)
+        socket.create_connection((host, int(port)), timeout=scaled(1))

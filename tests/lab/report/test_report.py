@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from lab.report.record import DrillRecord, Event, Severity, Span, Track, encode_records
 from lab.report.render import write_report
 from lab.report.text import seconds_text
@@ -214,7 +215,7 @@ def test_durations_are_as_short_as_they_stay_exact_enough(seconds: float, text: 
 
 def render(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lab.report.render", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=scaled(60), check=False)
 
 
 @pytest.mark.subprocess
