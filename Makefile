@@ -27,9 +27,11 @@ $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval overr
 .PHONY: lab
 lab: $(READY) ## Deploy, boot, lose and restore an instance on this machine (KEEP=1 leaves it running, ENGINE=docker)
 	@$${ENGINE:+env OPENCLAW_LAB_ENGINE="$$ENGINE"} $(PY) -m lab.demo $${KEEP:+--keep}
-.PHONY: cloud pulumi-cli
+.PHONY: cloud pulumi-cli transcript
 cloud: $(READY) ## Open a shell in which the Pulumi CLI and the runbook's lines work on the embedded AWS (RUN="pulumi about")
 	@$(PY) -m lab.cloud $${RUN:+-- /bin/bash -c "$$RUN"}
+transcript: $(READY) ## Type the runbook's lines in `make cloud`, and keep what they print in docs/runbook-transcript.md
+	@$(PY) -m lab.cloud.transcript
 pulumi-cli: ## Build the Pulumi CLI out of its Go module into .cache (Go 1.26; six minutes of processor time, once)
 	@scripts/make/pulumi_cli.sh
 .PHONY: drill drills

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from lab.cloud.session import cloud_session
 from lab.moto.errors import ServerFailed
-from lab.moto.server import EmbeddedAws
-from lab.provider.cli import REPOSITORY, cli_environment, find_cli, run_cli
-from lab.provider.server import ProviderServer
-from lab.provider.working_copy import make_working_copy
+from lab.provider.cli import REPOSITORY
 from lab.resources.errors import EngineError
 
 GREETING = """The embedded AWS is at {endpoint}; nothing here reaches a real account, and it ends with this shell.
@@ -36,24 +33,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=REPOSITORY / ".cache" / "cloud", help="where the settings stay")
     parser.add_argument("command", nargs="*", help="what to run in place of a shell")
     options = parser.parse_args()
-    cli = find_cli()
-    if cli is None:
-        print("The Pulumi CLI is neither on the PATH nor built: run make pulumi-cli (it needs Go).", file=sys.stderr)
-        return 1
-    folder: Path = options.folder.absolute()
-    # Of an embedded AWS that has ended: what its stacks name is gone.
-    shutil.rmtree(folder / "stacks", ignore_errors=True)
-    copy = folder / "repository"
-    make_working_copy(REPOSITORY, copy)
     try:
-        with EmbeddedAws(region=options.region) as aws, ProviderServer(aws) as provider:
-            environment = os.environ | cli_environment(aws, provider.attached, folder, cli)
-            for project in ("platform", "ec2_spot"):
-                run_cli(cli, environment, copy / project, "stack", "select", "--create", options.stack)
+        with cloud_session(options.folder.absolute(), options.region, options.stack) as session:
             if not options.command:
-                print(GREETING.format(endpoint=aws.endpoint_url), flush=True)
+                print(GREETING.format(endpoint=session.endpoint), flush=True)
             words = options.command or [os.environ.get("SHELL", "/bin/bash")]
-            return subprocess.run(words, cwd=copy, env=environment, check=False).returncode  # noqa: S603 - theirs
+            return subprocess.run(words, cwd=session.folder, env=session.environment, check=False).returncode  # noqa: S603 - theirs
     except (EngineError, ServerFailed) as problem:
         print(problem, file=sys.stderr)
         return 1

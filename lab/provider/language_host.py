@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc  # type: ignore[import-untyped]
 import pulumi
@@ -104,19 +104,21 @@ def _run(program: str) -> None:
     runpy.run_path(program, run_name="__main__")
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Serve until the CLI ends this process."""
     limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.max_send_message_length", LARGEST_MESSAGE)]
     server = grpc.server(ThreadPoolExecutor(4), options=limits)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(PythonHost(sys.argv[-1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    # Ctrl-C goes to the whole group; the CLI decides what it means, and ends this process itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # So the CLI ends its plugins, and kills one that goes on after five seconds. Each has a process group of its own,
+    # which a Ctrl-C at the terminal does not reach.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     print(port, flush=True)
-    server.wait_for_termination()
-    return 0
+    signal.pause()
+    # At once, also out of a program that is still running.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

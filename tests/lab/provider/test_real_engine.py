@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Cli:
 
     def resources(self, project: str, stack: str) -> dict[str, dict[str, Any]]:
         exported = json.loads(self(project, "stack", "export", "--stack", stack, "--show-secrets"))
-        return {row["urn"]: row for row in exported["deployment"]["resources"]}
+        return {row["urn"]: row for row in exported["deployment"].get("resources", [])}
 
     def outputs(self, project: str, stack: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self(project, "stack", "output", "--stack", stack, "--json"))
@@ -145,7 +146,8 @@ def test_a_preview_without_the_zone_is_refused_in_a_sentence(cli: Cli, deployed:
 
     said = cli(project, "preview", "--stack", "zoneless", fails=True)
 
-    assert "availability_zone is not set, but must be an availability zone of the stack's region" in said
+    # By the CLI's own check of the typed configuration, before the program runs.
+    assert "Stack 'zoneless' is missing configuration value 'availability_zone'" in said
     assert "Traceback" not in said
     cli(project, "stack", "rm", "--yes", "zoneless")
 
@@ -244,7 +246,7 @@ def test_what_aws_refuses_in_the_middle_is_told_and_the_next_up_goes_on(
 def test_an_existing_bucket_is_imported(cli: Cli, deployed: Deployed, project: str) -> None:
     name = f"made-by-hand-{project.replace('.', 'root').replace('_', '-')}"
     cli.aws.client("s3").create_bucket(Bucket=name)
-    cli.start(project, "imports")
+    cli.start(project, "imports", **CONFIG[project])
 
     words = ["aws:s3/bucket:Bucket", "kept", name, "--yes", "--generate-code=false", "--stack", "imports"]
     cli(project, "import", *words)
@@ -338,3 +340,19 @@ def test_make_destroy_leaves_the_backups_as_they_were_and_says_why(
     assert {each.split(":")[1].split("/")[0] for each in left} <= {"s3", "ecr", "providers"}
     groups = cli.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert f"openclaw-lab-{stack}" not in {group["AutoScalingGroupName"] for group in groups}
+
+
+def test_the_runbook_typed_again_is_the_page_of_the_docs(cli: Cli) -> None:
+    """The lines of the notes and the runbook, in a session of their own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.cloud.transcript", "--check"],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": "scripts"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=scaled(300),
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
