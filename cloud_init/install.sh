@@ -146,6 +146,13 @@ write_settings() {
   fi
 }
 
+refuse_core_dumps() {
+  step "refusing core dumps" "see what systemd-sysctl says above"
+  install -D -m 0644 "$release/sysctl.conf" /etc/sysctl.d/90-openclaw.conf
+  # A container may not set its host's; the units' LimitCORE=0 holds there.
+  systemd-detect-virt --quiet --container || /usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-openclaw.conf
+}
+
 install_units() {
   step "installing the systemd units" "see journalctl -b for what systemd says of them"
   cp -R --no-preserve=all "$release/units/." /etc/systemd/system/
@@ -188,6 +195,7 @@ install_agent
 close_logins
 make_folders
 write_settings
+refuse_core_dumps
 install_units
 start_units
 start_cloudwatch_agent

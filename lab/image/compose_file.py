@@ -32,7 +32,7 @@ WITHOUT_COUNTERPART = frozenset(
     }
 )
 # The CLI runs in what the gateway runs in, so one description serves both.
-SHARED = ("environment", "env_file", "volumes", "cap_drop", "security_opt")
+SHARED = ("environment", "env_file", "volumes", "read_only", "tmpfs", "cap_drop", "security_opt", "ulimits")
 _PLAIN = re.compile(r"[\w./:=@-]+", re.ASCII)
 _INTERPOLATED = re.compile(r"\$\{[A-Z_]+:-\d+[bkmg]?\}|\d+[bkmg]?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -103,6 +103,7 @@ def container_of(text: str) -> Container:
         quoted_env_files=_env_files(gateway.get("env_file"), raw=False),
     )
     _check_ports(gateway.get("ports", []), container.arguments)
+    _check_what_the_unit_has_itself(gateway, container.environment.get("HOME", ""))
     return container
 
 
@@ -203,6 +204,15 @@ def _check_ports(ports: Any, arguments: tuple[str, ...]) -> None:
         _refuse(f"ports must publish the gateway's --port {port} under the same number on 127.0.0.1 alone, not {ports}")
 
 
+def _check_what_the_unit_has_itself(gateway: Mapping[str, Any], home: str) -> None:
+    """The unit sees its root read-only, a /tmp and a home of its own, and dumps no core; so must the container."""
+    folders = {str(folder).partition(":")[0] for folder in gateway.get("tmpfs", ())}
+    if gateway.get("read_only") is not True or folders != {"/tmp", home}:  # noqa: S108 - the container's own
+        _refuse(f"its root must be read_only, with tmpfs at /tmp and {home} and nowhere else")
+    if gateway.get("ulimits") != {"core": 0}:
+        _refuse(f"ulimits must be core: 0, and is {gateway.get('ulimits')}")
+
+
 def _refuse(what: str) -> NoReturn:
     raise ComposeFileRefused(f"docker-compose.yaml cannot be turned into the lab's unit: {what}.")
 
@@ -220,4 +230,4 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "cap_drop": ("drops_all_capabilities", _drops_all),
     "security_opt": ("no_new_privileges", _no_new_privileges),
 }
-_ONLY_CHECKED = frozenset({"entrypoint", "ports"})
+_ONLY_CHECKED = frozenset({"entrypoint", "ports", "read_only", "tmpfs", "ulimits"})

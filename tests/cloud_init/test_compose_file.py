@@ -81,6 +81,27 @@ def test_the_container_has_no_capabilities_and_gains_none(name: str) -> None:
     assert service(name)["init"] is True
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_image_stays_as_it_is_and_what_is_written_beside_the_state_is_bounded(name: str) -> None:
+    assert service(name)["read_only"] is True
+    options = {folder.partition(":")[0]: folder.partition(":")[2].split(",") for folder in service(name)["tmpfs"]}
+    assert set(options) == {"/tmp", service(name)["environment"]["HOME"]}
+    assert all("size=512m" in words for words in options.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_both_services_are_bounded_and_leave_no_core(name: str) -> None:
+    assert service(name)["ulimits"] == {"core": 0}
+    assert service(name)["pids_limit"] <= 2048
+    assert service(name)["mem_limit"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_socket_of_the_host_and_no_privilege_is_given_in(name: str) -> None:
+    assert not any("docker.sock" in str(volume) or "/run" in volume["source"] for volume in service(name)["volumes"])
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc", "userns_mode", "user"} & set(service(name))
+
+
 def test_the_gateway_has_the_same_host_name_in_every_container() -> None:
     # Under another one OpenClaw waits for its own lease of 5 minutes to expire.
     assert service("openclaw-gateway")["hostname"] == "openclaw-gateway"

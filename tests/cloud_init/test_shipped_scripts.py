@@ -95,10 +95,11 @@ def run_script(name: str, folder: Path, **environment: str) -> subprocess.Comple
 
 DOCKER = """
 echo "$*" >>{folder}/docker.calls
-case "$1" in
-  image) [ -e {folder}/image ] ;;
-  pull) [ -e {folder}/registry ] && touch {folder}/image ;;
-  login) cat >{folder}/password ;;
+case "$1 $3" in
+  "image --format") cat {folder}/digests 2>/dev/null ;;
+  image*) [ -e {folder}/image ] ;;
+  pull*) [ -e {folder}/registry ] && touch {folder}/image ;;
+  login*) cat >{folder}/password ;;
 esac
 """
 
@@ -119,9 +120,50 @@ def test_the_image_is_pulled_or_a_copy_serves(
     for name, there in (("registry", registry), ("image", image)):
         if there:
             (tmp_path / name).touch()
-    finished = run_script("pull-image.sh", tmp_path, OPENCLAW_IMAGE="openclaw/openclaw:1")
+    finished = run_script(
+        "pull-image.sh", tmp_path, OPENCLAW_IMAGE="openclaw/openclaw:1", OPENCLAW_IMAGE_FILE=str(tmp_path / "image.env")
+    )
     assert finished.returncode == code
     assert said in finished.stderr
+
+
+def pull(folder: Path, image: str) -> tuple[str, str]:
+    """Run the script once; what it tells openclaw.service, and what it says."""
+    chosen, kept = folder / "image.env", folder / "image.kept"
+    where = {"OPENCLAW_IMAGE_FILE": str(chosen), "OPENCLAW_IMAGE_RECORD": str(kept)}
+    finished = run_script("pull-image.sh", folder, OPENCLAW_IMAGE=image, **where)
+    assert finished.returncode == 0, finished.stderr
+    return chosen.read_text(encoding="utf-8"), finished.stderr
+
+
+@pytest.mark.subprocess
+def test_a_tag_stays_the_content_that_it_was_at_its_first_pull(tmp_path: Path) -> None:
+    stand_in(tmp_path / "bin", "docker", DOCKER.format(folder=tmp_path))
+    (tmp_path / "registry").touch()
+    first, moved = ("sha256:" + letter * 64 for letter in "ab")
+    others = f"elsewhere/openclaw@{moved}"
+    (tmp_path / "digests").write_text(f"{others}\nghcr.io/openclaw/openclaw@{first}\n", encoding="utf-8")
+    chosen, said = pull(tmp_path, "ghcr.io/openclaw/openclaw:1")
+    assert chosen == f"OPENCLAW_IMAGE=ghcr.io/openclaw/openclaw:1@{first}\n"
+    assert f"`pulumi config set image ghcr.io/openclaw/openclaw:1@{first}`" in said
+
+    # Whoever can move the tag: what is pulled and started is still the first.
+    (tmp_path / "docker.calls").unlink()
+    assert pull(tmp_path, "ghcr.io/openclaw/openclaw:1") == (chosen, "")
+    assert f"pull --quiet ghcr.io/openclaw/openclaw:1@{first}" in (tmp_path / "docker.calls").read_text()
+
+    # Another image in the settings is another question.
+    (tmp_path / "digests").write_text(f"ghcr.io/openclaw/openclaw@{moved}\n", encoding="utf-8")
+    assert pull(tmp_path, "ghcr.io/openclaw/openclaw:2")[0] == f"OPENCLAW_IMAGE=ghcr.io/openclaw/openclaw:2@{moved}\n"
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize("image", ["openclaw:1@sha256:" + "c" * 64, "made-here:1"])
+def test_a_digest_in_the_settings_and_an_image_of_no_registry_are_taken_as_they_are(tmp_path: Path, image: str) -> None:
+    stand_in(tmp_path / "bin", "docker", DOCKER.format(folder=tmp_path))
+    (tmp_path / "registry").touch()
+    assert pull(tmp_path, image) == (f"OPENCLAW_IMAGE={image}\n", "")
+    assert not (tmp_path / "image.kept").exists()
 
 
 @pytest.mark.subprocess
@@ -130,7 +172,12 @@ def test_an_ecr_image_is_pulled_with_a_login_to_its_own_region(tmp_path: Path) -
     stand_in(tmp_path / "bin", "docker", DOCKER.format(folder=tmp_path))
     stand_in(tmp_path / "bin", "aws", f'echo "$*" >{tmp_path}/aws.calls; echo secret')
     host = "123456789012.dkr.ecr.me-central-1.amazonaws.com"
-    finished = run_script("pull-image.sh", tmp_path, OPENCLAW_IMAGE=f"{host}/openclaw-lab-dev:1")
+    finished = run_script(
+        "pull-image.sh",
+        tmp_path,
+        OPENCLAW_IMAGE=f"{host}/openclaw-lab-dev:1",
+        OPENCLAW_IMAGE_FILE=str(tmp_path / "image.env"),
+    )
     assert finished.returncode == 0, finished.stderr
     assert (tmp_path / "aws.calls").read_text(encoding="utf-8") == "ecr get-login-password --region me-central-1\n"
     assert (tmp_path / "password").read_text(encoding="utf-8") == "secret\n"

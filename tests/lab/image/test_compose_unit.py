@@ -51,6 +51,11 @@ def changed(change: Change, *, cli_too: bool = False) -> str:
     return yaml.safe_dump(document)
 
 
+def moved_home(service: dict[str, Any]) -> None:
+    service["environment"]["HOME"] = "/srv/node"
+    service["tmpfs"][1] = "/srv/node:mode=0700"
+
+
 @pytest.fixture
 def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Render the unit's files for the text of a compose file, and return the folder of the root."""
@@ -82,8 +87,8 @@ def test_the_repositorys_file_renders_what_the_container_gets(render: Callable[[
     ("change", "file", "line"),
     [
         (lambda c: c["environment"].update(NEW="a 'quoted' word"), CONTAINER, "'NEW=a '\"'\"'quoted'\"'\"' word'"),
-        (lambda c: c["environment"].update(HOME="/srv/node"), GATEWAY_DROP_IN, "TemporaryFileSystem=/srv/node:mode"),
-        (lambda c: c["environment"].update(HOME="/srv/node"), APPROVE_DROP_IN, "TemporaryFileSystem=/srv/node:mode"),
+        (moved_home, GATEWAY_DROP_IN, "TemporaryFileSystem=/srv/node:mode"),
+        (moved_home, APPROVE_DROP_IN, "TemporaryFileSystem=/srv/node:mode"),
         (lambda c: c["volumes"][0].update(source="/srv/state"), GATEWAY_DROP_IN, "BindPaths=-/srv/state:/home/node/"),
         (lambda c: c["volumes"][0].update(source="/srv/state"), APPROVE_DROP_IN, "BindPaths=-/srv/state:/home/node/"),
         (lambda c: c["volumes"][0].update(target="/data"), CONTAINER, "mount_targets=(/data /home/node/"),
@@ -158,6 +163,9 @@ def test_what_the_unit_would_not_do_is_refused_in_a_sentence(change: Change, sai
     [
         (lambda c: c.update(cap_drop=["NET_RAW"]), "cap_drop must be [ALL]"),
         (lambda c: c.update(security_opt=["seccomp:unconfined"]), "security_opt must be"),
+        (lambda c: c.update(read_only=False), "its root must be read_only, with tmpfs at /tmp and /home/node"),
+        (lambda c: c["tmpfs"].append("/srv"), "and nowhere else"),
+        (lambda c: c["ulimits"].update(core=-1), "ulimits must be core: 0"),
         (lambda c: c["env_file"][0].update(format="dotenv"), "must be required, and raw"),
         (lambda c: c["env_file"].append("/plain"), "each env_file must have"),
         (lambda c: c["environment"].update(A="${B}"), "a text without $"),
@@ -165,8 +173,11 @@ def test_what_the_unit_would_not_do_is_refused_in_a_sentence(change: Change, sai
         (lambda c: c["volumes"][0].update(type="volume"), "must be a bind mount"),
         (lambda c: c["volumes"][0].update(bind={"propagation": "shared"}), "create_host_path: false"),
     ],
-    ids=["capabilities", "seccomp", "env format", "env text", "interpolation", "short volume", "volume", "propagation"],
-)
+    ids=[
+        "capabilities", "seccomp", "writable root", "another folder in memory", "core dumps", "env format", "env text",
+        "interpolation", "short volume", "volume", "propagation",
+    ],
+)  # fmt: skip
 def test_what_neither_service_may_say_is_refused(change: Change, said: str) -> None:
     with pytest.raises(ComposeFileRefused) as refused:
         container_of(changed(change, cli_too=True))
