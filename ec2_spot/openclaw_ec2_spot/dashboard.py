@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, Metric
+from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, Metric, measured_in
+from openclaw_platform.bucket_events import COMMITS, BucketEvent
 from openclaw_platform.names import Scope
 
 _HALF_WIDTH, _FULL_WIDTH, _HEIGHT = 12, 24, 6
@@ -36,6 +37,7 @@ def dashboard_body(scope: Scope, agent_log_group: str, alarm_arns: Iterable[str]
                         Metric.DATABASE_DAMAGED,
                         Metric.GAPS,
                         Metric.SKIPPED,
+                        COMMITS,
                     )
                 ],
             ),
@@ -68,8 +70,9 @@ def dashboard_body(scope: Scope, agent_log_group: str, alarm_arns: Iterable[str]
     }
 
 
-def _own(scope: Scope, metric: Metric) -> list[Any]:
-    return [scope.metric_namespace, metric.value, "Stack", scope.stack]
+def _own(scope: Scope, metric: Metric | BucketEvent) -> list[Any]:
+    found = measured_in(scope, metric)
+    return [found.namespace, found.metric_name, found.dimension, found.value]
 
 
 def _graph(title: str, scope: Scope, x: int, y: int, statistic: str, metrics: list[list[Any]]) -> dict[str, Any]:

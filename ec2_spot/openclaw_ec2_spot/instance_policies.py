@@ -24,6 +24,7 @@ def instance_policy(scope: Scope, platform: PlatformOutputs[str], kms_key_arn: s
     """Everything the instance's role allows; the key is the user's own for the secrets, empty for the account's."""
     return _document(
         *backup_statements(scope, platform.backup_bucket),
+        *backup_key_statements(scope, platform.backup_bucket, platform.backup_kms_key_arn),
         *release_statements(scope, platform.scripts_bucket),
         *secret_statements(scope, kms_key_arn),
         *image_statements(platform.repository_arn),
@@ -37,21 +38,29 @@ def instance_policy(scope: Scope, platform: PlatformOutputs[str], kms_key_arn: s
 def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
     """Read and write backups; what is overwritten or deleted stays for the undelete window.
 
-    No action on object versions is among them, so a stolen role cannot destroy the last of the state.
+    No action on object versions is among them, so a stolen role cannot destroy the last of the state. What no run
+    deletes cannot be deleted either; why snapshots can is decided in docs/adr/0013.
     """
     arn = f"arn:{scope.partition}:s3:::{bucket}"
     return [
         {
             "Sid": "BackupsAndTheLease",
             "Effect": "Allow",
-            "Action": [
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ],
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
             "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*", f"{arn}/owner.json"],
+        },
+        {
+            "Sid": "FilesThatAreGoneAndOldSnapshots",
+            "Effect": "Allow",
+            "Action": "s3:DeleteObject",
+            "Resource": [f"{arn}/latest/*", f"{arn}/snapshots/*"],
+        },
+        # Objects of latest/ go with their files, whatever they are called; its manifest is only ever overwritten.
+        {
+            "Sid": "TheNewestManifestStays",
+            "Effect": "Deny",
+            "Action": "s3:DeleteObject",
+            "Resource": f"{arn}/latest/manifest.json",
         },
         # Without them S3 refuses to copy an object that somebody has put there with tags.
         {
@@ -71,9 +80,29 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
         {
             "Sid": "WhatBackupsThereAre",
             "Effect": "Allow",
-            "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            "Action": "s3:ListBucket",
             "Resource": arn,
         },
+    ]
+
+
+def backup_key_statements(scope: Scope, bucket: str, kms_key_arn: str) -> list[Statement]:
+    """Use the user's own key for backups, where there is one, through S3 and for this bucket alone."""
+    arn = f"arn:{scope.partition}:s3:::{bucket}"
+    if not kms_key_arn:
+        return []
+    return [
+        {
+            "Sid": "EncryptBackups",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": kms_key_arn,
+            "Condition": {
+                "StringEquals": {"kms:ViaService": f"s3.{scope.region}.amazonaws.com"},
+                # With a bucket key the context is the bucket, without one the object.
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": [arn, f"{arn}/*"]},
+            },
+        }
     ]
 
 

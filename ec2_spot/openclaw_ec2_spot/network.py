@@ -1,11 +1,13 @@
 """The stack's own network: one public subnet, a way out, no way in."""
 
+import json
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from openclaw_ec2_spot.config_keys import InstanceSettings
+from openclaw_ec2_spot.endpoint_policy import s3_endpoint_policy
 from openclaw_ec2_spot.network_plan import ZoneSubnet
 from openclaw_platform.names import Scope
 
@@ -69,14 +71,14 @@ class Network(pulumi.ComponentResource):
         # The way out of every subnet. An association of the subnet's own would be gone before the subnet is, and the
         # instance that leaves a zone still has its final backup to make.
         aws.ec2.MainRouteTableAssociation(name, vpc_id=vpc.id, route_table_id=routes.id, opts=child)
-        # Free, and backups stay off the internet. Packages and image layers come from other S3 buckets of AWS's, so
-        # the endpoint has no policy of its own; what the instance may touch is the role's business.
+        # Free, and backups stay off the internet.
         aws.ec2.VpcEndpoint(
             name,
             vpc_id=vpc.id,
             service_name=f"com.amazonaws.{scope.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[routes.id],
+            policy=json.dumps(s3_endpoint_policy(scope.account_id)),
             tags=tags,
             opts=child,
         )

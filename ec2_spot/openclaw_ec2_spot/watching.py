@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from openclaw_ec2_spot.alarm_rules import FIVE_MINUTES, AlarmRule, alarm_name, alarm_rules
+from openclaw_ec2_spot.alarm_rules import AlarmRule, alarm_name, alarm_rules, measured_in
 from openclaw_ec2_spot.config_keys import InstanceSettings
 from openclaw_ec2_spot.dashboard import dashboard_body
 from openclaw_platform.names import Scope
@@ -46,16 +46,17 @@ class Watching(pulumi.ComponentResource):
 
 def _alarm(rule: AlarmRule, args: WatchingArgs) -> aws.cloudwatch.MetricAlarmArgs:
     name = alarm_name(args.scope.name, rule.name)
+    counted = measured_in(args.scope, rule.metric)
     return aws.cloudwatch.MetricAlarmArgs(
         name=name,
         alarm_description=rule.meaning,
-        namespace=args.scope.metric_namespace,
-        metric_name=rule.metric.value,
-        dimensions={"Stack": args.scope.stack},
+        namespace=counted.namespace,
+        metric_name=counted.metric_name,
+        dimensions={counted.dimension: counted.value},
         statistic=rule.statistic,
         comparison_operator=rule.comparison,
         threshold=rule.threshold,
-        period=FIVE_MINUTES,
+        period=rule.period,
         evaluation_periods=rule.periods,
         datapoints_to_alarm=rule.periods,
         treat_missing_data=rule.missing.value,

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.moto.iam_gaps import judge_as_aws
 from lab.moto.lifecycle_actions import answer_lifecycle_actions
 from lab.moto.spot_market import open_spot_market
 
@@ -25,6 +26,9 @@ def close_gaps() -> None:
     decide_conditional_writes_one_at_a_time()
     limit_delete_objects()
     hide_folders_of_deleted_keys()
+    report_delete_markers()
+    lock_buckets_that_hold_objects()
+    judge_as_aws()
     launch_from_the_whole_template()
     keep_user_data_of_later_versions()
     hide_deprecated_images()
@@ -153,6 +157,62 @@ def hide_folders_of_deleted_keys() -> None:
         return original(self, shown, *rest, **options)
 
     S3Backend.list_objects = list_objects  # type: ignore[method-assign]
+
+
+def report_delete_markers() -> None:
+    """S3 notifications: moto reports no deletion in a versioned bucket, where it makes a delete marker."""
+    from moto.s3 import notifications
+    from moto.s3.models import S3Backend
+
+    original = S3Backend._set_delete_marker
+
+    def set_delete_marker(self: S3Backend, bucket_name: str, key_name: str) -> Any:
+        before = self.get_bucket(bucket_name).keys.get(key_name)
+        marker = original(self, bucket_name, key_name)
+        # A marker over a marker is an event to S3 as well, but moto's has no size and sum to report.
+        if hasattr(before, "etag"):
+            event = notifications.S3NotificationEvent.OBJECT_REMOVED_DELETE_MARKER_CREATED_EVENT
+            notifications.send_event(self.account_id, event, self.get_bucket(bucket_name), before)
+        return marker
+
+    S3Backend._set_delete_marker = set_delete_marker  # type: ignore[method-assign]
+
+
+def lock_buckets_that_hold_objects() -> None:
+    """Object lock: moto locks new buckets alone; AWS any that has versions, since November 2023.
+
+    Nor does moto know a checksum that comes without `x-amz-sdk-checksum-algorithm`, which is the SDKs' own header.
+    """
+    from moto.s3.exceptions import InvalidBucketState
+    from moto.s3.models import S3Backend
+    from moto.s3.responses import S3Response
+    from requests.structures import CaseInsensitiveDict
+
+    original = S3Response._key_response_put
+
+    def key_response_put(self: S3Response, query: dict[str, Any], key_name: str) -> Any:
+        # A copy inside S3 sends no bytes that could have a sum.
+        carried = self.headers.get("x-amz-checksum-sha256") or self.headers.get("x-amz-copy-source")
+        if carried and self.backend.get_bucket(self.bucket_name).has_default_lock:
+            self.headers = CaseInsensitiveDict({**self.headers, "x-amz-sdk-checksum-algorithm": "SHA256"})
+        return original(self, query, key_name)
+
+    def put_object_lock_configuration(
+        self: S3Backend,
+        bucket_name: str,
+        lock_enabled: bool,
+        mode: str | None = None,
+        days: int | None = None,
+        years: int | None = None,
+    ) -> None:
+        bucket = self.get_bucket(bucket_name)
+        if not bucket.is_versioned:
+            raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        bucket.object_lock_enabled = bucket.object_lock_enabled or lock_enabled
+        bucket.default_lock_mode, bucket.default_lock_days, bucket.default_lock_years = mode, days, years
+
+    S3Response._key_response_put = key_response_put  # type: ignore[method-assign]
+    S3Backend.put_object_lock_configuration = put_object_lock_configuration  # type: ignore[method-assign]
 
 
 def launch_from_the_whole_template() -> None:

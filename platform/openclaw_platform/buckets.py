@@ -12,11 +12,15 @@ from openclaw_platform.policies import private_bucket_policy
 
 @dataclass(frozen=True, slots=True)
 class PrivateBucketArgs:
-    """One private bucket; `disposable` lets a destroy empty it, else Pulumi protects it and never empties it."""
+    """One private bucket; `disposable` lets a destroy empty it, else Pulumi protects it and never empties it.
+
+    It is encrypted with S3's own key, or with the user's.
+    """
 
     scope: Scope
     bucket_name: str
     disposable: bool
+    kms_key_arn: str = ""
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -57,9 +61,12 @@ class PrivateBucket(pulumi.ComponentResource):
                 aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
                     apply_server_side_encryption_by_default=(
                         aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="AES256"
+                            sse_algorithm="aws:kms" if args.kms_key_arn else "AES256",
+                            kms_master_key_id=args.kms_key_arn or None,
                         )
-                    )
+                    ),
+                    # Else each object would be a request to KMS.
+                    bucket_key_enabled=bool(args.kms_key_arn) or None,
                 )
             ],
             opts=child,
@@ -68,7 +75,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             name,
             bucket=self.bucket.bucket,
-            policy=json.dumps(private_bucket_policy(args.scope.partition, args.bucket_name)),
+            policy=json.dumps(private_bucket_policy(args.scope.partition, args.bucket_name, args.kms_key_arn)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[access_block]),
         )
         self.register_outputs({"bucket": self.bucket.bucket})
@@ -76,10 +83,11 @@ class PrivateBucket(pulumi.ComponentResource):
 
 @dataclass(frozen=True, slots=True)
 class UndeleteWindowArgs:
-    """For how many days a bucket keeps what was overwritten or deleted in it."""
+    """For how many days a bucket keeps what was overwritten or deleted in it, and locks what is written (0: not)."""
 
     bucket: pulumi.Input[str]
     days: int
+    lock_days: int = 0
 
 
 class UndeleteWindow(pulumi.ComponentResource):
@@ -94,6 +102,20 @@ class UndeleteWindow(pulumi.ComponentResource):
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        if args.lock_days:
+            aws.s3.BucketObjectLockConfiguration(
+                name,
+                bucket=args.bucket,
+                rule=aws.s3.BucketObjectLockConfigurationRuleArgs(
+                    default_retention=aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
+                        # Compliance mode would let nobody out of it, the account's owner included.
+                        mode="GOVERNANCE",
+                        days=args.lock_days,
+                    )
+                ),
+                # S3 locks versions alone. Not protected: one may do without the lock again.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning], protect=False),
+            )
         rule = aws.s3.BucketLifecycleConfigurationRuleArgs
         everything = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
         aws.s3.BucketLifecycleConfiguration(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
+from openclaw_platform.bucket_reports import BucketReports, BucketReportsArgs
 from openclaw_platform.buckets import PrivateBucket, PrivateBucketArgs, UndeleteWindow, UndeleteWindowArgs
 from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.names import Scope
@@ -37,8 +38,17 @@ class Platform(pulumi.ComponentResource):
 
         # With what is inside: a bucket that outlives a destroy is to stay private and versioned.
         kept = pulumi.ResourceOptions(parent=self, protect=True)
-        backup = PrivateBucket("backup", PrivateBucketArgs(scope, scope.backup_bucket, disposable=False), kept)
-        UndeleteWindow("backup", UndeleteWindowArgs(backup.bucket.bucket, settings.undelete_days), kept)
+        backup = PrivateBucket(
+            "backup",
+            PrivateBucketArgs(scope, scope.backup_bucket, disposable=False, kms_key_arn=settings.backup_kms_key_arn),
+            kept,
+        )
+        UndeleteWindow(
+            "backup",
+            UndeleteWindowArgs(backup.bucket.bucket, settings.undelete_days, settings.backup_object_lock_days),
+            kept,
+        )
+        BucketReports("backup", BucketReportsArgs(scope, backup.bucket.bucket), child)
 
         scripts = PrivateBucket("scripts", PrivateBucketArgs(scope, scope.scripts_bucket, disposable=True), child)
         release = aws.s3.BucketObjectv2(
@@ -99,5 +109,6 @@ class Platform(pulumi.ComponentResource):
             log_retention_days=str(settings.log_retention_days),
             region=scope.region,
             account_id=scope.account_id,
+            backup_kms_key_arn=settings.backup_kms_key_arn,
         )
         self.register_outputs(dict(self.outputs.named()))

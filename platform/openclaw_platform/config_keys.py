@@ -35,6 +35,22 @@ class PlatformSettings(ConfigTable):
         meaning="How many days the backup bucket keeps what was overwritten or deleted in it, for `make undelete`.",
         parse=integer_between(1, 30),
     )
+    backup_kms_key_arn = ConfigKey(
+        kind=Kind.STRING,
+        default="",
+        allowed="the ARN of a KMS key (no alias) in the stack's region, or nothing",
+        meaning="Your own key that the backups are encrypted with, if not S3's: $1 a month, and requests to KMS that a "
+        "bucket key keeps few. After a restore the next backup sends every file again. Older objects keep S3's.",
+        parse=text_matching(r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}", or_empty=True),
+    )
+    backup_object_lock_days = ConfigKey(
+        kind=Kind.INTEGER,
+        default="0",
+        allowed="a whole number from 0 (no lock) to 30, and at most undelete_days",
+        meaning="For how many days S3's object lock (governance mode) lets nobody without a right of its own delete a "
+        "version in the backup bucket, your own keys included. Costs nothing more: versions stay for longer anyway.",
+        parse=integer_between(0, 30),
+    )
     wheels_folder = ConfigKey(
         kind=Kind.STRING,
         default=".cache/wheels",
@@ -49,3 +65,8 @@ class PlatformSettings(ConfigTable):
         meaning="Which wheels the release holds.",
         parse=text_matching(r"[^\0\n]+"),
     )
+
+    def require_agreement(self) -> None:
+        """Refuse a lock that would keep versions, and their cost, for longer than the undelete window."""
+        if self.backup_object_lock_days > self.undelete_days:
+            raise PlatformSettings.backup_object_lock_days.refusal(str(self.backup_object_lock_days))

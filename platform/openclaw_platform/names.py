@@ -63,6 +63,10 @@ class Scope:
         """The SNS topic that every alarm of the stack is sent to."""
         return f"{PREFIX}-alarms-{self.stack}"
 
+    def bucket_topic(self, event: str) -> str:
+        """The SNS topic to which S3 reports one kind of event of the backup bucket (`bucket_events`)."""
+        return f"{PREFIX}-{event}-{self.stack}"
+
     @property
     def instance_role(self) -> str:
         """The IAM role and instance profile of the instance."""

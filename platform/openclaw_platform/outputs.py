@@ -24,6 +24,7 @@ class PlatformOutputs(Generic[Text]):
     log_retention_days: Text
     region: Text
     account_id: Text
+    backup_kms_key_arn: Text
 
     def named(self) -> Iterator[tuple[str, Text]]:
         """Each output's name and value, in the order above."""

@@ -14,17 +14,24 @@ UNTAGGED_IMAGE_DAYS = 7
 _WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def private_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
+def private_bucket_policy(partition: str, bucket: str, kms_key_arn: str = "") -> PolicyDocument:
     """Refuse every request without TLS, and every object that the account could not read back at once.
 
     Whoever holds the instance's role might else overwrite backups with objects under a key of their own, or in a
     storage class that takes half a day to thaw. A condition on a header comes with `Null`: a negated operator alone is
-    satisfied by a request that has no such header (IAM reference, "Condition operators").
+    satisfied by a request that has no such header (IAM reference, "Condition operators"). With a key of the user's,
+    that one is the only other that may be named.
     """
     arn = f"arn:{partition}:s3:::{bucket}"
     store: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{arn}/*"}
     customer_key = "s3:x-amz-server-side-encryption-customer-algorithm"
     encryption = "s3:x-amz-server-side-encryption"
+    key = f"{encryption}-aws-kms-key-id"
+    refuse_other_keys: dict[str, Any] = {
+        "Sid": "RefuseOtherKeys",
+        **store,
+        "Condition": {"Null": {key: "false"}, "StringNotEquals": {key: kms_key_arn}},
+    }
     storage_class = "s3:x-amz-storage-class"
     return _document(
         {
@@ -39,8 +46,12 @@ def private_bucket_policy(partition: str, bucket: str) -> PolicyDocument:
         {
             "Sid": "RefuseOtherEncryption",
             **store,
-            "Condition": {"Null": {encryption: "false"}, "StringNotEquals": {encryption: "AES256"}},
+            "Condition": {
+                "Null": {encryption: "false"},
+                "StringNotEquals": {encryption: "aws:kms" if kms_key_arn else "AES256"},
+            },
         },
+        *([refuse_other_keys] if kms_key_arn else []),
         {
             "Sid": "RefuseColdStorage",
             **store,
@@ -60,14 +71,25 @@ def alarm_topic_policy(topic_arn: str, account_id: str) -> PolicyDocument:
             "Resource": topic_arn,
             "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
         },
+        _publish_over_tls(topic_arn),
+    )
+
+
+def bucket_topic_policy(topic_arn: str, bucket_arn: str, account_id: str) -> PolicyDocument:
+    """Let S3 report events of one bucket of this account to the topic; nobody else publishes to it."""
+    return _document(
         {
-            "Sid": "RefuseWithoutTls",
-            "Effect": "Deny",
-            "Principal": "*",
+            "Sid": "TheBucketReports",
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
             "Action": "sns:Publish",
             "Resource": topic_arn,
-            "Condition": _WITHOUT_TLS,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account_id},
+                "ArnEquals": {"aws:SourceArn": bucket_arn},
+            },
         },
+        _publish_over_tls(topic_arn),
     )
 
 
@@ -93,6 +115,17 @@ def image_lifecycle_policy() -> PolicyDocument:
                 "action": {"type": "expire"},
             },
         ]
+    }
+
+
+def _publish_over_tls(topic_arn: str) -> dict[str, Any]:
+    return {
+        "Sid": "RefuseWithoutTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": _WITHOUT_TLS,
     }
 
 

@@ -8,6 +8,7 @@ from openclaw_agent.exit_codes import EXIT_CODE_MEANINGS
 from openclaw_agent.retention.report import retention_policy_table
 from openclaw_agent.store.cost import DAYS_A_MONTH, changed_backup_cost, storage_cost
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings
+from openclaw_ec2_spot.unbound_actions import UNBOUND_ACTIONS
 from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.config_table import config_table_markdown
 
@@ -54,6 +55,13 @@ def assumption_table() -> str:
     )
 
 
+def unbound_table() -> str:
+    """Which actions the instance's role has on everything, and why."""
+    return markdown_table(
+        ("Action on everything", "Why"), ((f"`{action}`", why) for action, why in UNBOUND_ACTIONS.items())
+    )
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "ec2_spot": lambda: config_table_markdown(Ec2SpotSettings.rows()),
     "platform": lambda: config_table_markdown(PlatformSettings.rows()),
@@ -62,6 +70,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "cost": cost_table,
     "storage": storage_table,
     "assumptions": assumption_table,
+    "unbound": unbound_table,
 }
 """The tables by the names that the marks `<!-- table:NAME -->` give them."""
 

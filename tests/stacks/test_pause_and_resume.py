@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "ec2-spot-power.py"
 ALARM = "openclaw-lab-rest-no-good-backup"
+FED_BY_S3 = "openclaw-lab-rest-no-snapshot-in-s3"
 
 pytestmark = pytest.mark.subprocess
 
@@ -81,7 +82,7 @@ def group_of(aws: EmbeddedAws) -> dict[str, Any]:
 
 def alarms_that_tell(aws: EmbeddedAws) -> set[str]:
     found = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="openclaw-lab-rest-")["MetricAlarms"]
-    assert len(found) == 6
+    assert len(found) == 8
     return {alarm["AlarmName"] for alarm in found if alarm["ActionsEnabled"]}
 
 
@@ -116,17 +117,17 @@ def test_pause_ends_the_instance_and_resume_brings_another(aws: EmbeddedAws) -> 
 
 
 @pytest.mark.usefixtures("running")
-def test_a_pause_silences_the_alarm_of_missing_backups_alone_until_resume(aws: EmbeddedAws) -> None:
+def test_a_pause_silences_the_alarms_of_missing_backups_alone_until_resume(aws: EmbeddedAws) -> None:
     everything = alarms_that_tell(aws)
 
     paused = power(aws, "pause", "rest")
     silent = everything - alarms_that_tell(aws)
     resumed = power(aws, "resume", "rest")
 
-    assert silent == {ALARM}
-    assert f"The alarm {ALARM} is silent until make resume; all other alarms stay on." in paused.stdout
+    assert silent == {ALARM, FED_BY_S3}
+    assert f"Silent until make resume: {ALARM} and {FED_BY_S3}; all other alarms stay on." in paused.stdout
     assert alarms_that_tell(aws) == everything
-    assert f"The alarm {ALARM} tells again." in resumed.stdout
+    assert f"Alarms that tell again: {ALARM} and {FED_BY_S3}." in resumed.stdout
 
 
 @pytest.mark.usefixtures("running")
@@ -245,7 +246,7 @@ def test_json_is_a_document_alone(aws: EmbeddedAws) -> None:
         "desired": 0,
         "instances": [],
         "settled": True,
-        "alarm": {"name": ALARM, "actions_enabled": False},
+        "alarms": [{"name": name, "actions_enabled": False} for name in (ALARM, FED_BY_S3)],
     }
 
 
@@ -306,7 +307,8 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
         (
             "DisableAlarmActions",
             0,
-            f"rest is being paused, but its alarm {ALARM} could not be silenced and will tell of missing backups: "
+            f"rest is being paused, but {ALARM} and {FED_BY_S3} could not be silenced and will tell of missing "
+            "backups: "
             "These AWS credentials may not call cloudwatch:DisableAlarmActions in us-east-1",
         ),
     ],

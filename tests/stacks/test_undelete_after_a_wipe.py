@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import boto3
 import botocore.exceptions
 import pytest
 
-from lab.host.deadline import scaled
 from lab.moto.server import EmbeddedAws
 from operator_tools.undelete import command
+from tests.support.enforced_iam import Keys, administrators_keys, client, enforced, roles_keys
 from tests.support.simulated_instance import FreshBucket, contents
 
 if TYPE_CHECKING:
@@ -32,58 +30,26 @@ def wiped(stacks: Stacks) -> dict[str, Any]:
 
 
 @pytest.fixture
-def operator(aws: EmbeddedAws, wiped: dict[str, Any]) -> dict[str, str]:
-    """An administrator's keys, which enforced policies allow everything."""
-    iam = aws.client("iam")
-    iam.create_user(UserName="operator")
-    iam.attach_user_policy(UserName="operator", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    key = iam.create_access_key(UserName="operator")["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+def operator(aws: EmbeddedAws, wiped: dict[str, Any]) -> Keys:
+    return administrators_keys(aws, "operator")
 
 
 @pytest.fixture
-def role(aws: EmbeddedAws, wiped: dict[str, Any]) -> dict[str, str]:
-    """The instance role's keys, as the metadata service hands them out."""
-    arn = aws.client("iam").get_role(RoleName=f"openclaw-lab-{STACK}-instance")["Role"]["Arn"]
-    held = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="i-stolen")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": held["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": held["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": held["SessionToken"],
-    }
+def role(aws: EmbeddedAws, wiped: dict[str, Any]) -> Keys:
+    return roles_keys(aws, STACK)
 
 
 @pytest.fixture
-def enforced(aws: EmbeddedAws, wiped: dict[str, Any], operator: dict[str, str], role: dict[str, str]) -> Iterator[None]:
-    """IAM judges each request. moto takes the Deny of the TLS-only policy without its condition, so it is taken off."""
-    aws.client("s3").delete_bucket_policy(Bucket=wiped["backup_bucket"])
-    switch(aws, "0")
-    yield
-    switch(aws, "inf")
+def under_iam(aws: EmbeddedAws, operator: Keys, role: Keys) -> Iterator[None]:
+    with enforced(aws):
+        yield
 
 
-def switch(aws: EmbeddedAws, requests_before_enforcing: str) -> None:
-    asked = urllib.request.Request(
-        f"{aws.endpoint_url}/moto-api/reset-auth",
-        requests_before_enforcing.encode(),
-        {"Content-Type": "text/plain"},
-    )
-    with urllib.request.urlopen(asked, timeout=scaled(30)):
-        pass
+def pause(aws: EmbeddedAws, operator: Keys, group: str) -> None:
+    client(aws, operator, "autoscaling").set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=0)
 
 
-def pause(aws: EmbeddedAws, operator: dict[str, str], group: str) -> None:
-    client = session(aws, operator).client("autoscaling", endpoint_url=aws.endpoint_url)
-    client.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=0)
-
-
-def session(aws: EmbeddedAws, keys: dict[str, str]) -> boto3.Session:
-    return boto3.Session(
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys.get("AWS_SESSION_TOKEN"), region_name=aws.region
-    )
-
-
-def undelete(world: FreshBucket, operator: dict[str, str], *words: str) -> int:
+def undelete(world: FreshBucket, operator: Keys, *words: str) -> int:
     environment = {**world.environment, "AWS_REGION": world.aws.region, **operator}
     environment.pop("AWS_SESSION_TOKEN", None)
     with mock.patch.dict(os.environ, environment):
@@ -91,18 +57,18 @@ def undelete(world: FreshBucket, operator: dict[str, str], *words: str) -> int:
         return command.main([STACK, *words])
 
 
+@pytest.mark.usefixtures("under_iam")
 def test_one_command_brings_back_what_a_stolen_role_wiped(
     aws: EmbeddedAws,
     wiped: dict[str, Any],
-    operator: dict[str, str],
-    role: dict[str, str],
-    enforced: None,
+    operator: Keys,
+    role: Keys,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    s3 = session(aws, role).client("s3", endpoint_url=aws.endpoint_url)
+    s3 = client(aws, role, "s3")
     world = FreshBucket(aws, tmp_path, wiped["backup_bucket"], role)
-    world.s3 = session(aws, operator).client("s3", endpoint_url=aws.endpoint_url)
+    world.s3 = client(aws, operator, "s3")
     machine = world.booted("i-good")
     for n in range(30):
         machine.write(f"workspace/{n}.md", f"page {n}\n")

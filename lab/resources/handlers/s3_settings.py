@@ -44,6 +44,7 @@ ENCRYPTION_RULE = an_object(
 )
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 OWNERSHIP_RULE = an_object("objectOwnership", objectOwnership=TEXT)
+LOCK_RULE = an_object("defaultRetention", defaultRetention=an_object(mode=TEXT, days=INTEGER, years=INTEGER))
 VERSIONING = an_object("status", status=TEXT, mfaDelete=TEXT.named("MFADelete"))
 
 
@@ -177,4 +178,83 @@ class OwnershipControls(BucketSetting):
         cloud.client("s3").put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [rule]})
 
 
-HANDLERS = (Versioning(), Encryption(), PublicAccessBlock(), Lifecycle(), Policy(), OwnershipControls())
+class ObjectLock(BucketSetting):
+    """For how long a version cannot be deleted; it can be switched on, and never off, only emptied."""
+
+    type = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+    shape = setting_inputs("", objectLockEnabled=TEXT, rule=LOCK_RULE, token=TEXT)
+
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
+        """Put the rule."""
+        rule = {"Rule": to_aws(LOCK_RULE, inputs["rule"])} if inputs.get("rule") else {}
+        cloud.client("s3").put_object_lock_configuration(
+            Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", **rule}
+        )
+
+    def delete(self, cloud: Region, current: Resource) -> None:
+        """Let new versions be without a lock."""
+        with ignoring_gone():
+            self.put(cloud, current.id, {})
+
+
+class Notification(BucketSetting):
+    """Whom S3 tells of what happens in the bucket."""
+
+    type = "aws:s3/bucketNotification:BucketNotification"
+    shape = resource_inputs(
+        "bucket",
+        bucket=TEXT,
+        eventbridge=SWITCH,
+        topics=list_of(
+            an_object("events topicArn", events=TEXTS, topicArn=TEXT, filterPrefix=TEXT, filterSuffix=TEXT, id=TEXT)
+        ),
+    )
+
+    def check(self, cloud: Region, inputs: Inputs) -> None:
+        """S3 refuses two configurations of which a key and an event could match both; moto takes them."""
+        seen: list[tuple[str, str, str]] = []
+        for target in known_objects(inputs.get("topics")):
+            prefix, suffix = str(target.get("filterPrefix") or ""), str(target.get("filterSuffix") or "")
+            for event in target.get("events", []):
+                for other, start, end in seen:
+                    if _overlap(event.rstrip("*"), other.rstrip("*"), prefix, start, suffix, end):
+                        raise InvalidInput(f"two notifications of {event} could match one key below '{prefix}'")
+            seen += [(event, prefix, suffix) for event in target.get("events", [])]
+
+    def put(self, cloud: Region, bucket: str, inputs: Inputs) -> None:
+        """Put all targets, which replaces those before."""
+        targets = [_topic_target(target) for target in inputs.get("topics", [])]
+        wanted: dict[str, Any] = {"TopicConfigurations": targets}
+        if inputs.get("eventbridge"):
+            wanted["EventBridgeConfiguration"] = {}
+        cloud.client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+
+    def delete(self, cloud: Region, current: Resource) -> None:
+        """Tell nobody."""
+        with ignoring_gone():
+            cloud.client("s3").put_bucket_notification_configuration(Bucket=current.id, NotificationConfiguration={})
+
+
+def _topic_target(target: dict[str, Any]) -> dict[str, Any]:
+    filters = [
+        {"Name": name, "Value": target[key]}
+        for key, name in (("filterPrefix", "prefix"), ("filterSuffix", "suffix"))
+        if target.get(key)
+    ]
+    written: dict[str, Any] = {"TopicArn": target["topicArn"], "Events": target["events"]}
+    if target.get("id"):
+        written["Id"] = target["id"]
+    if filters:
+        written["Filter"] = {"Key": {"FilterRules": filters}}
+    return written
+
+
+def _overlap(event: str, other: str, prefix: str, start: str, suffix: str, end: str) -> bool:
+    pairs = ((event, other, str.startswith), (prefix, start, str.startswith), (suffix, end, str.endswith))
+    return all(within(one, two) or within(two, one) for one, two, within in pairs)
+
+
+HANDLERS = (
+    Versioning(), Encryption(), PublicAccessBlock(), Lifecycle(), Policy(), OwnershipControls(), ObjectLock(),
+    Notification(),
+)  # fmt: skip

@@ -82,17 +82,17 @@ def _switch(options: argparse.Namespace) -> int:
         raise AccountError(
             f"The Python at {sys.executable} has no {error.name}; install it with: pip install boto3"
         ) from error
-    from openclaw_ec2_spot.alarm_rules import NO_GOOD_BACKUP, alarm_name
+    from openclaw_ec2_spot.alarm_rules import ALARMS_OF_ABSENCE, alarm_name
     from operator_tools.power.stack_place import find_place
     from operator_tools.power.switching import Switch, Timeout
 
     power = Power(options.verb)
     place = find_place(options.stack, options.region)
     account = Account(place.region)
-    alarm = alarm_name(place.stack_name, NO_GOOD_BACKUP)
-    calls = PowerCalls(account, place.group, alarm)
+    alarms = tuple(alarm_name(place.stack_name, rule) for rule in ALARMS_OF_ABSENCE)
+    calls = PowerCalls(account, place.group, alarms)
     say: Callable[[str], None] = (lambda _line: None) if options.json else partial(print, flush=True)
-    switch = Switch(place, account.region, alarm, calls, say)
+    switch = Switch(place, account.region, alarms, calls, say)
     outcome = switch.to(power, Timeout(0.0 if options.no_wait else options.timeout * 60, options.every))
 
     if options.json:

@@ -1,5 +1,6 @@
-"""The one place where pausing touches AWS: the group's size, what became of it, and the alarm."""
+"""The one place where pausing touches AWS: the group's size, what became of it, and its alarms."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from operator_tools.account.account import CLIENT_SETTINGS, Account
@@ -11,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class PowerCalls:
-    """One group and one alarm, through the credentials of the environment.
+    """One group and some alarms of its stack, through the credentials of the environment.
 
     Raises (each method, and the constructor):
         AccountError: AWS refused or could not be asked; the text is the sentence for the user.
     """
 
-    def __init__(self, account: Account, group: str, alarm: str) -> None:
+    def __init__(self, account: Account, group: str, alarms: Sequence[str]) -> None:
         self._account = account
         self._group = group
-        self._alarm = alarm
+        self._alarms = list(alarms)
         with account.told_in_a_sentence("autoscaling", "Opening the client"):
             self._autoscaling: AutoScalingClient = account.session.client("autoscaling", config=CLIENT_SETTINGS)
         with account.told_in_a_sentence("cloudwatch", "Opening the client"):
@@ -50,17 +51,17 @@ class PowerCalls:
             return " ".join(activity.get("StatusMessage", "").split())
         return ""
 
-    def alarm_speaks(self) -> bool | None:
-        """Tell whether the alarm tells anybody when it fires, or None if there is no such alarm."""
+    def speaking_alarms(self) -> dict[str, bool]:
+        """Tell of each alarm that there is whether it tells anybody when it fires."""
         with self._account.told_in_a_sentence("cloudwatch", "DescribeAlarms"):
-            answer = self._cloudwatch.describe_alarms(AlarmNames=[self._alarm])
-        return next((alarm["ActionsEnabled"] for alarm in answer["MetricAlarms"]), None)
+            answer = self._cloudwatch.describe_alarms(AlarmNames=self._alarms)
+        return {alarm["AlarmName"]: alarm["ActionsEnabled"] for alarm in answer["MetricAlarms"]}
 
-    def let_alarm_speak(self, speak: bool) -> None:
-        """Let the alarm tell, or keep it silent; it goes on watching."""
+    def let_alarms_speak(self, alarms: Sequence[str], speak: bool) -> None:
+        """Let alarms tell, or keep them silent; they go on watching."""
         if speak:
             with self._account.told_in_a_sentence("cloudwatch", "EnableAlarmActions"):
-                self._cloudwatch.enable_alarm_actions(AlarmNames=[self._alarm])
+                self._cloudwatch.enable_alarm_actions(AlarmNames=list(alarms))
         else:
             with self._account.told_in_a_sentence("cloudwatch", "DisableAlarmActions"):
-                self._cloudwatch.disable_alarm_actions(AlarmNames=[self._alarm])
+                self._cloudwatch.disable_alarm_actions(AlarmNames=list(alarms))

@@ -22,7 +22,7 @@ def closing_sentence(power: Power, stack: str, outcome: "Outcome") -> str:
         )
     return (
         f"{stack} has an instance in service. It restores by itself, and the gateway follows in some minutes; "
-        f"make outputs STACK={stack} says how to connect. After a pause of an hour or more the alarm sends OK "
+        f"make outputs STACK={stack} says how to connect. After a pause of an hour or more its alarms send OK "
         "with the first good backup."
     )
 
@@ -48,5 +48,5 @@ def power_document(switch: "Switch", power: Power, outcome: "Outcome") -> dict[s
         "instances": [{"id": each.instance_id, "state": each.state} for each in outcome.group.members],
         "settled": outcome.settled,
         "waited_seconds": round(outcome.waited_seconds, 1),
-        "alarm": {"name": switch.alarm, "actions_enabled": outcome.alarm_speaks},
+        "alarms": [{"name": name, "actions_enabled": outcome.alarms.get(name)} for name in switch.alarms],
     }

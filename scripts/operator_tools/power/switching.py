@@ -1,7 +1,7 @@
 """What `pause` and `resume` do, in which order, and what they say on the way."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from operator_tools.account.errors import AccountError
@@ -20,13 +20,13 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a switch ended: whether anything was changed, whether the group is there yet, and after how long."""
+    """How a switch ended: was anything changed, is the group there yet, after how long, and which alarms tell."""
 
     changed: bool
     group: GroupState
     settled: bool
     waited_seconds: float
-    alarm_speaks: bool | None
+    alarms: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Switch:
 
     Args:
         place: the stack and its group; `region` is where they were looked for.
-        alarm: the alarm that an absent instance sets off.
+        alarms: those that an absent instance sets off.
         say: takes one line for the user.
     """
 
     place: Place
     region: str
-    alarm: str
+    alarms: tuple[str, ...]
     calls: PowerCalls
     say: Callable[[str], None]
 
@@ -59,11 +59,11 @@ class Switch:
             already = "is already" if before.settled(power) else "is already on its way to be"
             self.say(f"{self.place.stack} {already} {power.done} (group {self.place.group} in {self.region}).")
         # Resuming, the alarm comes first: an instance must never run unwatched because a second call failed.
-        speaks = self._let_alarm(power) if power is Power.RESUME else None
+        speaks = self._let_alarms(power) if power is Power.RESUME else {}
         if changed:
             self.calls.set_desired(power.desired)
         if power is Power.PAUSE:
-            speaks = self._let_alarm_after_pause()
+            speaks = self._let_alarms_after_pause()
         began = time.monotonic()
         group = self._wait(power, patience, began)
         return Outcome(changed, group, group.settled(power), time.monotonic() - began, speaks)
@@ -88,27 +88,28 @@ class Switch:
             f"desired instances {before.desired} -> {power.desired}; {steps[power]}."
         )
 
-    def _let_alarm(self, power: Power) -> bool | None:
-        speaks = self.calls.alarm_speaks()
+    def _let_alarms(self, power: Power) -> Mapping[str, bool]:
+        found = self.calls.speaking_alarms()
         wanted = power is Power.RESUME
-        if speaks is None:
-            self.say(f"There is no alarm {self.alarm}; nothing to {'switch on' if wanted else 'silence'}.")
-            return None
-        if speaks is not wanted:
-            self.calls.let_alarm_speak(wanted)
+        missing = [alarm for alarm in self.alarms if alarm not in found]
+        if missing:
+            self.say(f"There is no alarm {_listed(missing)}; nothing to {'switch on' if wanted else 'silence'}.")
+        changing = [alarm for alarm in self.alarms if found.get(alarm, wanted) is not wanted]
+        if changing:
+            self.calls.let_alarms_speak(changing, wanted)
             self.say(
-                f"The alarm {self.alarm} tells again."
+                f"Alarms that tell again: {_listed(changing)}."
                 if wanted
-                else f"The alarm {self.alarm} is silent until make resume; all other alarms stay on."
+                else f"Silent until make resume: {_listed(changing)}; all other alarms stay on."
             )
-        return wanted
+        return dict.fromkeys(found, wanted)
 
-    def _let_alarm_after_pause(self) -> bool | None:
+    def _let_alarms_after_pause(self) -> Mapping[str, bool]:
         try:
-            return self._let_alarm(Power.PAUSE)
+            return self._let_alarms(Power.PAUSE)
         except AccountError as error:
             raise AccountError(
-                f"{self.place.stack} is being paused, but its alarm {self.alarm} could not be silenced and will tell "
+                f"{self.place.stack} is being paused, but {_listed(self.alarms)} could not be silenced and will tell "
                 f"of missing backups: {error}"
             ) from error
 
@@ -122,3 +123,7 @@ class Switch:
             time.sleep(min(patience.every, max(0.0, began + patience.seconds - time.monotonic())))
             group = self._group()
         return group
+
+
+def _listed(alarms: Iterable[str]) -> str:
+    return " and ".join(alarms)

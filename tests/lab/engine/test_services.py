@@ -66,6 +66,41 @@ def test_bucket_and_its_settings(engine: Engine, program: Write, s3: Any) -> Non
     assert s3.list_buckets()["Buckets"] == []
 
 
+REPORTED = """
+bucket = aws.s3.Bucket("vault", bucket=f"vault-{stack}")
+topic = aws.sns.Topic("told", name=f"told-{stack}")
+rows = [row.split("|") for row in (config.get("rows") or "s3:ObjectCreated:*|a/|.json").split(",")]
+aws.s3.BucketNotification("tell", bucket=bucket.bucket, topics=[
+    {"topic_arn": topic.arn, "events": [event], "filter_prefix": prefix, "filter_suffix": suffix}
+    for event, prefix, suffix in rows])
+"""
+
+
+def test_a_bucket_tells_whom_it_is_to(engine: Engine, program: Write, s3: Any) -> None:
+    folder = program(REPORTED)
+    engine.up(folder, "dev")
+    (told,) = s3.get_bucket_notification_configuration(Bucket="vault-dev")["TopicConfigurations"]
+    assert told["TopicArn"].endswith(":told-dev")
+    assert told["Filter"]["Key"]["FilterRules"] == [
+        {"Name": "prefix", "Value": "a/"},
+        {"Name": "suffix", "Value": ".json"},
+    ]
+    engine.up(folder, "dev", {"rows": "s3:ObjectRemoved:*|a/|,s3:ObjectCreated:*|a/|"})
+    assert len(s3.get_bucket_notification_configuration(Bucket="vault-dev")["TopicConfigurations"]) == 2
+    engine.destroy(folder, "dev")
+    assert s3.list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["s3:ObjectCreated:*|a/|,s3:ObjectCreated:Put|a/b|", "s3:ObjectCreated:*||.json,s3:ObjectCreated:*|a/|n.json"],
+    ids=["prefixes", "suffixes"],
+)
+def test_two_reports_of_one_event_are_refused_as_by_s3(engine: Engine, program: Write, s3: Any, rows: str) -> None:
+    with pytest.raises(InvalidInput, match="could match one key"):
+        engine.up(program(REPORTED), "dev", {"rows": rows})
+
+
 def test_versions_of_an_object_count_as_data(engine: Engine, program: Write, s3: Any) -> None:
     folder = program(BUCKET + 's3.BucketObjectv2("ours", bucket=name, key="ours", content=config.get("text") or "1")')
     engine.up(folder, "dev")

@@ -25,4 +25,5 @@ def platform(scope: Scope) -> PlatformOutputs[str]:
         log_retention_days="30",
         region=scope.region,
         account_id=scope.account_id,
+        backup_kms_key_arn="",
     )

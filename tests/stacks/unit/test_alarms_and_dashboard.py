@@ -5,9 +5,19 @@ import jmespath  # type: ignore[import-untyped]
 import pytest
 
 from cloud_init.instance_files import GATEWAY_MEMORY_PERCENT
-from openclaw_ec2_spot.alarm_rules import Metric, MissingMetric, alarm_rules, minutes_without_backup
+from openclaw_ec2_spot.alarm_rules import (
+    ALARMS_OF_ABSENCE,
+    NO_SNAPSHOT_IN_S3,
+    AlarmRule,
+    Metric,
+    MissingMetric,
+    alarm_rules,
+    measured_in,
+    minutes_without_backup,
+)
 from openclaw_ec2_spot.connecting import dashboard_link, gateway_command, shell_command
 from openclaw_ec2_spot.dashboard import dashboard_body
+from openclaw_platform.bucket_events import BucketEvent
 from openclaw_platform.names import Scope
 
 
@@ -22,7 +32,29 @@ def test_the_backup_alarm_waits_for_three_intervals_and_at_least_an_hour(interva
 
 
 def test_only_missing_backups_are_alarming_in_themselves() -> None:
-    assert [rule.name for rule in alarm_rules(20) if rule.missing is MissingMetric.BREACHING] == ["no-good-backup"]
+    silent_in_a_pause = [rule.name for rule in alarm_rules(20) if rule.missing is MissingMetric.BREACHING]
+    assert silent_in_a_pause == list(ALARMS_OF_ABSENCE)
+
+
+def test_what_s3_counts_is_in_no_namespace_that_the_instance_may_write_to(scope: Scope) -> None:
+    fed_by_s3 = [rule for rule in alarm_rules(20) if isinstance(rule.metric, BucketEvent)]
+    assert [rule.name for rule in fed_by_s3] == ["no-snapshot-in-s3", "backups-deleted"]
+    for rule in fed_by_s3:
+        found = measured_in(scope, rule.metric)
+        assert (found.namespace, found.metric_name) == ("AWS/SNS", "NumberOfMessagesPublished")
+        assert found.value.endswith("-dev")
+
+
+@pytest.mark.parametrize("rule", list(alarm_rules(60)), ids=lambda rule: rule.name)
+def test_a_window_is_one_that_cloudwatch_takes(rule: AlarmRule) -> None:
+    # PutMetricAlarm: a day where the period is shorter than an hour, else a week.
+    assert rule.period * rule.periods <= (86_400 if rule.period < 3600 else 7 * 86_400)
+
+
+def test_a_day_without_changes_sets_no_alarm_off() -> None:
+    (rule,) = [rule for rule in alarm_rules(60) if rule.name == NO_SNAPSHOT_IN_S3]
+    # The first snapshot of a day comes within an interval after midnight, at most 25 hours after the last one's first.
+    assert rule.period * rule.periods >= (24 + 1) * 3600
 
 
 def test_what_the_agent_measures_stays_within_the_free_ten() -> None:

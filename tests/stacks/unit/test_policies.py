@@ -6,7 +6,12 @@ import pytest
 from openclaw_ec2_spot.instance_policies import instance_policy, trust_policy
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
-from openclaw_platform.policies import alarm_topic_policy, image_lifecycle_policy, private_bucket_policy
+from openclaw_platform.policies import (
+    alarm_topic_policy,
+    bucket_topic_policy,
+    image_lifecycle_policy,
+    private_bucket_policy,
+)
 
 CANNOT_BE_SCOPED = {
     "LogInToTheRegistry": {"ecr:GetAuthorizationToken"},
@@ -41,9 +46,14 @@ def test_only_actions_that_aws_cannot_bind_are_unbound(statements: dict[str, dic
     assert statements["Measure"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "OpenClawLab/dev"}}
 
 
-def test_no_action_is_a_wildcard_and_every_statement_allows(statements: dict[str, dict[str, Any]]) -> None:
+def test_no_action_is_a_wildcard_and_the_one_deny_is_of_what_no_run_deletes(
+    statements: dict[str, dict[str, Any]],
+) -> None:
     assert all("*" not in action for statement in statements.values() for action in _texts(statement["Action"]))
-    assert {statement["Effect"] for statement in statements.values()} == {"Allow"}
+    denies = {sid: statement["Resource"] for sid, statement in statements.items() if statement["Effect"] == "Deny"}
+    assert denies == {
+        "TheNewestManifestStays": "arn:aws:s3:::openclaw-lab-backup-dev-123456789012/latest/manifest.json"
+    }
 
 
 def test_the_state_can_be_written_but_its_old_versions_not_destroyed(statements: dict[str, dict[str, Any]]) -> None:
@@ -55,7 +65,14 @@ def test_the_state_can_be_written_but_its_old_versions_not_destroyed(statements:
         f"{bucket}/owner.json",
     }
     actions = {action for statement in statements.values() for action in _texts(statement["Action"])}
-    assert "s3:DeleteObject" in actions
+    assert _texts(statements["FilesThatAreGoneAndOldSnapshots"]["Resource"]) == {
+        f"{bucket}/latest/*",
+        f"{bucket}/snapshots/*",
+    }
+    assert [sid for sid, statement in statements.items() if "s3:DeleteObject" in _texts(statement["Action"])] == [
+        "FilesThatAreGoneAndOldSnapshots",
+        "TheNewestManifestStays",
+    ]
     assert not {action for action in actions if "Version" in action}
     assert not {action for action in actions if action.startswith(("s3:PutBucket", "s3:PutLifecycle", "iam:"))}
 
@@ -111,6 +128,15 @@ def test_a_condition_on_a_header_never_refuses_a_request_that_has_no_such_header
         assert judged <= absent
 
 
+def test_with_a_key_of_the_users_no_other_is_named() -> None:
+    refused = {
+        statement["Sid"]: statement["Condition"]
+        for statement in private_bucket_policy("aws", "b", OWN_KEY)["Statement"]
+    }
+    assert refused["RefuseOtherEncryption"]["StringNotEquals"] == {"s3:x-amz-server-side-encryption": "aws:kms"}
+    assert refused["RefuseOtherKeys"]["StringNotEquals"] == {"s3:x-amz-server-side-encryption-aws-kms-key-id": OWN_KEY}
+
+
 def test_only_this_accounts_alarms_publish_to_the_topic() -> None:
     allow, deny = alarm_topic_policy("arn:topic", "123456789012")["Statement"]
 
@@ -118,6 +144,18 @@ def test_only_this_accounts_alarms_publish_to_the_topic() -> None:
     assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     assert deny["Effect"] == "Deny"
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_s3_alone_reports_on_its_bucket_and_nobody_else_publishes() -> None:
+    policy = bucket_topic_policy("arn:topic", "arn:aws:s3:::bucket", "123456789012")
+    allow, deny = policy["Statement"]
+
+    assert allow["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allow["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnEquals": {"aws:SourceArn": "arn:aws:s3:::bucket"},
+    }
+    assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
 
 
 def test_images_are_bounded_in_age_and_number() -> None:
