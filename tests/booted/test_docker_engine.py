@@ -134,6 +134,9 @@ def test_the_deployed_unit_runs_the_compose_file_as_both_are_deployed(machine: M
     assert found["Config"]["Hostname"] == "openclaw-gateway"
     limits = found["HostConfig"]
     assert (limits["CapDrop"], limits["SecurityOpt"], limits["Init"]) == (["ALL"], ["no-new-privileges:true"], True)
+    assert limits["ReadonlyRootfs"] is True
+    assert set(limits["Tmpfs"]) == {"/tmp", described.environment["HOME"]}
+    assert limits["Ulimits"] == [{"Name": "core", "Hard": 0, "Soft": 0}]
     assert limits["PortBindings"] == {"18789/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18789"}]}
     assert [(mount["Source"], mount["Destination"]) for mount in found["Mounts"]] == [
         (mount.source, mount.target) for mount in described.mounts
