@@ -12,6 +12,7 @@ from openclaw_agent.host.identity import boot_id, instance_id
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.settings import Settings
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.late_flags import give_noted_flags
 from openclaw_agent.state_dir.swap import finish_interrupted_swap
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.credentials import AT_ONCE, PATIENT
@@ -52,8 +53,9 @@ class Session:
             LocalStorageError: when what was cut off cannot be finished.
         """
         with self.agent_dir.locked(wait=wait):
-            if finished := finish_interrupted_swap(self.agent_dir.aside):
-                _log.warning("%s", finished)
+            for finish in (finish_interrupted_swap, give_noted_flags):
+                if finished := finish(self.agent_dir.aside):
+                    _log.warning("%s", finished)
             yield
 
     def instance_id(self) -> str:

@@ -75,6 +75,25 @@ class Swap:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LateFlags:
+    """Flags (chattr) that what is swapped in is to have, and cannot have before.
+
+    `rows` are by path its letters and the inode under which it was built.
+    """
+
+    state: str
+    rows: Mapping[str, tuple[str, int]]
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        """What was written by `asdict`."""
+        return cls(
+            str(fields["state"]),
+            {str(path): (str(flags), int(inode)) for path, (flags, inode) in fields["rows"].items()},
+        )
+
+
 class AsideRecords:
     """The records in the agent's folder."""
 
@@ -82,6 +101,7 @@ class AsideRecords:
         self._swap = folder / "swap.json"
         self._staging = folder / "staging.json"
         self._put_aside = folder / "put-aside.json"
+        self._late_flags = folder / "late-flags.json"
 
     def swap(self) -> Swap | None:
         """The swap that was begun and not finished.
@@ -110,6 +130,18 @@ class AsideRecords:
     def forget_staging(self) -> None:
         """It is gone, or has become the state folder."""
         remove_file(self._staging)
+
+    def late_flags(self) -> LateFlags | None:
+        """The flags that a restore has yet to give."""
+        return LateFlags.of(fields) if (fields := _read(self._late_flags, "rows")) else None
+
+    def note_late_flags(self, late: LateFlags) -> None:
+        """Note them, before what was built is swapped in."""
+        _write(self._late_flags, asdict(late))
+
+    def forget_late_flags(self) -> None:
+        """They were given, or are told as not restored."""
+        remove_file(self._late_flags)
 
     def put_aside(self) -> tuple[MadeFolder, ...]:
         """What restores have put aside, oldest first."""

@@ -18,10 +18,9 @@ from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
 from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ManifestTooNew, Refused, StoreError
 from openclaw_agent.fs.clone import open_nofollow
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
+from openclaw_agent.restore.activation import activate, report_not_restored
 from openclaw_agent.restore.content import FolderContent
-from openclaw_agent.restore.metadata import give_all_flags
-from openclaw_agent.restore.restorer import report_not_restored
-from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
+from openclaw_agent.restore.staying import plan_replacement
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import decode_manifest
@@ -31,7 +30,6 @@ from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.inbox import empty_inbox, inbox_of, open_inbox
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.staging import disk_of, staging_for
-from openclaw_agent.state_dir.swap import swap_in
 from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
 from openclaw_agent.store.manifests import read_manifest
 
@@ -143,9 +141,7 @@ def _put_in_place(
                 f"The snapshot that was copied into {top.path} is not complete ({problem}); sync it again, or use "
                 "openclaw-s3-restore.py run --snapshot NAME."
             ) from problem
-    kept = swap_in(session.agent_dir.aside, building, folder, replacement)
-    say_what_is_kept(replacement, kept)
-    report_not_restored(session, give_all_flags(folder, entries))
+    kept = activate(session, building, entries, replacement)
     known = records.latest() or LatestRecord(settings.bucket, "")
     if manifest is None:
         records.mark_latest_partial()

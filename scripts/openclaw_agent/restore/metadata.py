@@ -87,10 +87,15 @@ def set_metadata_of(handle: int, entry: Entry, missing: NotRestored) -> None:
     _set_time(handle, entry, missing)
 
 
+def flags_by_path(entries: Iterable[Entry]) -> dict[str, str]:
+    """The letters of what has flags."""
+    return {entry.path: letters for entry in entries if (letters := _flags_of(entry))}
+
+
 def give_all_flags(place: Path, entries: Iterable[Entry]) -> NotRestored:
     """Give what was restored its flags where it belongs: an immutable file could not have been moved there."""
     missing = NotRestored()
-    flagged = [entry for entry in entries if entry.attributes is not None and entry.attributes.flags]
+    flagged = [entry for entry in entries if _flags_of(entry)]
     if not flagged:
         return missing
     with ConfinedDir(place) as top:
@@ -109,6 +114,10 @@ def give_flags(handle: int, entry: Entry, missing: NotRestored) -> None:
     if entry.attributes is not None and entry.attributes.flags:
         with missing.noting(f"the flags (chattr +{entry.attributes.flags})", entry.path):
             set_flags(handle, entry.attributes.flags)
+
+
+def _flags_of(entry: Entry) -> str:
+    return entry.attributes.flags if entry.attributes is not None else ""
 
 
 def _of_a_symlink(top: ConfinedDir, entry: Entry, missing: NotRestored) -> os.stat_result:

@@ -7,17 +7,17 @@ from pathlib import Path
 from openclaw_agent.catalog.choice import Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import AgentError, StoreError, UsageError
+from openclaw_agent.restore.activation import activate, report_not_restored
 from openclaw_agent.restore.content import BucketContent
 from openclaw_agent.restore.metadata import give_all_flags
-from openclaw_agent.restore.restorer import Finished, report_not_restored, report_skipped_copies
-from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
+from openclaw_agent.restore.restorer import Finished, report_skipped_copies
+from openclaw_agent.restore.staying import plan_replacement
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, path_order
 from openclaw_agent.sqlite.files import LOG_SUFFIXES, SIDECAR_SUFFIXES
 from openclaw_agent.state_dir.parents import require_real_parents
 from openclaw_agent.state_dir.staging import staging_at, staging_for
-from openclaw_agent.state_dir.swap import swap_in
 from openclaw_agent.state_dir.walk import require_state_folder
 
 
@@ -61,13 +61,9 @@ def restore_paths(session: Session, source: PathSource) -> Path | None:
     known = {entry.path: entry for entry in chosen}
     targets = tuple(dict.fromkeys(name for path in paths for name in _with_sidecars(known[path])))
     replacement = plan_replacement(session, chosen, targets)
-    records = session.agent_dir.aside
-    with staging_for(records, state_dir) as building:
+    with staging_for(session.agent_dir.aside, state_dir) as building:
         _build(session, source, point, chosen, building)
-    kept = swap_in(records, building, state_dir, replacement)
-    say_what_is_kept(replacement, kept)
-    report_not_restored(session, give_all_flags(state_dir, chosen))
-    return kept
+    return activate(session, building, chosen, replacement)
 
 
 def _cleaned(paths: Sequence[str]) -> list[str]:
@@ -93,7 +89,10 @@ def _chosen(source: PathSource, paths: Sequence[str]) -> tuple[OpenPoint, list[s
     chosen: dict[str, Entry] = {"": replace(known[""], mode=0o700)}
     for path in wanted:
         if path not in known:
-            raise AgentError(f"The snapshot {point.manifest.snapshot} holds no {path!r}.")
+            raise AgentError(
+                f"The snapshot {point.manifest.snapshot} holds no {path!r}; openclaw-s3-restore.py list names the "
+                "others, and --snapshot NAME takes it from one of them."
+            )
         parts = path.split("/")
         for depth in range(1, len(parts)):
             parent = "/".join(parts[:depth])
@@ -119,6 +118,7 @@ def _with_sidecars(entry: Entry) -> list[str]:
 def _build(session: Session, source: PathSource, point: OpenPoint, chosen: list[Entry], building: Path) -> None:
     require_room(building, chosen)
     skipped: list[StoreError] = []
-    built = rebuild(chosen, BucketContent(session.bucket, point.keys_of, source.finished, skipped.append), building)
+    content = BucketContent(session.bucket, point.keys_of, source.finished, skipped.append, source.reader.elsewhere)
+    built = rebuild(chosen, content, building)
     report_not_restored(session, built.not_restored)
     report_skipped_copies(session, point.manifest, tuple(skipped))

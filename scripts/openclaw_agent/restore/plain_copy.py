@@ -16,8 +16,8 @@ from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, ManifestTooNew, StoreError
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.removal import remove_beside
+from openclaw_agent.restore.activation import report_not_restored
 from openclaw_agent.restore.metadata import NotRestored, give_flags, set_metadata_of
-from openclaw_agent.restore.restorer import report_not_restored
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import ENCODED_PREFIX, LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest

@@ -9,11 +9,12 @@ from openclaw_agent.catalog.choice import Source, Wanted
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
 from openclaw_agent.errors import StoreError
 from openclaw_agent.fs.removal import remove_file
+from openclaw_agent.restore.activation import activate, report_not_restored
 from openclaw_agent.restore.base import remember_restored
 from openclaw_agent.restore.content import BucketContent
 from openclaw_agent.restore.gaps import MOST_NAMED, LostEntry, MayLack, anything, few, is_not_essential, nothing
-from openclaw_agent.restore.metadata import NotRestored, give_all_flags
-from openclaw_agent.restore.staying import plan_replacement, say_what_is_kept
+from openclaw_agent.restore.metadata import give_all_flags
+from openclaw_agent.restore.staying import plan_replacement
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.restore.verdicts import verdict_sentences
 from openclaw_agent.session import Session
@@ -21,7 +22,6 @@ from openclaw_agent.snapshot.keys import latest_key
 from openclaw_agent.snapshot.manifest import Gap, Manifest
 from openclaw_agent.sqlite.files import fold, is_database
 from openclaw_agent.state_dir.staging import staging_at, staging_for
-from openclaw_agent.state_dir.swap import swap_in
 
 _log = logging.getLogger(__name__)
 
@@ -97,9 +97,7 @@ class Restorer:
         with staging_for(records, state_dir) as building:
             restored = self._build(point, building, self._may_lack(wanted))
         # Not inside the block: halfway through, the old state has the name of what was built.
-        kept = swap_in(records, building, state_dir, replacement)
-        say_what_is_kept(replacement, kept)
-        report_not_restored(self._session, give_all_flags(state_dir, restored.manifest.entries))
+        activate(self._session, building, restored.manifest.entries, replacement)
         remember_restored(
             self._session,
             self._reader.points(),
@@ -139,14 +137,6 @@ class Restorer:
                 problem = fold(place)
                 if problem is not None:
                     _log.warning("Warning: the database %r fails its integrity check: %s.", entry.path, problem)
-
-
-def report_not_restored(session: Session, missing: NotRestored) -> None:
-    """Warn of what of the metadata this disk or this user could not be given."""
-    for sentence in missing.sentences():
-        _log.warning("%s", sentence)
-    if missing.count:
-        session.record.add(metadata_not_restored=missing.count)
 
 
 def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[StoreError, ...]) -> None:

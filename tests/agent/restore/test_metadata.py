@@ -3,15 +3,18 @@
 import errno
 import os
 from collections.abc import Callable
+from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 
 from openclaw_agent.fs.attributes import flags_of, set_flags
 from openclaw_agent.fs.removal import remove_tree
+from tests.support.breaking import raising
 from tests.support.generated_trees import access_list
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, let_clock_tick, picture
 
+FS_IOC_SETFLAGS, IMMUTABLE = 0x40086602, 0x10  # linux/fs.h
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set flags, owners and capabilities")
 LIST = "system.posix_acl_access"
 DEFAULT_LIST = "system.posix_acl_default"
@@ -168,6 +171,68 @@ def test_flags_come_back_and_neither_they_nor_what_they_hold_pile_up(
         assert sorted(place.name for place in machine.disk.iterdir()) == ["agent", "state"]
         there = world.booted()
         assert picture(there.state) == picture(machine.state)
+    finally:
+        remove_tree(world.folder)
+
+
+class CutOff(BaseException):
+    """The machine's power, say."""
+
+
+def cut_off_before_flags_are_given(handle: int, request: int, argument: bytes) -> object:
+    if argument[0] & IMMUTABLE and request == FS_IOC_SETFLAGS:
+        raise CutOff
+    return ioctl(handle, request, argument)
+
+
+@needs_root
+@pytest.mark.parametrize("arguments", [("--snapshot", "latest"), ("--path", "folder")])
+@pytest.mark.parametrize("beside", [(), ("cache/kept",)], ids=["exchanged", "around what stays"])
+def test_flags_of_a_restore_that_was_cut_off_are_given_before_anything_else(
+    world: FreshBucket,
+    machine: SimulatedInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    beside: tuple[str, ...],
+) -> None:
+    for path in ("other", "folder/file", *beside):
+        machine.write(path)
+    give_flags(machine.state / "folder/file", "i")
+    try:
+        assert machine.backup().code == 0
+        with monkeypatch.context() as power:
+            power.setattr("fcntl.ioctl", cut_off_before_flags_are_given)
+            with pytest.raises(CutOff):
+                machine.restore("run", *arguments)
+        assert flags(machine.state / "folder/file") == ""
+        run = machine.backup()
+        assert run.code == 0, run.err
+        assert "Gave 1 restored file" in run.err
+        assert flags(machine.state / "folder/file") == "i"
+        attributes = world.manifest("latest").by_path()["folder/file"].attributes
+        assert attributes is not None
+        assert attributes.flags == "i"
+    finally:
+        remove_tree(world.folder)
+
+
+@needs_root
+def test_a_restore_that_was_cut_off_before_the_swap_gives_no_flags_to_what_was_there(
+    world: FreshBucket, machine: SimulatedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = machine.write("file")
+    give_flags(place, "i")
+    try:
+        assert machine.backup().code == 0
+        give_flags(place, "")
+        with monkeypatch.context() as power:
+            power.setattr("openclaw_agent.state_dir.swap.exchange", raising(CutOff()))
+            with pytest.raises(CutOff):
+                machine.restore("run", "--snapshot", "latest", "--force")
+        run = machine.backup()
+        assert run.code == 0, run.err
+        assert "flags" not in run.err
+        assert flags(place) == ""
     finally:
         remove_tree(world.folder)
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tests.support.simulated_instance import SimulatedInstance, contents
+from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents
 
 OLD = {"a.txt": "old a", "ws/k.md": "old k", "ws/n.md": "old n"}
 PRESENT = {"a.txt": "present a", "ws/n.md": "present n", "ws/only-now.md": "present only"}
@@ -174,3 +174,21 @@ def test_a_snapshot_that_is_not_there_is_named(writer: SimulatedInstance, flags:
     assert run.code == 1
     (sentence,) = run.err.splitlines()
     assert "There is no complete snapshot 2026-01-01-00-00; openclaw-s3-restore.py list shows" in sentence
+
+
+def test_a_file_that_its_restore_point_has_lost_comes_out_of_another_one_with_the_same_content(
+    world: FreshBucket, writer: SimulatedInstance
+) -> None:
+    assert writer.backup().code == 0
+    _, last = world.snapshots()
+    world.delete(f"snapshots/{last}/.openclaw/ws/k.md", "latest/.openclaw/ws/k.md")
+    writer.write("ws/k.md", "spoilt")
+    run = writer.restore("--path", "ws/k.md", "--snapshot", last)
+    assert run.code == 0, run.err
+    assert (writer.state / "ws/k.md").read_text() == OLD["ws/k.md"]
+
+
+def test_a_path_that_a_restore_point_has_not_is_told_with_the_way_to_the_others(writer: SimulatedInstance) -> None:
+    run = writer.restore("--path", "ws/only-now.md")
+    assert run.code == 1
+    assert "holds no 'ws/only-now.md'; openclaw-s3-restore.py list names the others" in run.err
