@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from openclaw_agent.fs.attributes import set_flags
 from openclaw_agent.state_dir.exclusions import Exclusions
+from tests.support.mounts import Mounts
 
 AS_ROOT = os.geteuid() == 0
 LONG_NAMES = 8 * [b"n" * 250]
@@ -105,7 +106,9 @@ class Node:
     flags: str
 
 
-_kinds = st.sampled_from([*4 * ["file"], *2 * ["folder"], "symlink", *2 * ["hard link"], "sparse", "fifo", "socket"])
+KINDS = [*4 * ["file"], *2 * ["folder"], "symlink", *2 * ["hard link"], "sparse", "fifo", "socket"]
+# A mount is a folder where nobody may mount, or is asked to (`plant`).
+_kinds, _root_kinds = st.sampled_from(KINDS), st.sampled_from([*KINDS, *2 * ["mount"]])
 
 
 def nodes_of(*, by_root: bool) -> st.SearchStrategy[Node]:
@@ -113,7 +116,7 @@ def nodes_of(*, by_root: bool) -> st.SearchStrategy[Node]:
     return st.builds(
         Node,
         st.tuples(_folders, _names).map(lambda pair: (*pair[0], pair[1])).filter(lambda parts: _is_kept(parts)),
-        _kinds,
+        _root_kinds if by_root else _kinds,
         st.one_of(_bodies, _targets),
         _root_modes if by_root else _modes,
         _owners if by_root else st.just((-1, -1)),
@@ -161,7 +164,7 @@ edits = st.lists(
 )
 
 
-def plant(root: Path, node: Node) -> None:
+def plant(root: Path, node: Node, mounts: Mounts | None = None) -> None:
     """Create a node below `root`; where its name is taken, or the disk refuses, nothing happens."""
     place = os.fsencode(root)
     with contextlib.suppress(OSError):
@@ -172,12 +175,14 @@ def plant(root: Path, node: Node) -> None:
         place += b"/" + node.parts[-1]
         if not os.path.lexists(place):
             _create(root, place, node)
+            if node.kind == "mount" and mounts is not None:
+                mounts.mount("tmpfs", Path(), Path(os.fsdecode(place)))
 
 
 def _create(root: Path, place: bytes, node: Node) -> None:
     body = node.body
     match node.kind:
-        case "folder":
+        case "folder" | "mount":
             os.mkdir(place)  # noqa: PTH102
         case "symlink":
             os.symlink(body.replace(b"\0", b"_")[:4000] or b"x", place)  # noqa: PTH211
@@ -216,11 +221,11 @@ def _create(root: Path, place: bytes, node: Node) -> None:
             os.close(handle)
 
 
-def apply(root: Path, edit: Edit) -> None:
+def apply(root: Path, edit: Edit, mounts: Mounts | None = None) -> None:
     """Make one change; what the disk refuses does not happen."""
     found = _paths(root)
     if edit.what == "add" or not found:
-        plant(root, edit.node)
+        plant(root, edit.node, mounts)
         return
     place = found[edit.choice % len(found)]
     status = os.lstat(place)

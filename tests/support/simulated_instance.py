@@ -9,7 +9,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -222,7 +222,10 @@ class FreshBucket:
         return machine
 
     def store(self, *, attempts: int = 6, sleep: Callable[[float], object] = time.sleep) -> Bucket:
-        with mock.patch.dict(os.environ, self.environment):
+        with (
+            mock.patch.dict(os.environ, self.environment),
+            mock.patch("botocore.session.create_loader", return_value=BOTOCORE_DESCRIPTIONS),
+        ):
             return Bucket(self.bucket, self.aws.region, attempts=attempts, stall_seconds=30, sleep=sleep)
 
     def put(self, key: str, body: bytes | str) -> None:
@@ -275,11 +278,17 @@ class FreshBucket:
             yield from page.get("Contents", [])
 
 
-def picture(folder: Path) -> Picture:
-    """All that must come back below `folder`: metadata, content or target, and which names are one file."""
+def picture(folder: Path, mounted: Collection[str] = ()) -> Picture:
+    """All that must come back below `folder`: metadata, content or target, and which names are one file.
+
+    Of what is `mounted` (paths relative to the folder) only that there is a folder.
+    """
     rows: Picture = {"": _row(folder)}
     names: dict[tuple[int, int], list[str]] = {}
     for place, folders, files in os.walk(folder):
+        here = {name for name in folders if os.path.relpath(Path(place) / name, folder) in mounted}
+        rows |= {os.path.relpath(Path(place) / name, folder): ("folder",) for name in here}
+        folders[:] = [name for name in folders if name not in here]
         for name in folders + files:
             found = Path(place) / name
             status = found.lstat()

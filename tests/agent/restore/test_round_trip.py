@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,38 +8,37 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.moto.server import EmbeddedAws
+from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.fs.removal import remove_tree
 from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
-from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, picture
+from tests.support.mounts import Mounts, may_mount
+from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, contents, picture
 
 # The whole claim at full size: OPENCLAW_TREE_EXAMPLES=1000.
 EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "8"))
 
 
-def specials(root: Path) -> set[str]:
-    """Sockets and FIFOs below `root`."""
-    return {
-        os.path.relpath(os.path.join(place, name), root)  # noqa: PTH118
-        for place, _, files in os.walk(root)
-        for name in files
-        if stat.S_IFMT(os.lstat(os.path.join(place, name)).st_mode) in (stat.S_IFIFO, stat.S_IFSOCK)  # noqa: PTH118
-    }
+def skipped_of(root: Path, mounted: Collection[str]) -> set[str]:
+    """What a backup only names: mounts, sockets and FIFOs below `root`, and links of which the text leads out of it."""
+    skipped = set(mounted)
+    for path in paths_below(root, mounted):
+        place = os.path.join(root, path)  # noqa: PTH118 - pathlib would change some of these names
+        kind = stat.S_IFMT(os.lstat(place).st_mode)
+        if kind in (stat.S_IFIFO, stat.S_IFSOCK):
+            skipped.add(path)
+        elif kind == stat.S_IFLNK:
+            end = os.path.normpath(root / os.path.dirname(path) / os.readlink(place))  # noqa: PTH120, PTH115
+            if end != str(root) and not end.startswith(f"{root}/"):
+                skipped.add(path)
+    return skipped
 
 
-def links_out(root: Path) -> set[str]:
-    """Links below `root` of which the text leads out of it."""
-    found = {
-        os.path.relpath(os.path.join(place, name), root)  # noqa: PTH118
-        for place, folders, files in os.walk(root)
-        for name in (*folders, *files)
-    }
-    links = {path: os.readlink(root / path) for path in found if (root / path).is_symlink()}  # noqa: PTH115
-    return {
-        path
-        for path, target in links.items()
-        if not os.path.normpath(root / os.path.dirname(path) / target).startswith(f"{root}/")  # noqa: PTH120
-        and os.path.normpath(root / os.path.dirname(path) / target) != str(root)  # noqa: PTH120
-    }
+def paths_below(root: Path, mounted: Collection[str]) -> Iterator[str]:
+    """Every path below `root`, without what lies in a mount, or is one."""
+    for place, folders, files in os.walk(root):
+        paths = {name: os.path.relpath(os.path.join(place, name), root) for name in (*folders, *files)}  # noqa: PTH118
+        folders[:] = [name for name in folders if paths[name] not in mounted]
+        yield from (path for path in paths.values() if path not in mounted)
 
 
 def without_folder_times(rows: Picture) -> Picture:
@@ -54,7 +54,9 @@ def back_up(machine: SimulatedInstance) -> Run:
 def brought_back(world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
     if on_new_machine:
         return world.booted()
-    machine.lose_state()
+    if not mounts_below(machine.state):
+        # Nothing removes a tree in which something is mounted; the restore replaces it all the same.
+        machine.lose_state()
     run = machine.restore()
     assert run.code == 0, run.err
     return machine
@@ -74,27 +76,42 @@ def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
     on_new_machine: bool,
 ) -> None:
     world = FreshBucket(embedded_aws, tmp_path_factory.mktemp("trees"))
-    machine = world.booted()
-    for node in tree:
-        plant(machine.state, node)
-    for round_changes in ([], changes):
-        for edit in round_changes:
-            apply(machine.state, edit)
-        before, skipped = picture(machine.state), specials(machine.state) | links_out(machine.state)
-        result = back_up(machine).line["result"]
-        if result == "done":
-            assert {row.path for row in world.manifest("latest").skipped} == skipped
+    machine, mounts = world.booted(), Mounts()
+    try:
+        for node in tree:
+            plant(machine.state, node, mounts if may_mount() else None)
+        for round_changes in ([], changes):
+            for edit in round_changes:
+                apply(machine.state, edit, mounts if may_mount() else None)
+            machine = round_trip(world, machine, on_new_machine)
+    finally:
+        mounts.undo()
+        # Immutable files would outlive the test.
+        remove_tree(world.folder)
 
-        machine = brought_back(world, machine, on_new_machine)
-        after = picture(machine.state)
-        if result == "unchanged":
-            # A folder's new mtime alone (a temporary file came and went) is no reason for a snapshot.
-            before, after = without_folder_times(before), without_folder_times(after)
-        assert after == before
 
-        again = machine.backup()
-        assert (again.code, again.line["result"]) == (0, "unchanged"), again.err
-        assert again.line["bytes_uploaded"] == 0
-        assert again.total_requests <= 2
-    # Immutable files would outlive the test.
-    remove_tree(world.folder)
+def round_trip(world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
+    mounted = mounts_below(machine.state)
+    held = {path: contents(machine.state / path) for path in mounted}
+    before, skipped = picture(machine.state, mounted), skipped_of(machine.state, mounted)
+    result = back_up(machine).line["result"]
+    if result == "done":
+        assert {row.path for row in world.manifest("latest").skipped} == skipped
+
+    machine = brought_back(world, machine, on_new_machine)
+    after = picture(machine.state, mounted)
+    if on_new_machine:
+        # What was mounted is not in S3: the empty folder is, to be mounted at again.
+        held = {path: {} for path in mounted}
+    assert mounts_below(machine.state) == (() if on_new_machine else mounted)
+    assert {path: contents(machine.state / path) for path in mounted} == held
+    if result == "unchanged":
+        # A folder's new mtime alone (a temporary file came and went) is no reason for a snapshot.
+        before, after = without_folder_times(before), without_folder_times(after)
+    assert after == before
+
+    again = machine.backup()
+    assert (again.code, again.line["result"]) == (0, "unchanged"), again.err
+    assert again.line["bytes_uploaded"] == 0
+    assert again.total_requests <= 2
+    return machine

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from dataclasses import replace
+from os.path import lexists
 from pathlib import Path
 
 import pytest
@@ -264,7 +265,7 @@ def test_a_restore_in_place_gives_the_old_tree_and_leaves_what_is_the_disk_s_own
             plant(machine.state, below(b"workspace", node))
     its_own = of_the_disk(machine.state)
     mounts, place = Mounts(), machine.state / (mount_at or "nowhere")
-    may_be = mount_at is not None and may_mount() and not place.exists() and is_real(machine.state, place.parent)
+    may_be = mount_at is not None and may_mount() and is_real(machine.state, place.parent) and not lexists(place)
     try:
         if may_be:
             mounts.mount("tmpfs", Path(), place)
