@@ -33,7 +33,7 @@ EXPOSURE_LIMITS = {
     "openclaw-s3-restore.service": 29,
     "openclaw-spot-watch.service": 29,
     # It mounts for the machine, so that it cannot have a view of its own of anything.
-    "openclaw-state-view.service": 60,
+    "openclaw-state-view.service": 38,
     "openclaw-swap.service": 25,
     "openclaw.service": 30,
 }

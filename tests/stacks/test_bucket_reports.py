@@ -77,12 +77,11 @@ def test_each_snapshot_is_reported_once_and_a_deletion_of_what_nothing_deletes(
     ]
 
 
-def test_the_alarms_look_at_the_topics_that_there_are(aws: EmbeddedAws, stacks: Stacks, bucket: str) -> None:
-    stacks.instance(STACK)
+def test_the_alarms_look_at_the_topics_that_there_are(aws: EmbeddedAws, dev: dict[str, Any]) -> None:
     topics = {topic["TopicArn"].rpartition(":")[2] for topic in aws.client("sns").list_topics()["Topics"]}
     alarms: dict[str, Any] = {
-        alarm["AlarmName"].removeprefix(f"openclaw-lab-{STACK}-"): alarm
-        for alarm in aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"openclaw-lab-{STACK}-")["MetricAlarms"]
+        alarm["AlarmName"].removeprefix("openclaw-lab-dev-"): alarm
+        for alarm in aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="openclaw-lab-dev-")["MetricAlarms"]
         if alarm["Namespace"] == "AWS/SNS"
     }
     assert set(alarms) == {"no-snapshot-in-s3", "backups-deleted"}
