@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 import http.client
+import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-import urllib.request
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from pathlib import Path
 UNIT = "openclaw.service"
 HEALTH_URL = "http://127.0.0.1:18789/healthz"
 ANSWER_SECONDS = 10
+MOST_ANSWER_BYTES = 65_536
+# Each of at most three calls of a check, beside the answer: all within TimeoutStartSec= of the unit.
+SYSTEMCTL_SECONDS = 10
 SILENT_CHECKS_BEFORE_RESTART = 5
 RESTARTS_ALLOWED = 3
 RESTART_WINDOW_SECONDS = 6 * 3600
@@ -88,13 +93,53 @@ def judge(memory: Memory, seen: Observation, now: float) -> tuple[Memory, Verdic
     return Memory(seen.invocation, silent, recent), Verdict.LIMIT if due else Verdict.SILENT
 
 
+class _Arrived(io.RawIOBase):
+    """What a connection brings until a deadline, and no more than MOST_ANSWER_BYTES of it."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._left = MOST_ANSWER_BYTES
+
+    def readable(self) -> bool:
+        """It is read, and nothing else."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Wait for the next bytes.
+
+        Raises:
+            TimeoutError: when the deadline has passed, however much came until then.
+        """
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the answer was not complete in time")
+        self._connection.settimeout(seconds)
+        count = self._connection.recv_into(buffer, min(len(buffer), self._left)) if self._left else 0
+        self._left -= count
+        return count
+
+    def makefile(self, *_mode: object) -> io.BufferedReader:
+        """What `http.client` asks of a socket."""
+        return io.BufferedReader(self)
+
+
 def gateway_answers(url: str = HEALTH_URL, timeout: float = ANSWER_SECONDS) -> bool:
-    """Tell whether /healthz answers with JSON that says ok (the control UI answers unknown paths with 200 and HTML)."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """Tell whether /healthz answers with JSON that says ok (the control UI answers unknown paths with 200 and HTML).
+
+    The gateway may be hostile: nothing but a whole answer of its own within `timeout` seconds is health. A redirect is
+    none, nor is what drips, has no end, or cannot be read.
+    """
+    deadline = time.monotonic() + timeout
+    place = urllib.parse.urlsplit(url)
+    request = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n\r\n"
     try:
-        with opener.open(url, timeout=timeout) as response:
-            answer = json.loads(response.read(65_536))
-    except (OSError, http.client.HTTPException, ValueError):
+        with socket.create_connection((place.hostname or "", place.port or 80), timeout) as connection:
+            connection.sendall(request.encode())
+            response = http.client.HTTPResponse(_Arrived(connection, deadline))  # type: ignore[arg-type]
+            response.begin()
+            answer = json.loads(response.read()) if response.status == http.HTTPStatus.OK else None
+    except Exception:  # noqa: BLE001 - whatever it answers with, RecursionError included: the silence is counted
         return False
     return isinstance(answer, dict) and answer.get("ok") is True
 
@@ -103,7 +148,11 @@ def observe() -> Observation:
     """Ask systemd for the unit and, if it runs, the gateway for its health."""
     names = "ActiveState,Result,InvocationID"
     shown = subprocess.run(  # noqa: S603 (fixed words)
-        ["/usr/bin/systemctl", "show", UNIT, f"--property={names}"], check=True, capture_output=True, text=True
+        ["/usr/bin/systemctl", "show", UNIT, f"--property={names}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=SYSTEMCTL_SECONDS,
     ).stdout
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     state = properties.get("ActiveState", "")
@@ -126,7 +175,7 @@ def load_memory(path: Path) -> Memory:
             restarts=tuple(float(moment) for moment in kept["restarts"]),
             failed_since=None if since is None else float(since),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Memory()
 
 
@@ -134,10 +183,10 @@ def act(verdict: Verdict) -> None:
     """Carry out a verdict; the jobs are only queued, so that this check ends before the gateway is back."""
     systemctl = "/usr/bin/systemctl"
     if verdict is Verdict.RETRY:
-        subprocess.run([systemctl, "reset-failed", UNIT], check=True)  # noqa: S603 (fixed words)
-        subprocess.run([systemctl, "start", "--no-block", UNIT], check=True)  # noqa: S603 (fixed words)
+        subprocess.run([systemctl, "reset-failed", UNIT], check=True, timeout=SYSTEMCTL_SECONDS)  # noqa: S603 (fixed words)
+        subprocess.run([systemctl, "start", "--no-block", UNIT], check=True, timeout=SYSTEMCTL_SECONDS)  # noqa: S603 (fixed words)
     elif verdict is Verdict.RESTART:
-        subprocess.run([systemctl, "restart", "--no-block", UNIT], check=True)  # noqa: S603 (fixed words)
+        subprocess.run([systemctl, "restart", "--no-block", UNIT], check=True, timeout=SYSTEMCTL_SECONDS)  # noqa: S603 (fixed words)
 
 
 def report(verdict: Verdict, seen: Observation, memory: Memory, now: float, log: Path) -> None:

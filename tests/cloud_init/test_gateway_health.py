@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,3 +141,93 @@ def test_only_json_that_says_ok_is_health(
 
 def test_no_gateway_is_no_health() -> None:
     assert gateway_health.gateway_answers("http://127.0.0.1:9/healthz", timeout=1) is False
+
+
+def drips(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(300):
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def sends_headers_for_ever(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(300):
+        connection.sendall(f"X-{number}: y\r\n".encode())
+        time.sleep(0.05)
+
+
+def says_nothing(connection: socket.socket) -> None:
+    time.sleep(5)
+
+
+def answers_with(answer: bytes) -> Callable[[socket.socket], None]:
+    return lambda connection: connection.sendall(answer)
+
+
+OK = b'{"ok":true}'
+ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 11\r\n\r\n"
+HOSTILE = {
+    "a redirect to what says ok": answers_with(
+        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 11\r\n\r\n" + OK
+    ),
+    "permanently moved": answers_with(b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\n\r\n" + OK),
+    "created, not answered": answers_with(b"HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n" + OK),
+    "JSON too deep for the parser": answers_with(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000),
+    "objects too deep for the parser": answers_with(b"HTTP/1.1 200 OK\r\n\r\n" + b'{"a":' * 12_000),
+    "a number too long to be read": answers_with(b'HTTP/1.1 200 OK\r\n\r\n{"ok":true,"n":' + b"9" * 5_000 + b"}"),
+    "ok after more bytes than are read": answers_with(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 70_000 + OK),
+    "a length that never comes": answers_with(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + OK),
+    "chunks of no size": answers_with(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + OK),
+    "no HTTP": answers_with(b"\x00\xff" * 100),
+    "no UTF-8": answers_with(b'HTTP/1.1 200 OK\r\n\r\n{"ok":true,"\xff":1}'),
+    "a line without an end": answers_with(b"HTTP/1.1 200 " + b"O" * 70_000),
+    "an answer that drips": drips,
+    "headers that drip": sends_headers_for_ever,
+    "silence": says_nothing,
+}
+
+
+@pytest.mark.parametrize("behave", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_gateway_is_not_healthy_and_is_told_so_in_time(behave: Callable[[socket.socket], None]) -> None:
+    asked = 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            nonlocal asked
+            with contextlib.suppress(OSError):
+                connection, _ = listening.accept()
+                asked += 1
+                with connection:
+                    connection.recv(4096)
+                    behave(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        assert gateway_health.gateway_answers(f"http://127.0.0.1:{listening.getsockname()[1]}/healthz", 0.3) is False
+        assert time.monotonic() - began < 3
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n" + OK + b"\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: keep-alive\r\n\r\n" + OK,
+    ],
+    ids=["in chunks", "on a connection that stays open"],
+)
+def test_an_honest_answer_is_health_however_it_is_framed(answer: bytes) -> None:
+    ended = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+            ended.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        assert gateway_health.gateway_answers(f"http://127.0.0.1:{listening.getsockname()[1]}/healthz", 10) is True
+        ended.set()
