@@ -11,7 +11,7 @@ readonly engine=${OPENCLAW_GATEWAY_ENGINE:-docker}
 readonly timers=(openclaw-s3-backup.timer openclaw-s3-lifecycle.timer openclaw-health.timer)
 readonly services=(
   openclaw-s3-restore.service openclaw-s3-final.service openclaw.service openclaw-spot-watch.service
-  openclaw-swap.service openclaw-state-view.service
+  openclaw-swap.service openclaw-state-view.service openclaw-gateway-log.socket
 )
 
 doing="starting"
@@ -171,6 +171,9 @@ start_units() {
     systemctl disable --now --no-block openclaw-auto-approve.timer
   fi
   systemctl start --no-block openclaw-state-view.service openclaw-swap.service
+  systemctl start openclaw-gateway-log.socket
+  # A changed limit, or another release of it.
+  systemctl try-restart openclaw-gateway-log.service
   # The restore starts the gateway once it has succeeded.
   systemctl start --no-block openclaw-s3-final.service openclaw-s3-restore.service
   systemctl restart --no-block openclaw-spot-watch.service "${timers[@]}"

@@ -18,6 +18,8 @@ KIND_WORDS: Mapping[type, str] = {str: "a text", int: "a whole number", bool: "t
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 MINUTES_PER_DAY = 24 * 60
 SHIPPED_INTERVAL_MINUTES = 20
+# Told only where it is another (config_keys.py).
+DEFAULT_LOG_MIB_PER_HOUR = 4
 GATEWAY_MEMORY_PERCENT = 85
 LEAST_GATEWAY_MEMORY_MIB = 512
 
@@ -34,6 +36,7 @@ class InstallerSettings:
     backup_interval_minutes: int
     swap_size_mib: int
     auto_approve_devices: bool
+    gateway_log_mib_per_hour: int
     region: str
     texts: Mapping[str, str]
 
@@ -57,6 +60,9 @@ def read_settings(path: Path) -> InstallerSettings:
         backup_interval_minutes=_wanted(document, "backup_interval_minutes", int, path),
         swap_size_mib=_wanted(document, "swap_size_mib", int, path),
         auto_approve_devices=_wanted(document, "auto_approve_devices", bool, path),
+        gateway_log_mib_per_hour=_wanted(
+            {"gateway_log_mib_per_hour": DEFAULT_LOG_MIB_PER_HOUR, **document}, "gateway_log_mib_per_hour", int, path
+        ),
         region=_wanted(document, "region", str, path),
         texts={name: value for name, value in document.items() if isinstance(value, str)},
     )
@@ -110,6 +116,7 @@ def gateway_environment(settings: InstallerSettings, memory_mib: int) -> str:
         "OPENCLAW_MEMORY_LIMIT": f"{limit}m",
         "OPENCLAW_MEMORY_AND_SWAP_LIMIT": f"{limit + settings.swap_size_mib}m",
         "OPENCLAW_SWAP_MIB": str(settings.swap_size_mib),
+        "OPENCLAW_GATEWAY_LOG_MIB_PER_HOUR": str(settings.gateway_log_mib_per_hour),
         "OPENCLAW_AUTO_APPROVE": "yes" if settings.auto_approve_devices else "no",
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())

@@ -100,6 +100,7 @@ def test_the_gateways_environment_holds_the_image_and_leaves_the_host_some_memor
         "OPENCLAW_MEMORY_LIMIT=1570m",
         "OPENCLAW_MEMORY_AND_SWAP_LIMIT=3618m",
         "OPENCLAW_SWAP_MIB=2048",
+        "OPENCLAW_GATEWAY_LOG_MIB_PER_HOUR=4",
         "OPENCLAW_AUTO_APPROVE=no",
     ]
 

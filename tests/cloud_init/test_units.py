@@ -15,6 +15,7 @@ UNITS = CLOUD_INIT / "units"
 SHARED = UNITS / "openclaw-.service.d" / "hardening.conf"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
+SOCKETS = sorted(path.name for path in UNITS.glob("*.socket"))
 EXECUTABLES = ("bin/bash", "bin/sh", "bin/true", "usr/bin/docker", "usr/bin/python3.11", "usr/bin/systemctl")
 SYSTEM_UNITS = next(
     (folder for folder in map(Path, ("/usr/lib/systemd/system", "/lib/systemd/system")) if folder.is_dir()), None
@@ -26,6 +27,7 @@ MOST_EXPOSURE = 25
 SECURITY_PAGE = CLOUD_INIT.parent / "docs/security.md"
 EXPOSURE_LIMITS = {
     "openclaw-auto-approve.service": 25,
+    "openclaw-gateway-log.service": 20,
     "openclaw-health.service": 20,
     "openclaw-s3-backup.service": 29,
     "openclaw-s3-final.service": 29,
@@ -108,7 +110,7 @@ def verify(root: Path, *names: str) -> str:
 @needs_systemd
 @pytest.mark.subprocess
 def test_systemd_has_nothing_to_say_about_any_unit(root: Path) -> None:
-    assert verify(root, *SERVICES, *TIMERS) == ""
+    assert verify(root, *SERVICES, *TIMERS, *SOCKETS) == ""
 
 
 @needs_systemd
@@ -231,7 +233,7 @@ def test_no_unit_may_write_where_code_lies_that_root_runs() -> None:
     writable = {
         place.lstrip("-+") for name in SERVICES for place in words(read_unit(name), "Service", "ReadWritePaths")
     }
-    assert writable == {"/opt/openclaw/state", "/var/lib"}
+    assert writable == {"/opt/openclaw/state", "/var/lib", "/var/log/openclaw-gateway"}
     run = {
         word
         for name in SERVICES
@@ -336,7 +338,7 @@ def test_the_installer_enables_every_unit_that_wants_to_be() -> None:
     installer = (CLOUD_INIT / "install.sh").read_text(encoding="utf-8")
     arrays = re.findall(r"^readonly (?:timers|services)=\(([^)]*)\)", installer, re.MULTILINE)
     enabled = {name for array in arrays for name in array.split()}
-    installable = {name for name in (*SERVICES, *TIMERS) if ("Install", "WantedBy") in read_unit(name)}
+    installable = {name for name in (*SERVICES, *TIMERS, *SOCKETS) if ("Install", "WantedBy") in read_unit(name)}
     assert installable - enabled == {"openclaw-auto-approve.timer"}
     assert enabled <= installable
 
@@ -354,3 +356,11 @@ def test_every_service_asks_the_metadata_service_more_than_once_and_for_more_tha
     # The drop-in of a prefix that ends in a hyphen reaches all of them but this one.
     assert patience <= words(read_unit("openclaw.service"), "Service", "Environment")
     assert all(name == "openclaw.service" or name.startswith("openclaw-") for name in SERVICES)
+
+
+def test_what_the_gateway_prints_goes_nowhere_but_through_the_relay_that_bounds_it() -> None:
+    (fifo,) = read_unit("openclaw-gateway-log.socket")["Socket", "ListenFIFO"]
+    assert read_unit("openclaw.service")["Service", "StandardOutput"] == [f"append:{fifo}"]
+    # Made at each start of the machine, before any unit: a plain file in its place would fill the memory.
+    assert f"p {fifo} 0600 root root -" in (CLOUD_INIT / "tmpfiles.conf").read_text().splitlines()
+    assert read_unit("openclaw-gateway-log.service")["Service", "Restart"] == ["always"]
