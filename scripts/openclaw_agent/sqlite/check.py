@@ -15,7 +15,7 @@ A database is whole when its pages are, which needs no schema; what is not known
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -52,6 +52,7 @@ class Outcome(Enum):
     DAMAGED = "damaged"
     NO_DATABASE = "no database, whatever its header says"
     UNKNOWN = "not to be judged here"
+    NOT_JUDGED = "its check was over its limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,15 @@ class Verdict:
     folded: bool = True
 
 
-def check(clone: Path) -> Verdict:
+def _nothing() -> None:
+    """The check goes on as it began."""
+
+
+def check(clone: Path, *, once_open: Callable[[], None] = _nothing) -> Verdict:
     """Fold a clone's log into it and judge it; nobody else may have it open.
+
+    `once_open` is called when its files are open and no schema and no page of it has been looked at: from there on
+    nothing is opened any more.
 
     Raises:
         LocalStorageError: when the disk is full or fails, which says nothing about the database.
@@ -74,6 +82,8 @@ def check(clone: Path) -> Verdict:
         with contextlib.closing(sqlite3.connect(clone, isolation_level=None)) as database:
             # A finding may quote the damaged bytes.
             database.text_factory = lambda raw: raw.decode(errors="replace")
+            _open_all_files(database)
+            once_open()
             folded = _fold(database)
             if not folded:
                 return Verdict(Outcome.UNKNOWN, "its write-ahead log could not be folded in", folded=False)
@@ -87,11 +97,19 @@ def check(clone: Path) -> Verdict:
         return _verdict_of(problem, clone, folded)
 
 
-def _fold(database: sqlite3.Connection) -> bool:
+def _open_all_files(database: sqlite3.Connection) -> None:
     # In exclusive mode the clone needs no shared-memory file, and closing it removes the log.
     database.execute("PRAGMA locking_mode=EXCLUSIVE")
+    database.execute("PRAGMA temp_store=MEMORY")
+    # Opens its log, or undoes what its journal says; the pragma itself reads no schema.
+    database.execute("PRAGMA schema_version").fetchone()
+
+
+def _fold(database: sqlite3.Connection) -> bool:
     # Folding moves pages, but the pragma reads the schema first, and fails when it cannot be parsed.
     database.execute("PRAGMA writable_schema=ON")
+    # Nobody misses a clone that a crash takes.
+    database.execute("PRAGMA synchronous=OFF")
     busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     database.execute("PRAGMA writable_schema=RESET")
     return not busy

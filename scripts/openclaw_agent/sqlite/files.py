@@ -1,6 +1,7 @@
 """SQLite databases: known by their header, one thing with their sidecars, folded into one clean file."""
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import overload
 from openclaw_agent.fs.clone import Source, clone_file, open_nofollow
 from openclaw_agent.fs.confined import ConfinedPath
 from openclaw_agent.fs.removal import remove_file
-from openclaw_agent.sqlite.check import Outcome, Verdict, check
+from openclaw_agent.sandbox.child import Owner
+from openclaw_agent.sandbox.limits import Limits, limits_for
+from openclaw_agent.sqlite.check import Outcome, Verdict
+from openclaw_agent.sqlite.confined_check import check_confined
 from openclaw_agent.sqlite.super_journal import JOURNAL_MAGIC, answer_in_clone, lists_journal_of, split_name
 
 HEADER = b"SQLite format 3\x00"  # https://sqlite.org/fileformat.html, "The Database Header"
@@ -22,6 +26,9 @@ SIDECAR_SUFFIXES = (WAL_SUFFIX, SHM_SUFFIX, JOURNAL_SUFFIX)
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 WAL_INDEX_VERSION = (3_007_000).to_bytes(4, sys.byteorder)
 WAL_INDEX_BYTES = 32 * 1024
+# SQLite writes a log from its begin to its end.
+MOST_HOLES_OF_A_LOG = 1024**3
+BLOCK_BYTES = 512  # the unit of st_blocks (stat(2))
 WAL_MODE = b"\x02\x02"  # the file format's write and read version, bytes 18 and 19
 
 
@@ -71,6 +78,7 @@ def clone_database(source: Source, target: Path) -> os.stat_result:
     for suffix in LOG_SUFFIXES:
         if is_sidecar(source, suffix):
             with contextlib.suppress(FileNotFoundError):
+                _require_real_bytes(sidecar_path(source, suffix))
                 clone_file(sidecar_path(source, suffix), sidecar_path(target, suffix))
     journal = sidecar_path(target, JOURNAL_SUFFIX)
     if journal.exists():
@@ -78,17 +86,43 @@ def clone_database(source: Source, target: Path) -> os.stat_result:
     return status
 
 
-def fold_and_check(clone: Path) -> Verdict:
+NO_OWNER = Owner(0, 0)
+
+
+def _require_real_bytes(log: Source) -> None:
+    """Refuse a log that SQLite has not written, which would take days to read.
+
+    Raises:
+        OSError: EOVERFLOW.
+    """
+    status = log.lstat()
+    if status.st_size - status.st_blocks * BLOCK_BYTES >= MOST_HOLES_OF_A_LOG:
+        raise OSError(errno.EOVERFLOW, "its log is mostly holes", str(log))
+
+
+def fold_and_check(clone: Path, owner: Owner = NO_OWNER, limits: Limits | None = None) -> Verdict:
     """Fold a cloned database's log into it and check it; a whole one is a single clean file then.
+
+    It is done in a child process with the ids of `owner` and within `limits` (those for its size).
 
     Raises:
         LocalStorageError: when the disk is full or fails.
     """
-    verdict = check(clone)
+    verdict = check_confined(clone, limits or limits_for(size_with_logs(clone)), owner)
     if verdict.outcome is Outcome.INTACT or (verdict.outcome is Outcome.UNKNOWN and verdict.folded):
         for suffix in SIDECAR_SUFFIXES:
             remove_file(sidecar_path(clone, suffix))
     return verdict
+
+
+def size_with_logs(clone: Path) -> int:
+    """How many bytes a clone has on the disk, with its logs: holes are nothing that takes time to check."""
+    found = [row.stat() for row in (clone, *_logs_of(clone)) if row.exists()]
+    return sum(min(row.st_size, row.st_blocks * BLOCK_BYTES) for row in found)
+
+
+def _logs_of(clone: Path) -> list[Path]:
+    return [sidecar_path(clone, suffix) for suffix in LOG_SUFFIXES]
 
 
 def fold(clone: Path) -> str | None:

@@ -5,13 +5,15 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_agent.fs.clone import Source
 from openclaw_agent.fs.confined import ConfinedPath
-from openclaw_agent.fs.descriptors import close_inherited, open_descriptors
+from openclaw_agent.fs.descriptors import open_descriptors
+from openclaw_agent.sandbox.child import Confine, OverLimit, Owner, WorkFailed, run_confined
+from openclaw_agent.sandbox.limits import Limits
+from openclaw_agent.sandbox.time_lost import TimeLost
 from openclaw_agent.snapshot.manifest import Fingerprint
 from openclaw_agent.sqlite.files import (
     JOURNAL_SUFFIX,
@@ -42,11 +44,12 @@ class LiveCopy:
     torn: bool = False
 
 
-def capture_live(source: Source, target: Path) -> LiveCopy:
+def capture_live(source: Source, target: Path, time_lost: TimeLost | None = None) -> LiveCopy:
     """Take a database through SQLite's backup API; where that cannot be, its files as they stand, once they do.
 
     A WAL database without a log or a shared-memory file is open nowhere, or held by one process alone; opening it would
-    create files in the state folder.
+    create files in the state folder. What has the name of a sidecar and is no file (a FIFO) would make SQLite wait for
+    ever: it is not asked then, nor when too much of `time_lost` is gone.
 
     Raises:
         FileNotFoundError: when it has vanished.
@@ -56,20 +59,35 @@ def capture_live(source: Source, target: Path) -> LiveCopy:
     status = source.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(f"{source} is no regular file any more")
-    if not is_in_wal_mode(source):
-        # SQLite here would look for a super-journal where the gateway sees it, miss it, and not undo what it must.
-        through_sqlite = not super_journal_named_in(sidecar_path(source, JOURNAL_SUFFIX))
-    else:
-        through_sqlite = all(_stands(sidecar_path(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX))
-    if through_sqlite:
+    time_lost = time_lost or TimeLost()
+    limits = time_lost.limits(_size_with_log(source, status)) if _is_for_sqlite(source) else None
+    if limits is not None:
+        began = time.monotonic()
         try:
-            _back_up(source, target, status)
-        except (OSError, sqlite3.Error):
+            _back_up(source, target, status, limits.within(limits.seconds + BACKUP_TIMEOUT_SECONDS))
+        except (OSError, sqlite3.Error, OverLimit, WorkFailed):
             # Bytes as found are still better than none; the check decides whether they are a database.
             discard_clone(target)
+            time_lost.lose(time.monotonic() - began)
         else:
             return LiveCopy(status)
     return _copy_until_it_holds_still(source, target)
+
+
+def _is_for_sqlite(source: Source) -> bool:
+    if any(_is_no_file(sidecar_path(source, suffix)) for suffix in SIDECAR_SUFFIXES):
+        return False
+    if is_in_wal_mode(source):
+        return all(_stands(sidecar_path(source, suffix)) for suffix in (WAL_SUFFIX, SHM_SUFFIX))
+    # SQLite here would look for a super-journal where the gateway sees it, miss it, and not undo what it must.
+    return not super_journal_named_in(sidecar_path(source, JOURNAL_SUFFIX))
+
+
+def _size_with_log(source: Source, status: os.stat_result) -> int:
+    size = status.st_size
+    with contextlib.suppress(OSError):
+        size += sidecar_path(source, WAL_SUFFIX).lstat().st_size
+    return size
 
 
 def back_up_clone(folded: Path, target: Path) -> None:
@@ -118,7 +136,7 @@ def _fingerprints(source: Source) -> list[Fingerprint | None]:
     return found
 
 
-def _back_up(source: Source, target: Path, status: os.stat_result) -> None:
+def _back_up(source: Source, target: Path, status: os.stat_result, limits: Limits) -> None:
     others = open_descriptors()
     # The target is opened before the process becomes the owner, who may not enter the agent's folder.
     with contextlib.closing(_opened_target(target)) as writing:
@@ -126,7 +144,14 @@ def _back_up(source: Source, target: Path, status: os.stat_result) -> None:
         expected = _identities(source)
         # SQLite shares what a process has open of a database already, and a fork of it expects that to stay open.
         own |= {handle for handle in others if _identity(os.fstat(handle)) in expected}
-        _as_owner(status, lambda: _online_backup(source, writing, expected), keep=own)
+
+        def work(confine: Confine) -> bytes:
+            # A root-owned -shm beside the database would lock the gateway out of its own state.
+            confine()
+            _online_backup(source, writing, expected)
+            return b""
+
+        run_confined(work, limits, Owner(status.st_uid, status.st_gid), keep=own)
 
 
 def _online_backup(source: Source, writing: sqlite3.Connection, expected: set[tuple[int, int]]) -> None:
@@ -173,6 +198,15 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _is_no_file(source: Source) -> bool:
+    try:
+        return not stat.S_ISREG(source.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def _stands(source: Source) -> bool:
     try:
         return stat.S_ISREG(source.lstat().st_mode)
@@ -183,24 +217,3 @@ def _stands(source: Source) -> bool:
 def _uri_path(path: Path) -> str:
     unreserved = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
     return "".join(chr(byte) if byte in unreserved else f"%{byte:02x}" for byte in os.fsencode(path))
-
-
-def _as_owner(status: os.stat_result, action: Callable[[], None], keep: set[int]) -> None:
-    # A root-owned -shm beside the database would lock the gateway out of its own state.
-    if os.geteuid() != 0 or status.st_uid == 0:
-        action()
-        return
-    child = os.fork()
-    if child == 0:
-        outcome = 1
-        with contextlib.suppress(BaseException):
-            close_inherited(keep)
-            os.setgroups([])
-            os.setgid(status.st_gid)
-            os.setuid(status.st_uid)
-            action()
-            outcome = 0
-        os._exit(outcome)
-    _, wait_status = os.waitpid(child, 0)
-    if os.waitstatus_to_exitcode(wait_status) != 0:
-        raise OSError(f"the owner of the database (uid {status.st_uid}) could not back it up")

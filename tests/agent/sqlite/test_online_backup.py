@@ -3,7 +3,7 @@ import mmap
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -62,16 +62,17 @@ def test_a_database_that_its_application_holds_for_itself_is_taken_all_the_same(
 def test_a_backup_that_never_gets_its_lock_ends_and_the_files_are_taken_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = 0
+    told = tmp_path / "told"
 
     class NeverFree(sqlite3.Connection):
         """A connection whose backup is told again and again that the database is busy."""
 
         def backup(self, _target: object, **options: Any) -> None:  # type: ignore[override]
-            nonlocal told
             assert options["pages"] == -1
             while True:
-                told += 1
+                # In the child that makes the backup.
+                with told.open("ab") as out:
+                    out.write(b".")
                 options["progress"](sqlite3.SQLITE_BUSY, 0, 0)
 
     monkeypatch.setattr(live_databases, "BACKUP_TIMEOUT_SECONDS", 0.1)
@@ -86,7 +87,7 @@ def test_a_backup_that_never_gets_its_lock_ends_and_the_files_are_taken_as_they_
         # Open somewhere, so that the backup is made through SQLite.
         reader.execute("SELECT count(*) FROM t").fetchone()
         copy = capture_live(tmp_path / "db", tmp_path / "clone")
-    assert told > 1
+    assert told.stat().st_size > 1
     assert not copy.torn
     assert rows_of(tmp_path / "clone") == 10
 
@@ -168,9 +169,11 @@ def test_a_database_that_sqlite_finds_elsewhere_is_not_taken_from_there(tmp_path
         (root / "w").rename(root / "was")
         (root / "w").symlink_to(outside)
 
+    # One that needs nothing which this process, having made it, has open.
+    with contextlib.closing(wal_database(outside / "db", 1000)) as writer:
+        writer.execute("PRAGMA journal_mode=delete")
     with (
         contextlib.closing(wal_database(root / "w/db", 1)),
-        contextlib.closing(wal_database(outside / "db", 1000)),
         ConfinedDir(root) as top,
         at_sqlite_opening(swap),
         pytest.raises(FileNotFoundError),
@@ -236,3 +239,65 @@ def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_sam
     assert (copy.torn, copy.status.st_uid) == (False, 1000)
     assert fold(tmp_path / "clone") is None
     assert rows_of(tmp_path / "clone") == 10
+
+
+def wal_in_use(path: Path) -> sqlite3.Connection:
+    return wal_database(path)
+
+
+def rollback_in_use(path: Path) -> sqlite3.Connection:
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("CREATE TABLE t(a)")
+    writer.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(10)])
+    return writer
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a FIFO": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a dangling link": lambda place: place.symlink_to("nowhere"),
+    "a link to a device": lambda place: place.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm", "-mj0A1B2C9D3"])
+@pytest.mark.parametrize("database", [wal_in_use, rollback_in_use], ids=["WAL", "rollback"])
+def test_what_has_the_name_of_a_sidecar_and_is_none_neither_holds_a_live_capture_up_nor_is_followed(
+    tmp_path: Path, database: Callable[[Path], sqlite3.Connection], suffix: str, make: Callable[[Path], object]
+) -> None:
+    with contextlib.closing(database(tmp_path / "db")) as writer:
+        count = writer.execute("SELECT count(*) FROM t").fetchone()[0]
+        beside = tmp_path / f"db{suffix}"
+        beside.unlink(missing_ok=True)
+        make(beside)
+        status = beside.lstat()
+        began = time.monotonic()
+        copy = capture_live(tmp_path / "db", tmp_path / "clone")
+        assert time.monotonic() - began < 5
+        assert not copy.torn
+        assert (beside.lstat().st_ino, beside.lstat().st_mode) == (status.st_ino, status.st_mode)
+    # Where the log is gone, so is what only it held.
+    if database is rollback_in_use or suffix != "-wal":
+        assert fold(tmp_path / "clone") is None
+        assert rows_of(tmp_path / "clone") == count
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_fifo_that_takes_a_journals_place_after_the_look_is_left_at_a_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int
+) -> None:
+    if os.geteuid() != 0 and uid:
+        pytest.skip("only root has files of others")
+    monkeypatch.setattr(live_databases, "BACKUP_TIMEOUT_SECONDS", -9.5)
+    tmp_path.chmod(0o755)
+    rollback_in_use(tmp_path / "db").close()
+    os.chown(tmp_path / "db", uid if os.geteuid() == 0 else -1, -1)
+    began = time.monotonic()
+    with at_sqlite_opening(lambda: os.mkfifo(tmp_path / "db-journal")):
+        copy = capture_live(tmp_path / "db", tmp_path / "clone")
+    assert time.monotonic() - began < 5
+    assert not copy.torn
+    assert rows_of(tmp_path / "clone") == 10
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
