@@ -95,6 +95,9 @@ def _changes(before: dict[str, str], after: dict[str, str], names: tuple[str, ..
 
 def _changed_settings(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     keys = {row.instance_json: row.name for row in InstanceSettings.rows() if row.instance_json}
+    if old and new:
+        untold = {row.instance_json: row.default_value for row in InstanceSettings.rows() if row.told_if_changed}
+        old, new = untold | old, untold | new
     for name in sorted(old.keys() & new.keys() - _NOT_SETTINGS):
         if old[name] != new[name]:
             yield f"{keys.get(name, name)} from {_text(old[name])} to {_text(new[name])}"

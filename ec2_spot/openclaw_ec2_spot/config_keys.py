@@ -110,6 +110,58 @@ class InstanceSettings(ConfigTable):
         parse=integer_among(_BACKUP_INTERVALS),
         instance_json="backup_interval_minutes",
     )
+    backup_max_file_gib = ConfigKey(
+        kind=Kind.INTEGER,
+        default="64",
+        allowed="a whole number from 1 to 5120",
+        meaning="The largest file that a backup takes, in GiB, and the most that the holes of all files together "
+        "may have: states of 40 GB exist, and a file with holes takes no room on the disk, but all of its "
+        "size in the bucket. What is over it is a gap.",
+        parse=integer_between(1, 5120),
+        instance_json="backup_max_file_gib",
+        told_if_changed=True,
+    )
+    backup_max_entries = ConfigKey(
+        kind=Kind.INTEGER,
+        default="300000",
+        allowed="a whole number from 100 to 5000000",
+        meaning="How many files, folders and links a backup takes: the agent may use 768 MiB, of which each "
+        "100,000 take some 100. Where there are more, what the last backup had is taken, then what lies "
+        "near the top; the rest is a gap.",
+        parse=integer_between(100, 5_000_000),
+        instance_json="backup_max_entries",
+        told_if_changed=True,
+    )
+    backup_max_depth = ConfigKey(
+        kind=Kind.INTEGER,
+        default="1900",
+        allowed="a whole number from 10 to 1900",
+        meaning="How many folders deep a backup goes; 1900 is about as many as a path has room for. What lies "
+        "deeper is a gap.",
+        parse=integer_between(10, 1900),
+        instance_json="backup_max_depth",
+        told_if_changed=True,
+    )
+    backup_daily_limit_usd = ConfigKey(
+        kind=Kind.INTEGER,
+        default="50",
+        allowed="a whole number from 1 to 100000",
+        meaning="The most that the backups of one UTC day may cost in requests to S3, in USD; over it they are "
+        "refused (exit code 5), and the alarm backup-refused tells. A final backup may spend the same "
+        "once more.",
+        parse=integer_between(1, 100_000),
+        instance_json="backup_daily_limit_usd",
+        told_if_changed=True,
+    )
+    backup_daily_limit_gib = ConfigKey(
+        kind=Kind.INTEGER,
+        default="4096",
+        allowed="a whole number from 1 to 10000000",
+        meaning="The same for what they send and copy, in GiB: a state of 40 GB that changes all day comes to 2,900.",
+        parse=integer_between(1, 10_000_000),
+        instance_json="backup_daily_limit_gib",
+        told_if_changed=True,
+    )
     extra_excludes = ConfigKey(
         kind=Kind.STRING,
         default="",
@@ -118,6 +170,16 @@ class InstanceSettings(ConfigTable):
         meaning="What backups exclude besides what OpenClaw can rebuild, such as `logs/,media/**/*.tmp`.",
         parse=comma_list(_relative_pattern),
         instance_json="excludes",
+    )
+    gateway_log_mib_per_hour = ConfigKey(
+        kind=Kind.INTEGER,
+        default="4",
+        allowed="a whole number from 1 to 1024",
+        meaning="How much of what the gateway prints is kept in an hour, in MiB; the rest is dropped, and the log says "
+        "how much. CloudWatch takes $0.50 a GB: 4 are at most $1.50 a month.",
+        parse=integer_between(1, 1024),
+        instance_json="gateway_log_mib_per_hour",
+        told_if_changed=True,
     )
     cpu_credits = ConfigKey(
         kind=Kind.STRING,

@@ -43,6 +43,8 @@ class ConfigKey(Generic[Value]):
     meaning: str
     parse: Callable[[str], Value]
     instance_json: str = ""
+    # The instance knows the default too: user-data has little room, and most stacks change nothing of it.
+    told_if_changed: bool = False
     name: str = field(init=False, default="")
 
     def __set_name__(self, _owner: type, name: str) -> None:
@@ -59,6 +61,11 @@ class ConfigKey(Generic[Value]):
             return self
         value: Value = settings.values[self.name]
         return value
+
+    @property
+    def default_value(self) -> Value | None:
+        """What stands for it where nobody sets it; None where it must be set."""
+        return None if self.default is None else self.parse(self.default)
 
     def read(self, look_up: LookUp) -> Value:
         """Return what the user has set for this key, or its default.
@@ -106,7 +113,11 @@ class ConfigTable:
 
     def for_instance_json(self) -> dict[str, Any]:
         """The values that the instance is told, by their names there."""
-        return {key.instance_json: self.values[key.name] for key in self.rows() if key.instance_json}
+        return {
+            key.instance_json: self.values[key.name]
+            for key in self.rows()
+            if key.instance_json and not (key.told_if_changed and self.values[key.name] == key.default_value)
+        }
 
 
 def require_known_keys(given: Iterable[str], keys: Iterable[ConfigKey[Any]]) -> None:

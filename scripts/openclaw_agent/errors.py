@@ -21,6 +21,12 @@ class Refused(AgentError):
     exit_code = ExitCode.REFUSED
 
 
+class OverBudget(AgentError):
+    """A backup would cost more than the day has left; nothing was written."""
+
+    exit_code = ExitCode.OVER_BUDGET
+
+
 class NotOwner(AgentError):
     """Another instance holds the lease; this one is fenced."""
 

@@ -94,6 +94,36 @@ S3_STALL_SECONDS = NumberVariable("OPENCLAW_S3_STALL_SECONDS", 30, least=0.1, mo
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSetting:
+    """A whole number of the settings file that bounds a backup, what stands for it, and what is allowed."""
+
+    name: str
+    default: int
+    least: int
+    most: int
+
+    def read(self, written: Mapping[str, Any], path: Path) -> int:
+        """The value.
+
+        Raises:
+            UsageError: when it is no such number.
+        """
+        value = written.get(self.name, self.default)
+        if type(value) is not int or not self.least <= value <= self.most:
+            raise UsageError(
+                f"{self.name} in {path} must be a whole number from {self.least} to {self.most}, not {value!r}."
+            )
+        return value
+
+
+MAX_FILE_GIB = LimitSetting("backup_max_file_gib", 64, least=1, most=5120)
+MAX_ENTRIES = LimitSetting("backup_max_entries", 300_000, least=100, most=5_000_000)
+MAX_DEPTH = LimitSetting("backup_max_depth", 1900, least=10, most=1900)
+DAILY_LIMIT_USD = LimitSetting("backup_daily_limit_usd", 50, least=1, most=100_000)
+DAILY_LIMIT_GIB = LimitSetting("backup_daily_limit_gib", 4096, least=1, most=10_000_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a command needs to know; durations in seconds.
 
@@ -120,6 +150,11 @@ class Settings:
     s3_attempts: int = int(S3_ATTEMPTS.default)
     s3_stall_seconds: float = S3_STALL_SECONDS.default
     state_dir_is_given: bool = False
+    max_file_gib: int = MAX_FILE_GIB.default
+    max_entries: int = MAX_ENTRIES.default
+    max_depth: int = MAX_DEPTH.default
+    daily_limit_usd: int = DAILY_LIMIT_USD.default
+    daily_limit_gib: int = DAILY_LIMIT_GIB.default
 
 
 def load_settings(
@@ -184,6 +219,11 @@ def load_settings(
         s3_attempts=s3_attempts,
         s3_stall_seconds=s3_stall_seconds,
         state_dir_is_given=bool(state_dir or env.get("OPENCLAW_STATE_DIR")),
+        max_file_gib=MAX_FILE_GIB.read(written, settings_file),
+        max_entries=MAX_ENTRIES.read(written, settings_file),
+        max_depth=MAX_DEPTH.read(written, settings_file),
+        daily_limit_usd=DAILY_LIMIT_USD.read(written, settings_file),
+        daily_limit_gib=DAILY_LIMIT_GIB.read(written, settings_file),
     )
 
 

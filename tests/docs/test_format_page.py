@@ -18,6 +18,7 @@ from openclaw_agent.snapshot.manifest import (
     Manifest,
     Omission,
 )
+from openclaw_agent.snapshot.row_limits import MOST_HEADER_ROWS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "format.md").read_text()
 FINGERPRINT = Fingerprint(1, 2, 3, 4)
@@ -57,7 +58,7 @@ EVERYTHING = Manifest(
     quarantined="why",
     excluded=(Omission("a", "why"),),
     skipped=(Omission("b", "why"),),
-    damaged=(DamagedDatabase("c", "why", ".damaged/c", "2026-02-27-13-40", bytes(32)),),
+    damaged=(DamagedDatabase("c", "why", ".damaged/c", "2026-02-27-13-40", bytes(32)),) * (MOST_HEADER_ROWS + 1),
     unrestorable=("latest/x",),
     gaps=(Gap("d", "why", accepted=True, missing=True),),
     agent_version="1.2.3",

@@ -20,6 +20,7 @@ from openclaw_agent.snapshot.manifest import Manifest
 LATEST_PARTIAL = "latest-partial"
 LATEST_DOUBTED = "latest-doubted"
 UNRESTORABLE = "unrestorable.json"
+SPENT = "spent.json"
 TOLD_SKIPPED = "told-skipped.json"
 # Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
 NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
@@ -185,6 +186,18 @@ class Records:
     def remember_told_skipped(self, digest: str) -> None:
         """Note it, so that it is told again only when it changes."""
         self._write(TOLD_SKIPPED, [json.dumps({"digest": digest}).encode()])
+
+    def spent(self) -> tuple[str, float, int]:
+        """What backups have cost on the last day of which anything is known: the day, USD, bytes."""
+        fields = self._read_json(SPENT)
+        try:
+            return str(fields["day"]), float(fields["usd"]), int(fields["bytes"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return "", 0.0, 0
+
+    def remember_spent(self, day: str, usd: float, size: int) -> None:
+        """Note it, before it is spent and after."""
+        self._write(SPENT, [json.dumps({"day": day, "usd": usd, "bytes": size}).encode()])
 
     def remember_unrestorable(self, keys: Sequence[str]) -> None:
         """Note objects under `latest/` that a restore could not bring back: no backup may delete them."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from openclaw_agent.backup.damage import same_damage
 from openclaw_agent.backup.gaps import same_gaps
 from openclaw_agent.backup.plan import differs
 from openclaw_agent.capture.capture import Capture
@@ -77,7 +78,7 @@ def is_due(capture: Capture, gaps: Sequence[Gap], last: LastBackup, now: datetim
     if taken_at is None or taken_at.date() != now.date():
         # The first snapshot of a UTC day stands for that day in the daily tier.
         return True
-    if {(row.path, row.sha256) for row in capture.damaged} != {(row.path, row.sha256) for row in base.damaged}:
+    if not same_damage(capture.damaged, base):
         return True
     if not same_gaps(gaps, base.gaps):
         return True

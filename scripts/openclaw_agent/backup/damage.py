@@ -6,19 +6,30 @@ from collections.abc import Iterator, Sequence
 from openclaw_agent.capture.capture import Damage
 from openclaw_agent.snapshot.keys import DAMAGED_PREFIX, snapshot_prefix
 from openclaw_agent.snapshot.manifest import DamagedDatabase, Manifest
+from openclaw_agent.snapshot.row_limits import first_rows
 from openclaw_agent.sqlite.files import JOURNAL_SUFFIX, WAL_SUFFIX
 from openclaw_agent.store.transfers import Upload
+
+# A finding quotes the damaged bytes.
+LONGEST_PROBLEM = 300
 
 
 def describe_damage(damaged: Sequence[Damage], last: Manifest | None) -> tuple[DamagedDatabase, ...]:
     """The manifest's rows; each names the last snapshot if that has a good copy, which the new one then holds too."""
     known = last.by_path() if last and damaged else {}
     rows = []
-    for damage in damaged:
+    for damage in sorted(damaged, key=lambda row: row.path):
         before = known.get(damage.path)
         last_good = last.snapshot if last and before and before.is_good_database else ""
-        rows.append(DamagedDatabase(damage.path, damage.problem, _stored_as(damage.path), last_good, damage.sha256))
-    return tuple(rows)
+        problem = damage.problem[:LONGEST_PROBLEM]
+        rows.append(DamagedDatabase(damage.path, problem, _stored_as(damage.path), last_good, damage.sha256))
+    return first_rows(rows, lambda row: row.path + row.problem)
+
+
+def same_damage(damaged: Sequence[Damage], base: Manifest) -> bool:
+    """Whether the manifest `base` names the same, with the same bytes."""
+    now = {(row.path, row.sha256) for row in describe_damage(damaged, None)}
+    return now == {(row.path, row.sha256) for row in base.damaged}
 
 
 def uploads_as_found(damaged: Sequence[Damage], snapshot: str) -> Iterator[Upload]:

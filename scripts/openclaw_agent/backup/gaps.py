@@ -6,6 +6,7 @@ from openclaw_agent.capture.capture import Capture
 from openclaw_agent.errors import DoneWithGaps, UsageError
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, STATE_PREFIX
 from openclaw_agent.snapshot.manifest import Gap, Manifest
+from openclaw_agent.snapshot.row_limits import first_rows
 from openclaw_agent.streams import shell_word
 
 MOST_NAMED = 5
@@ -19,6 +20,8 @@ def gaps_of(capture: Capture, last: Manifest | None, accept: Sequence[str]) -> t
     """
     before = {gap.path: gap for gap in last.gaps} if last else {}
     now = {row.path: Gap(row.path, row.reason) for row in capture.unreadable}
+    for path, reason in ((row.path, row.reason) for row in capture.not_judged):
+        now[path] = Gap(path, f"nobody knows whether the database is whole: {reason}")
     for row in capture.damaged:
         now[row.path] = Gap(row.path, f"the database fails its integrity check: {row.problem}")
     if any(gap.missing for gap in before.values()):
@@ -39,9 +42,18 @@ def gaps_of(capture: Capture, last: Manifest | None, accept: Sequence[str]) -> t
     )
 
 
+def recorded(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    """Those that a manifest names, where there are too many: first what hangs on their being named there."""
+    kept = first_rows(
+        sorted(gaps, key=lambda gap: (not gap.missing, not gap.accepted)), lambda gap: gap.path + gap.reason
+    )
+    return tuple(sorted(kept, key=lambda gap: gap.path))
+
+
 def same_gaps(one: Sequence[Gap], other: Sequence[Gap]) -> bool:
     """Whether a manifest with the one need not be written again because of the other."""
-    return {(gap.path, gap.accepted) for gap in one} == {(gap.path, gap.accepted) for gap in other}
+    first, second = recorded(one), recorded(other)
+    return {(gap.path, gap.accepted) for gap in first} == {(gap.path, gap.accepted) for gap in second}
 
 
 def gaps_error(gaps: Sequence[Gap], manifest: Manifest, damaged: Collection[str] = ()) -> DoneWithGaps | None:
@@ -50,7 +62,11 @@ def gaps_error(gaps: Sequence[Gap], manifest: Manifest, damaged: Collection[str]
     if not open_gaps:
         return None
     stale = {entry.path for entry in manifest.entries if entry.stale}
-    shown = [f"{gap.path!r}: {gap.reason}{_what_stands_for(gap, stale, damaged)}" for gap in open_gaps[:MOST_NAMED]]
+    not_judged = {entry.path for entry in manifest.entries if entry.unverified}
+    shown = [
+        f"{gap.path!r}: {gap.reason}{_what_stands_for(gap, stale, damaged, not_judged)}"
+        for gap in open_gaps[:MOST_NAMED]
+    ]
     more = len(open_gaps) - MOST_NAMED
     rest = f" And {more} more, which the log and the manifest list." if more > 0 else ""
     return DoneWithGaps(
@@ -85,7 +101,7 @@ def _covers(path: str, gap: str) -> bool:
     return gap == path or gap.startswith(f"{path}/")
 
 
-def _what_stands_for(gap: Gap, stale: Collection[str], damaged: Collection[str]) -> str:
+def _what_stands_for(gap: Gap, stale: Collection[str], damaged: Collection[str], not_judged: Collection[str]) -> str:
     if gap.path in stale or any(path.startswith(f"{gap.path}/") for path in stale):
         if gap.path in damaged:
             bring_back = f"openclaw-s3-restore.py run --path={shell_word(gap.path)}"
@@ -93,6 +109,8 @@ def _what_stands_for(gap: Gap, stale: Collection[str], damaged: Collection[str])
         return "; the backup keeps what the last one had of it"
     if gap.path in damaged:
         return "; it is backed up as it was found, for there is no good copy of it"
+    if gap.path in not_judged:
+        return "; it is backed up as it was found"
     return "" if gap.missing else "; there is nothing of it in the backup"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from openclaw_agent.errors import AgentError, DoneWithGaps, NotOwner, Refused
+from openclaw_agent.errors import AgentError, DoneWithGaps, NotOwner, OverBudget, Refused
 
 SKIPPED_METRIC = "Skipped"
 
@@ -33,7 +33,7 @@ def metrics_of(error: AgentError | None, gaps: int = 0) -> list[str]:
         return ["BackupSucceeded", *["Gaps"] * gaps]
     if isinstance(error, DoneWithGaps):
         return ["BackupFailed", *["DatabaseDamaged"] * error.databases, *["Gaps"] * error.count]
-    return ["BackupRefused"] if isinstance(error, Refused | NotOwner) else ["BackupFailed"]
+    return ["BackupRefused"] if isinstance(error, Refused | NotOwner | OverBudget) else ["BackupFailed"]
 
 
 def is_kept(error: AgentError) -> bool:

@@ -4,18 +4,20 @@ The order is the promise: until the snapshot's manifest is there, the old restor
 there, the new one stands, even where `latest/` is partially written.
 """
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from openclaw_agent import AGENT_VERSION
 from openclaw_agent.agent_dir.records import BaseHeld, BootRecord, LatestRecord
 from openclaw_agent.backup.base import NOTHING_KNOWN, LastBackup, is_due
+from openclaw_agent.backup.daily_budget import DailyBudget, Spending, planned_spending
 from openclaw_agent.backup.damage import describe_damage, uploads_as_found
-from openclaw_agent.backup.gaps import gap_facts, gaps_error, gaps_of, is_in_a_gap
+from openclaw_agent.backup.gaps import gap_facts, gaps_error, gaps_of, is_in_a_gap, recorded
 from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
 from openclaw_agent.backup.outcome import SKIPPED_METRIC, BackupOutcome, BackupResult
 from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
@@ -38,12 +40,16 @@ from openclaw_agent.snapshot.keys import (
     snapshot_prefix,
 )
 from openclaw_agent.snapshot.manifest import Gap, Manifest
+from openclaw_agent.state_dir.limits import GIB, StateLimits
 from openclaw_agent.state_dir.put_aside import remove_put_aside
+from openclaw_agent.store.cost import request_cost
 from openclaw_agent.store.transfers import Copy
 
 _log = logging.getLogger(__name__)
 # Objects that cannot be copied are told all at once: of the snapshot, then of latest/; and missing ones one by one.
 MOST_RUNS = 6
+# A spot notice gives 120 s, of which the gateway's stop may take 55: what is not judged by then is sent all the same.
+FINAL_CHECK_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class BackupOptions:
     accept_gaps: tuple[str, ...] = ()
     # A restore quarantines the local state it is about to replace; such a snapshot is never one of the main line.
     quarantine: str = ""
+    # The last one before the machine goes: what it holds counts for more than what is known of it.
+    final: bool = False
 
     @property
     def asks_for_a_snapshot(self) -> bool:
@@ -83,6 +91,7 @@ class Backup:
         """Back up once.
 
         Raises:
+            OverBudget: the day's budget is spent; nothing was written.
             Refused, NotOwner: by a guard; what was captured lies in a quarantined snapshot, `latest/` is untouched.
             DoneWithGaps: the state was backed up, but for what could not be had as it is and nobody has accepted.
             UsageError: what is to be accepted is no gap; nothing was written.
@@ -146,8 +155,10 @@ class Backup:
             self._freezer,
             self._agent_dir.fresh_clone_dir(),
             freeze_budget=self._settings.freeze_budget,
+            limits=StateLimits(self._settings.max_file_gib * GIB, self._settings.max_entries, self._settings.max_depth),
             # What cannot be copied must be read, to be sent.
             reread_all=options.full or not last.snapshot_holds_it,
+            check_seconds=FINAL_CHECK_SECONDS if options.final else None,
         )
         gaps = gaps_of(capture, last.manifest, options.accept_gaps)
         self._log_capture(capture)
@@ -156,7 +167,7 @@ class Backup:
         self._tell_what_is_left(left)
         guard = LatestGuard(self._bucket, self._records, boot)
         if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, gaps, last, now):
-            return self._leave_as_it_is(capture, replace(last.manifest, gaps=gaps), guard)
+            return self._leave_as_it_is(capture, replace(last.manifest, gaps=recorded(gaps)), gaps, guard)
         return self._commit(capture, gaps, left, last, boot, guard, options, now)
 
     def _tell_what_is_left(self, left: LeftOnDisk) -> None:
@@ -167,7 +178,9 @@ class Backup:
                 _log.warning("%s", sentence)
             self._records.remember_told_skipped(left.digest)
 
-    def _leave_as_it_is(self, capture: Capture, base: Manifest, guard: LatestGuard) -> BackupResult:
+    def _leave_as_it_is(
+        self, capture: Capture, base: Manifest, gaps: tuple[Gap, ...], guard: LatestGuard
+    ) -> BackupResult:
         verdict = guard.verdict(base, overwrite=False)
         self._record_own_commit(verdict)
         if verdict.refusal is not None:
@@ -177,9 +190,9 @@ class Backup:
             # attributes for which an older agent did not look.
             self._records.remember_base(replace(base, entries=tuple(capture.entries)))
         _log.info("Nothing has changed since the last backup.")
-        _fail_where_it_must(base, capture)
+        _fail_where_it_must(base, gaps, capture)
         self._remove_put_aside()
-        return BackupResult(BackupOutcome.UNCHANGED, base.snapshot, len(base.gaps))
+        return BackupResult(BackupOutcome.UNCHANGED, base.snapshot, len(gaps))
 
     def _log_capture(self, capture: Capture) -> None:
         self._record.add(
@@ -241,9 +254,45 @@ class Backup:
         options: BackupOptions,
         now: datetime,
     ) -> BackupResult:
+        with self._within_budget(capture, options, now):
+            return self._write(capture, gaps, left, last, boot, guard, options, now)
+
+    @contextlib.contextmanager
+    def _within_budget(self, capture: Capture, options: BackupOptions, now: datetime) -> Iterator[None]:
+        """Let a run spend what the day has left; what it really spent is counted, however it ends."""
+        spent = Spending(*self._records.spent()).on(now)
+        planned = planned_spending(capture.entries, capture.clones, now)
+        is_last = options.final or bool(options.quarantine)
+        DailyBudget(self._settings.daily_limit_usd, self._settings.daily_limit_gib, is_last).require(spent, planned)
+        self._records.remember_spent(*astuple(spent.plus(planned)))
+        before = self._traffic_so_far(now)
+        try:
+            yield
+        finally:
+            # A run that is killed has spent what it planned, as far as anybody knows.
+            after = self._traffic_so_far(now)
+            real = Spending(spent.day, after.usd - before.usd, after.bytes - before.bytes)
+            self._records.remember_spent(*astuple(spent.plus(real)))
+
+    def _traffic_so_far(self, now: datetime) -> Spending:
+        traffic = self._bucket.traffic
+        size = traffic.uploaded_bytes + traffic.copied_bytes
+        return Spending(now.date().isoformat(), request_cost(traffic.requests), size)
+
+    def _write(
+        self,
+        capture: Capture,
+        gaps: tuple[Gap, ...],
+        left: LeftOnDisk,
+        last: LastBackup,
+        boot: BootRecord,
+        guard: LatestGuard,
+        options: BackupOptions,
+        now: datetime,
+    ) -> BackupResult:
         last_name = last.manifest.snapshot if last.manifest else ""
         name = reserve_name(self._bucket, now, boot, last_name, clock=self._session.clock)
-        manifest = replace(self._manifest(capture, left, last, boot, name, now), gaps=gaps)
+        manifest = replace(self._manifest(capture, left, last, boot, name, now), gaps=recorded(gaps))
         self._record.add(snapshot=name, epoch=boot.epoch)
         self._put_objects(capture, last, manifest, full=options.full)
         verdict: LatestVerdict | None = None
@@ -272,7 +321,7 @@ class Backup:
         known = last.latest_is_whole and not (verdict.is_uncertain or options.full or options.overwrite_latest)
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
         _log.info("Backed up as snapshot %s.", name)
-        _fail_where_it_must(manifest, capture)
+        _fail_where_it_must(manifest, gaps, capture)
         self._remove_put_aside()
         return BackupResult(BackupOutcome.DONE, name, len(gaps))
 
@@ -293,7 +342,7 @@ class Backup:
             method=capture.method,
             freeze_ms=capture.freeze_ms,
             entries=tuple(capture.entries),
-            excluded=left.excluded,
+            excluded=left.named_excluded,
             skipped=left.named,
             skipped_count=len(left.skipped),
             damaged=describe_damage(capture.damaged, last.manifest),
@@ -354,13 +403,13 @@ class Backup:
         self._records.remember(manifest, record, BaseHeld.IN_BOTH)
 
 
-def _fail_where_it_must(manifest: Manifest, capture: Capture) -> None:
+def _fail_where_it_must(manifest: Manifest, gaps: tuple[Gap, ...], capture: Capture) -> None:
     """What went wrong although everything is backed up."""
     if capture.thaw_problem:
         raise AgentError(
             f"Everything is backed up, but the gateway may still be frozen: {capture.thaw_problem} "
             "openclaw-s3-backup.py --thaw tries again; else restart openclaw.service."
         )
-    error = gaps_error(manifest.gaps, manifest, {row.path for row in capture.damaged})
+    error = gaps_error(gaps, manifest, {row.path for row in capture.damaged})
     if error is not None:
         raise error

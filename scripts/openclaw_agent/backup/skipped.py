@@ -8,11 +8,13 @@ from pathlib import Path
 
 from openclaw_agent.capture.capture import FOLDED_REASON, Capture
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Omission, path_order
+from openclaw_agent.snapshot.row_limits import first_rows
 from openclaw_agent.state_dir.exclusions import CONFIGURED
 from openclaw_agent.state_dir.openclaw import STATE_IN_CONTAINER
 from openclaw_agent.state_dir.walk import A_SOCKET
 
 MOST_NAMED = 500
+MOST_EXCLUDED_NAMED = 20_000
 MOST_TOLD = 5
 MOST_OF_A_TARGET = 200
 
@@ -27,7 +29,12 @@ class LeftOnDisk:
     @property
     def named(self) -> tuple[Omission, ...]:
         """As many of `skipped` as a manifest names."""
-        return self.skipped[:MOST_NAMED]
+        return first_rows(self.skipped, _text_of, most=MOST_NAMED)
+
+    @property
+    def named_excluded(self) -> tuple[Omission, ...]:
+        """As many of `excluded` as a manifest names."""
+        return first_rows(self.excluded, _text_of, most=MOST_EXCLUDED_NAMED)
 
     @property
     def digest(self) -> str:
@@ -49,6 +56,10 @@ class LeftOnDisk:
 
     def _told(self) -> list[Omission]:
         return [row for row in self.skipped if row.reason != A_SOCKET]
+
+
+def _text_of(row: Omission) -> str:
+    return row.path + row.reason
 
 
 def left_on_disk(capture: Capture, state_dir: Path) -> LeftOnDisk:

@@ -19,6 +19,7 @@ from openclaw_agent.fs.clone import clone_file
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.host.freeze_watchdog import Freeze, FreezeUnavailable, frozen
 from openclaw_agent.host.freezer import Freezer, Gateway, GatewayUnknown, NothingToFreeze
+from openclaw_agent.sandbox.time_lost import TimeLost
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
     Entry,
@@ -32,6 +33,7 @@ from openclaw_agent.sqlite.files import WAL_SUFFIX, clone_database, discard_clon
 from openclaw_agent.sqlite.online_backup import capture_live
 from openclaw_agent.state_dir.attributes import AttributeReader
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.limits import UNLIMITED, StateLimits
 from openclaw_agent.state_dir.walk import Tree, WalkEntry, open_state_folder, walk, why_unreadable
 
 # A file changed this shortly before its capture may change again within the clock's grain; it is read again next time.
@@ -59,7 +61,8 @@ class Damage:
 class Capture:
     """The state as it stood: entries sorted by path, and a local clone for every file whose bytes were read.
 
-    `unverified` are databases that could not be verified here, and why; `unreadable` are paths that could not be read:
+    `unverified` are databases that could not be verified here, and why; of those in `not_judged` the check was given
+    up, which somebody must know. `unreadable` are paths that could not be read:
     the entries that the base had of them stand for them. `attributes_left_out` are attributes that no entry holds;
     `thaw_problem` says why the gateway may still be frozen, "" when it runs.
     """
@@ -73,6 +76,7 @@ class Capture:
     skipped: list[Omission] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
     unverified: list[Omission] = field(default_factory=list)
+    not_judged: list[Omission] = field(default_factory=list)
     attributes_left_out: list[Omission] = field(default_factory=list)
     unreadable: list[Omission] = field(default_factory=list)
     thaw_problem: str = ""
@@ -95,7 +99,15 @@ class _Capturing:
     """One capture under way."""
 
     def __init__(
-        self, top: ConfinedDir, base: Manifest | None, exclusions: Exclusions, clone_dir: Path, *, reread_all: bool
+        self,
+        top: ConfinedDir,
+        base: Manifest | None,
+        exclusions: Exclusions,
+        clone_dir: Path,
+        *,
+        limits: StateLimits,
+        reread_all: bool,
+        check_seconds: float | None,
     ) -> None:
         self._top = top
         self._exclusions = exclusions
@@ -104,6 +116,11 @@ class _Capturing:
         self._known = {} if reread_all else self._base
         self._cloned: list[_ClonedFile | ClonedDatabase] = []
         self._began_ns = 0
+        self._limits = limits
+        self._holes = 0
+        self._check_seconds = check_seconds
+        self._time_lost_live = TimeLost()
+        self._time_lost = TimeLost()
         self._tree = Tree()
         self._entries: list[Entry] = []
         self._links: dict[str, tuple[WalkEntry, ...]] = {}
@@ -114,7 +131,7 @@ class _Capturing:
     def warm(self) -> None:
         """Walk once for the kernel's cache, so that the walk under the freeze is short."""
         self.forget()
-        walk(self._top.path, self._exclusions, self._known)
+        walk(self._top.path, self._exclusions, self._known, self._limits, self._base)
 
     def forget(self) -> None:
         """Drop what was cloned so far: the gateway ran after all."""
@@ -126,7 +143,7 @@ class _Capturing:
     def look(self) -> list[Pending]:
         """Walk the tree; return what must be read of it."""
         self._began_ns = time.time_ns()
-        self._tree = walk(self._top.path, self._exclusions, self._known)
+        self._tree = walk(self._top.path, self._exclusions, self._known, self._limits, self._base)
         with AttributeReader(self._top) as attributes:
             changes = consume_tree(self._top, self._tree, self._known, attributes)
         self._entries, self._links, self._sidecars = changes.entries, changes.links, changes.sidecars
@@ -172,7 +189,7 @@ class _Capturing:
             try:
                 if row.database:
                     number = self._clones.next_number()
-                    copy = capture_live(source, self._clones.path(number))
+                    copy = capture_live(source, self._clones.path(number), self._time_lost_live)
                     waiting.extend(self._remember_clone(number, row, copy.status, live=True, torn=copy.torn))
                 else:
                     number, status = self._file_live(source)
@@ -230,8 +247,9 @@ class _Capturing:
         """Fold and check the databases, hash every clone, and put the entries in order."""
         capture.entries = self._entries
         capture.clones = self._clones
+        self._time_lost = TimeLost(most=self._check_seconds)
         # What is known of a clone is dropped as its entry is made, else a large first backup holds all of it twice.
-        self._cloned.reverse()
+        self._cloned.sort(key=self._in_order_of_trust, reverse=True)
         while self._cloned:
             cloned = self._cloned.pop()
             if isinstance(cloned, ClonedDatabase):
@@ -245,6 +263,11 @@ class _Capturing:
         capture.excluded = self._tree.excluded
         capture.attributes_left_out = self._attributes_left_out
         capture.skipped = self._tree.skipped + [Omission(path, FOLDED_REASON) for path in sorted(self._sidecars)]
+
+    def _in_order_of_trust(self, cloned: _ClonedFile | ClonedDatabase) -> tuple[bool, int]:
+        """What was good at the last backup is checked first, then what takes little: one costs no other its check."""
+        before = self._base.get(cloned.found.path) if isinstance(cloned, ClonedDatabase) else None
+        return before is None or not before.is_good_database, cloned.found.fingerprint.size
 
     def _add_links(self, capture: Capture) -> None:
         firsts = {entry.path: entry for entry in capture.entries if entry.path in self._links} if self._links else {}
@@ -262,7 +285,9 @@ class _Capturing:
 
     def _finish_database(self, cloned: ClonedDatabase, capture: Capture) -> None:
         path = cloned.found.path
-        resolved = resolve_database(cloned, self._base.get(path), self._clones)
+        if self._leave_out(cloned.found, self._clones.path(cloned.number)):
+            return
+        resolved = resolve_database(cloned, self._base.get(path), self._clones, self._time_lost)
         wal = next((row.fingerprint for row in cloned.sidecars if row.path == path + WAL_SUFFIX), None)
         for stored in resolved.files:
             self._add(stored, wal, cloned.live, capture)
@@ -277,9 +302,13 @@ class _Capturing:
             capture.damaged.append(Damage(path, resolved.damage, resolved.as_found, digest))
         if resolved.unverified:
             capture.unverified.append(Omission(path, resolved.unverified))
+        if resolved.not_judged:
+            capture.not_judged.append(Omission(path, resolved.unverified))
 
     def _add(self, stored: StoredFile, wal: Fingerprint | None, live: bool, capture: Capture) -> None:
         found = stored.found
+        if not stored.database and self._leave_out(found, self._clones.path(stored.number)):
+            return
         with self._clones.path(stored.number).open("rb") as reading:
             digest = hashlib.file_digest(reading, "sha256").digest()
             size = reading.tell()
@@ -306,6 +335,24 @@ class _Capturing:
         )
         self._clones.add(found.path, stored.number)
 
+    def _leave_out(self, found: WalkEntry, clone: Path) -> bool:
+        """Whether a clone is not read: holes take no room on the disk, and as long to read and to send as bytes do."""
+        reason = self._why_left_out(clone.stat())
+        if reason is None:
+            return False
+        names = (found, *self._links.pop(found.path, ()))
+        self._unreadable += (Omission(name.path, reason) for name in names)
+        return True
+
+    def _why_left_out(self, clone: os.stat_result) -> str | None:
+        holes = clone.st_size - clone.st_blocks * STAT_BLOCK_BYTES
+        if holes < SMALLEST_HOLES_BYTES:
+            return self._limits.why_too_large(clone.st_size)
+        reason = self._limits.why_too_large(clone.st_size) or self._limits.why_too_many_holes(self._holes + holes)
+        if reason is None:
+            self._holes += holes
+        return reason
+
 
 def _by_another_name(row: Pending) -> list[Pending]:
     """What is left to read of a file with several names when the first of them is gone, or another file's now."""
@@ -323,11 +370,15 @@ def capture_state(
     clone_dir: Path,
     *,
     freeze_budget: float,
+    limits: StateLimits = UNLIMITED,
     reread_all: bool = False,
+    check_seconds: float | None = None,
 ) -> Capture:
     """Capture the state folder; files whose fingerprint is that of `base` are not read.
 
-    `freeze_budget` is in seconds; what cannot be cloned in it is captured live. The result's clones lie in `clone_dir`.
+    `freeze_budget` is in seconds; what cannot be cloned in it is captured live. `check_seconds` is how long the checks
+    of all databases together may take (None: as long as each of them may). What is over `limits` is in `unreadable`.
+    The result's clones lie in `clone_dir`.
 
     Raises:
         AgentError: when the folder is missing or unreadable.
@@ -335,7 +386,15 @@ def capture_state(
     """
     try:
         with open_state_folder(root) as top:
-            capturing = _Capturing(top, base, exclusions, clone_dir, reread_all=reread_all)
+            capturing = _Capturing(
+                top,
+                base,
+                exclusions,
+                clone_dir,
+                limits=limits,
+                reread_all=reread_all,
+                check_seconds=check_seconds,
+            )
             capture = _take(freezer, freeze_budget, capturing)
             capturing.finish(capture)
     except OSError as problem:

@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
                 accept_shrink=options.accept_shrink,
                 overwrite_latest=options.overwrite_latest,
                 accept_gaps=tuple(_path_in_state(path, settings) for path in options.accept_gap),
+                final=options.final,
             )
             result = back_up(session, freezer, wishes, final=options.final)
             return Result(result.outcome.value, metrics=tuple(metrics_of(None, result.gaps)))

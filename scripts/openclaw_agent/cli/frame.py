@@ -161,6 +161,7 @@ def _code(error: AgentError | None) -> str:
     codes = {
         ExitCode.REFUSED: "refused",
         ExitCode.GAPS: "gaps",
+        ExitCode.OVER_BUDGET: "over-budget",
         ExitCode.NOT_OWNER: "fenced",
         ExitCode.USAGE: "usage",
         ExitCode.TERMINATED: "terminated",

@@ -13,7 +13,8 @@ Header, the first line:
     capture           object  method (frozen, stopped, live or mixed) and freeze_ms, how long the gateway was frozen
     files, bytes      number  totals over the entries
     skipped_count     number  how many paths only the disk had; the last line names the first of them
-    damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256
+    damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256;
+                              the first of them, for the header stays short
 Entry, one line for each; a field that says nothing is not written:
     path              text    relative to the state folder, "" for the folder itself
     kind              text    file, dir or symlink
@@ -38,6 +39,7 @@ Entry, one line for each; a field that says nothing is not written:
 Last line:
     excluded, skipped list    what is not in the snapshot: path, reason
     unrestorable      list    keys of unmanaged objects under latest/ of which no file can be made
+    more_damaged      list    the rest of `damaged`; not written where the header has all
     gaps              list    what could not be backed up or restored as it was: path, reason, accepted, missing
     sha256            text    the digest of header, entries and last line up to here
 """
@@ -49,12 +51,12 @@ from dataclasses import replace
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.damaged_rows import damaged_fields, damaged_of_rows, rows_in_header
 from openclaw_agent.snapshot.entry_codec import entry_fields, entry_of, parse_object
 from openclaw_agent.snapshot.format_1 import with_names_of_now
 from openclaw_agent.snapshot.gap_rows import gap_fields, gaps_of_rows
 from openclaw_agent.snapshot.manifest import (
     CaptureMethod,
-    DamagedDatabase,
     Entry,
     EntryKind,
     Manifest,
@@ -76,6 +78,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     """
     _require_consistency(manifest)
     totals = manifest.totals()
+    in_header = rows_in_header(manifest.damaged)
     header = {
         "format": MANIFEST_FORMAT,
         "snapshot": manifest.snapshot,
@@ -90,16 +93,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "files": totals.files,
         "bytes": totals.bytes,
         "skipped_count": manifest.skipped_count,
-        "damaged": [
-            {
-                "path": row.path,
-                "problem": row.problem,
-                "stored_as": row.stored_as,
-                "last_good": row.last_good,
-                "sha256": row.sha256.hex(),
-            }
-            for row in manifest.damaged
-        ],
+        "damaged": damaged_fields(in_header),
     }
     header_text = json.dumps(header, separators=(",", ":"))
     digest = hashlib.sha256(header_text.encode())
@@ -110,12 +104,14 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         digest.update(line)
         yield separator + line
         separator = b",\n"
-    left_out = {
+    left_out: dict[str, object] = {
         "excluded": [{"path": row.path, "reason": row.reason} for row in manifest.excluded],
         "skipped": [{"path": row.path, "reason": row.reason} for row in manifest.skipped],
         "unrestorable": list(manifest.unrestorable),
         "gaps": [gap_fields(gap) for gap in manifest.gaps],
     }
+    if more := manifest.damaged[len(in_header) :]:
+        left_out["more_damaged"] = damaged_fields(more)
     left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
     digest.update(left_out_text)
     yield b"\n]," + left_out_text[1:-1] + f',"sha256":"{digest.hexdigest()}"}}\n'.encode()
@@ -264,16 +260,7 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             excluded=tuple(Omission(row["path"], row["reason"]) for row in header.get("excluded", ())),
             skipped=tuple(Omission(row["path"], row["reason"]) for row in header.get("skipped", ())),
             skipped_count=int(header.get("skipped_count", 0)),
-            damaged=tuple(
-                DamagedDatabase(
-                    row["path"],
-                    row["problem"],
-                    row["stored_as"],
-                    row["last_good"],
-                    bytes.fromhex(row.get("sha256", "")),
-                )
-                for row in header["damaged"]
-            ),
+            damaged=damaged_of_rows([*header["damaged"], *header.get("more_damaged", ())]),
             unrestorable=tuple(str(key) for key in header.get("unrestorable", ())),
             gaps=gaps_of_rows(header.get("gaps", ())),
             agent_version=str(header["agent_version"]),

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.snapshot.manifest import Attributes, Entry, EntryKind, Fingerprint, Omission, intern_int, path_order
 from openclaw_agent.sqlite.files import sidecar_base
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.limits import UNLIMITED, Admission, StateLimits
 
 # A restore builds the tree in a folder of its own, by names: PATH_MAX (4,096) less room for that folder's path.
 MOST_PATH_BYTES = 4096 - 256
@@ -55,8 +57,8 @@ class Tree:
     """One walk's result; `found` is sorted by path, parents first.
 
     `withheld` are excluded files that have the name of a database's sidecar: those follow their database, whatever
-    the rules say of them. They are listed in `excluded` too. `unreadable` is there, and what it holds is not known: a
-    folder that could not be listed (whole or in part), or a path that could not even be looked at.
+    the rules say of them. They are listed in `excluded` too. `unreadable` is there, and what it holds is not taken: a
+    folder that could not be listed (whole or in part), a path that could not even be looked at, what is over a limit.
     """
 
     found: list[WalkEntry] = field(default_factory=list)
@@ -95,18 +97,38 @@ def open_state_folder(root: Path) -> ConfinedDir:
         raise _unreadable(root, problem) from problem
 
 
-def walk(root: Path, exclusions: Exclusions, known: Mapping[str, Entry] = NOTHING_KNOWN) -> Tree:
+@dataclass(frozen=True, slots=True)
+class _Walking:
+    """What holds for all of one walk."""
+
+    top: ConfinedDir
+    exclusions: Exclusions
+    known: Mapping[str, Entry]
+    tree: Tree
+    mounts: frozenset[str]
+    limits: StateLimits
+    admission: Admission
+
+
+def walk(
+    root: Path,
+    exclusions: Exclusions,
+    known: Mapping[str, Entry] = NOTHING_KNOWN,
+    limits: StateLimits = UNLIMITED,
+    in_last: Mapping[str, Entry] = NOTHING_KNOWN,
+) -> Tree:
     """List the tree below `root` without following symlinks; what vanishes on the way is not there.
 
     Of what is mounted in it only the empty folder is listed, to be mounted at again, and nothing is asked of it.
     What exists and cannot be read is named in `Tree.unreadable`: left out without a word it would look like deleted.
     Files that are as in `known` share its fingerprints and paths, which is most of what a large tree takes in memory.
+    So is what is over `limits`, but for what the last backup had (`in_last`) of too many entries.
 
     Raises:
         AgentError: when `root` itself cannot be read.
     """
     tree = Tree()
-    for _folder in _walked_folders(root, exclusions, known, tree):
+    for _folder in _walked_folders(root, exclusions, known, tree, limits, in_last):
         pass
     # Sorting part by part keeps a folder before what is in it: "a" < "a/b" < "a.c" does not hold for plain strings.
     tree.found.sort(key=lambda row: path_order(row.path))
@@ -129,15 +151,23 @@ def walk_left_out(root: Path, exclusions: Exclusions) -> Tree:
     return tree
 
 
-def _walked_folders(root: Path, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree) -> Iterator[str]:
+def _walked_folders(
+    root: Path,
+    exclusions: Exclusions,
+    known: Mapping[str, Entry],
+    tree: Tree,
+    limits: StateLimits = UNLIMITED,
+    in_last: Mapping[str, Entry] = NOTHING_KNOWN,
+) -> Iterator[str]:
     """Walk folder by folder; after each of them `tree` holds what was found in it too."""
     with open_state_folder(root) as top:
         tree.found.append(_found("", EntryKind.DIR, top.status()))
-        mounts = _mounts_below(root)
-        pending = [""]
+        walking = _Walking(top, exclusions, known, tree, _mounts_below(root), limits, Admission(limits, in_last))
+        # What lies near the top comes first, where there is not room for all.
+        pending = deque([""])
         while pending:
-            folder = pending.pop()
-            pending.extend(_walk_folder(top, folder, exclusions, known, tree, mounts))
+            folder = pending.popleft()
+            pending.extend(_walk_folder(walking, folder))
             yield folder
 
 
@@ -148,15 +178,9 @@ def _mounts_below(root: Path) -> frozenset[str]:
         raise AgentError(f"What is mounted below {root} cannot be told ({problem}).") from problem
 
 
-def _walk_folder(
-    top: ConfinedDir,
-    folder: str,
-    exclusions: Exclusions,
-    known: Mapping[str, Entry],
-    tree: Tree,
-    mounts: frozenset[str],
-) -> list[str]:
+def _walk_folder(walking: _Walking, folder: str) -> list[str]:
     """Add what lies in one folder to the tree; return the folders in it that are to be walked."""
+    top, tree, exclusions, admission = walking.top, walking.tree, walking.exclusions, walking.admission
     try:
         handle = top.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
@@ -164,15 +188,21 @@ def _walk_folder(
     except OSError as problem:
         _note_unreadable(top, folder, problem, tree)
         return []
+    admission.begin_folder()
+    left_out = ""
     deeper: list[str] = []
     try:
         with os.scandir(handle) as listing:
             for item in listing:
                 path = f"{folder}/{item.name}" if folder else item.name
-                if path in mounts:
-                    _add_mount(
-                        path, os.fstat(handle), known, exclusions, tree, is_folder=item.is_dir(follow_symlinks=False)
-                    )
+                if not admission.admits(path):
+                    left_out = left_out or path
+                    if admission.has_read_enough:
+                        break
+                    continue
+                if path in walking.mounts:
+                    is_folder = item.is_dir(follow_symlinks=False)
+                    _add_mount(path, os.fstat(handle), walking.known, exclusions, tree, is_folder=is_folder)
                     continue
                 try:
                     status = item.stat(follow_symlinks=False)
@@ -182,22 +212,24 @@ def _walk_folder(
                     if problem.errno not in (errno.ENOENT, errno.EINVAL):
                         _note_unseen(path, problem, exclusions, tree)
                     continue
-                if _add(path, status, target, exclusions, known, tree):
+                if _add(path, status, target, walking):
                     deeper.append(path)
     except OSError as problem:
         _note_unreadable(top, folder, problem, tree)
     finally:
         os.close(handle)
+    if left_out:
+        # Of the state folder itself the first path stands for all.
+        tree.unreadable.append(Omission(folder or left_out, admission.reason))
     return deeper
 
 
-def _add(
-    path: str, status: os.stat_result, target: str, exclusions: Exclusions, known: Mapping[str, Entry], tree: Tree
-) -> bool:
+def _add(path: str, status: os.stat_result, target: str, walking: _Walking) -> bool:
     """Add one path to the tree; return whether it is a folder to be walked."""
+    tree, limits = walking.tree, walking.limits
     kind = stat.S_IFMT(status.st_mode)
     is_folder = kind == stat.S_IFDIR
-    reason = exclusions.reason_for(path, is_folder=is_folder)
+    reason = walking.exclusions.reason_for(path, is_folder=is_folder)
     if reason is not None:
         tree.excluded.append(Omission(path, reason))
         if kind == stat.S_IFREG and sidecar_base(path) is not None:
@@ -206,9 +238,13 @@ def _add(
         tree.skipped.append(Omission(path, f"its path has more than {MOST_PATH_BYTES:,} bytes"))
     elif is_folder:
         tree.found.append(_found(path, EntryKind.DIR, status))
-        return True
+        if (too_deep := limits.why_too_deep(path)) is None:
+            return True
+        tree.unreadable.append(Omission(path, too_deep))
+    elif kind == stat.S_IFREG and (too_large := limits.why_too_large(status.st_size)) is not None:
+        tree.unreadable.append(Omission(path, too_large))
     elif kind == stat.S_IFREG:
-        tree.found.append(_found_file(path, status, known.get(path)))
+        tree.found.append(_found_file(path, status, walking.known.get(path)))
     elif kind == stat.S_IFLNK:
         tree.found.append(_found(path, EntryKind.SYMLINK, status, target))
     else:

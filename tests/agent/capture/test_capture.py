@@ -19,6 +19,7 @@ from openclaw_agent.host import freezer
 from openclaw_agent.host.freezer import Freezer, Gateway, GatewayUnknown, NothingToFreeze
 from openclaw_agent.snapshot.manifest import CaptureMethod, Entry, Manifest
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.limits import UNLIMITED, StateLimits
 from tests.support.breaking import at_second_opening_of, at_sqlite_opening
 from tests.support.entries import manifest
 from tests.support.gateways import GatewayOfFiles, Stopped
@@ -40,6 +41,7 @@ class Captures:
         full: bool = False,
         budget: float = 60,
         excludes: Sequence[str] = (),
+        limits: StateLimits = UNLIMITED,
     ) -> Capture:
         self.number += 1
         folder = self.clones / str(self.number)
@@ -51,6 +53,7 @@ class Captures:
             by or Stopped(),
             folder,
             freeze_budget=budget,
+            limits=limits,
             reread_all=full,
         )
 
@@ -474,3 +477,48 @@ def test_an_entry_that_was_stored_without_its_fingerprint_is_read_again(state: C
     base = state.base()
     forgotten = manifest(replace(entry, fingerprint=None) for entry in base.entries)
     assert set(state.take(forgotten).clones) == {"a"}
+
+
+MIB = 1024 * 1024
+
+
+def sparse(place: Path, size: int) -> None:
+    with place.open("wb") as out:
+        out.truncate(size)
+
+
+def test_a_file_over_the_limit_is_left_out_and_one_at_it_is_not(state: Captures) -> None:
+    sparse(state.root / "at", 8 * MIB)
+    sparse(state.root / "over", 8 * MIB + 1)
+    captured = state.take(limits=StateLimits(8 * MIB, 100, 100))
+    assert set(captured.clones) == {"at"}
+    assert [row.path for row in captured.unreadable] == ["over"]
+
+
+def test_holes_count_together_and_cost_no_file_without_any_its_place(state: Captures) -> None:
+    (state.root / "a-real").write_bytes(b"x" * 8 * MIB)
+    for number in range(5):
+        sparse(state.root / f"holes-{number}", 3 * MIB)
+    (state.root / "z-real").write_bytes(b"x" * 8 * MIB)
+    captured = state.take(limits=StateLimits(8 * MIB, 100, 100))
+    assert {"a-real", "z-real"} <= set(captured.clones)
+    assert len(captured.unreadable) == 3
+    assert all("the holes of all files together" in row.reason for row in captured.unreadable)
+
+
+def test_a_file_that_grows_beyond_the_limit_after_the_look_is_left_out_with_all_its_names(
+    state: Captures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (state.root / "grows").write_bytes(b"x")
+    (state.root / "other-name").hardlink_to(state.root / "grows")
+    (state.root / "stays").write_bytes(b"x")
+
+    def grown(source: ConfinedPath, target: Path) -> os.stat_result:
+        if source.path == "grows":
+            sparse(state.root / "grows", 9 * MIB)
+        return clone_file(source, target)
+
+    monkeypatch.setattr(capture_module, "clone_file", grown)
+    captured = state.take(limits=StateLimits(8 * MIB, 100, 100))
+    assert set(by_path(captured)) == {"", "stays"}
+    assert sorted(row.path for row in captured.unreadable) == ["grows", "other-name"]

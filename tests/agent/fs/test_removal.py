@@ -96,7 +96,7 @@ def test_a_mount_that_another_one_hides_is_none_in_what_is_seen(tmp_path: Path, 
 def deep(tmp_path: Path) -> Path:
     """A tree deeper than any path may be long."""
     here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(12 * MOST_HANDLES):
+    for _ in range(50 * MOST_HANDLES):
         for name in ("name", "file"):
             if name == "file":
                 os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=here))

@@ -9,8 +9,10 @@ import pytest
 
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.fs.removal import remove_tree
 from openclaw_agent.snapshot.manifest import EntryKind, Omission
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.limits import UNLIMITED, Admission, StateLimits
 from openclaw_agent.state_dir.walk import MOST_PATH_BYTES, Tree, walk
 from tests.support.breaking import raising
 
@@ -222,3 +224,65 @@ def test_what_cannot_be_looked_at_is_named(root: Path, monkeypatch: pytest.Monke
     tree = walked(root)
     assert [row.path for row in tree.found] == ["", "d"]
     assert tree.unreadable == [Omission("d/link", "it cannot be read (Input/output error)")]
+
+
+@pytest.fixture
+def bottomless(root: Path) -> Iterator[Path]:
+    """A state of 5,000 folders one in another, and a file beside them."""
+    (root / "z-honest").write_text("")
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(5000):
+        os.mkdir("d", dir_fd=here)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    yield root
+    remove_tree(root)
+
+
+def test_a_tree_of_any_depth_is_walked_and_what_is_beyond_a_path_is_told(bottomless: Path) -> None:
+    tree = walked(bottomless)
+    assert tree.found[-1].path == "z-honest"
+    assert len(tree.found) == MOST_PATH_BYTES // 2 + 2
+    assert len(tree.skipped) == 1
+
+
+def test_what_lies_deeper_than_the_limit_is_told_by_its_folder(bottomless: Path) -> None:
+    tree = walk(bottomless, Exclusions(), limits=StateLimits(2**62, 10**6, 100))
+    assert [row.path for row in tree.unreadable] == ["/".join("d" * 100)]
+    assert [row.path for row in tree.found] == ["", *("/".join("d" * depth) for depth in range(1, 101)), "z-honest"]
+
+
+@pytest.mark.parametrize("where", ["", "workspace"])
+def test_of_a_folder_with_too_much_the_rest_is_told_once_and_what_was_known_is_there(root: Path, where: str) -> None:
+    (root / "workspace/near").mkdir(parents=True)
+    (root / "workspace/near/file").write_text("")
+    flooded = root / where
+    for number in range(500):
+        (flooded / f"{number}").write_text("")
+    limits = StateLimits(2**62, 200, 100)
+    known = {row.path: row for row in walked(root).found if row.path.endswith("7")}
+    tree = walk(root, Exclusions(), limits=limits, in_last=known)  # type: ignore[arg-type]
+    found = {row.path for row in tree.found}
+    assert known.keys() <= found
+    assert len(found) < limits.entries + len(known) + 1
+    (told,) = tree.unreadable
+    assert told.path == where or (not where and told.path not in found)
+    assert "backup_max_entries" in told.reason
+
+
+def test_half_of_the_room_is_nobodys(root: Path) -> None:
+    admission = Admission(StateLimits(2**62, 10, 100), {"b/known"})
+    admission.begin_folder()
+    assert [admission.admits(f"a/{number}") for number in range(6)] == [True] * 5 + [False]
+    admission.begin_folder()
+    assert [admission.admits(f"b/{number}") for number in range(6)] == [True] * 5 + [False]
+    assert admission.admits("b/known")
+    assert not admission.has_read_enough
+
+
+def test_nothing_is_left_out_where_there_is_no_limit(root: Path) -> None:
+    for number in range(300):
+        (root / f"{number}").write_text("")
+    assert len(walk(root, Exclusions(), limits=UNLIMITED).found) == 301
