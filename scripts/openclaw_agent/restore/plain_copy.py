@@ -9,12 +9,13 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.errors import LocalStorageError, ManifestInvalid, ManifestTooNew, StoreError
-from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.fs.clone import open_nofollow
+from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.fs.removal import remove_beside
 from openclaw_agent.restore.activation import report_not_restored
 from openclaw_agent.restore.metadata import NotRestored, give_flags, set_metadata_of
@@ -45,6 +46,33 @@ class _Origin:
     manifest: Manifest
     entries: Mapping[str, Entry]
     same: frozenset[str]
+
+
+class _Copies:
+    """The copied files by their sizes; one is read once a snapshot has such a file, and never for what it is not."""
+
+    def __init__(self, top: ConfinedDir, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self._top = top
+        self._digests: dict[str, bytes] = {}
+
+    def is_as_in(self, entry: Entry | None, path: str) -> bool:
+        """Whether a copied file is what a snapshot has at its path."""
+        if entry is None or entry.kind is not EntryKind.FILE or entry.size != self.sizes[path]:
+            return False
+        if path not in self._digests:
+            self._digests[path] = self._digest(path)
+        return entry.sha256 == self._digests[path]
+
+    def _digest(self, path: str) -> bytes:
+        # Not followed, and not waited for, whatever the gateway has put in its place meanwhile. What cannot be read is
+        # as in no snapshot.
+        with contextlib.suppress(OSError):
+            handle = open_nofollow(ConfinedPath(self._top, path))
+            with os.fdopen(handle, "rb") as reading:
+                if os.fstat(handle).st_size == self.sizes[path]:
+                    return hashlib.file_digest(reading, "sha256").digest()
+        return b""
 
 
 def settle_plain_copy(session: Session) -> None:
@@ -103,8 +131,8 @@ def _settle(
     base: Manifest | None,
     owner: _Owner,
 ) -> None:
-    digests = dict(_digests(top, (row.path for row in copied.values() if row.kind is EntryKind.FILE)))
-    origin = _find_origin(session, digests, base)
+    copies = _Copies(top, {row.path: row.fingerprint.size for row in copied.values() if row.kind is EntryKind.FILE})
+    origin = _find_origin(session, copies, base)
     missing = NotRestored()
     for path, row in copied.items():
         entry = origin.entries.get(path) if origin else None
@@ -128,32 +156,21 @@ def _settle(
         "that root has put there are the gateway's.",
         name,
         len(origin.same),
-        len(digests) - len(origin.same),
+        len(copies.sizes) - len(origin.same),
     )
     session.record.add(settled_plain_copy=name, as_in_the_snapshot=len(origin.same))
 
 
-def _digests(top: ConfinedDir, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    for path in paths:
-        # Not followed, and not waited for, whatever the gateway has put in its place meanwhile. What cannot be read is
-        # as in no snapshot.
-        with contextlib.suppress(OSError):
-            handle = top.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            with os.fdopen(handle, "rb") as reading:
-                if stat.S_ISREG(os.fstat(handle).st_mode):
-                    yield path, hashlib.file_digest(reading, "sha256").digest()
-
-
-def _find_origin(session: Session, digests: Mapping[str, bytes], base: Manifest | None) -> _Origin | None:
+def _find_origin(session: Session, copies: _Copies, base: Manifest | None) -> _Origin | None:
     """The newest snapshot that explains every copied file, else the one that explains most."""
     best: _Origin | None = None
     try:
         for manifest in _manifests(session, base):
             entries = manifest.by_path()
-            same = frozenset(path for path, digest in digests.items() if _has(entries.get(path), digest))
+            same = frozenset(path for path in copies.sizes if copies.is_as_in(entries.get(path), path))
             if same and (best is None or len(same) > len(best.same)):
                 best = _Origin(manifest, entries, same)
-            if len(same) == len(digests):
+            if len(same) == len(copies.sizes):
                 break
     except StoreError as problem:
         # An outage must not keep the gateway down; the copy is made safe all the same.
@@ -169,10 +186,6 @@ def _manifests(session: Session, base: Manifest | None) -> Iterator[Manifest]:
             stored = read_manifest(session.bucket, key)
             if stored is not None:
                 yield stored.manifest
-
-
-def _has(entry: Entry | None, digest: bytes) -> bool:
-    return entry is not None and entry.kind is EntryKind.FILE and entry.sha256 == digest
 
 
 def _give(top: ConfinedDir, entry: Entry, missing: NotRestored) -> None:

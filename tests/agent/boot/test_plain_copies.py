@@ -193,3 +193,17 @@ def test_a_state_of_root_has_nothing_to_tell_a_copy_by(machine: SimulatedInstanc
     assert machine.restore("--before-start").err == ""
     assert picture(machine.state) == before
     assert contents(machine.state) == {"openclaw.json": "{}", "later": "text\n"}
+
+
+def test_what_no_snapshot_can_have_is_never_read(writer: SimulatedInstance) -> None:
+    """A file of 16 TiB that takes no room: its digest would take a day, at each start."""
+    with (writer.state / "huge").open("wb") as out:
+        out.truncate(2**43)
+    run = writer.restore("--before-start")
+    assert run.code == 0, run.err
+    assert picture_of_one(writer.state / "huge") == GATEWAYS
+
+
+def picture_of_one(place: Path) -> tuple[int, int]:
+    status = place.stat()
+    return status.st_uid, status.st_gid

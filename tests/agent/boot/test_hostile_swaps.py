@@ -53,7 +53,6 @@ def host(tmp_path: Path) -> Path:
 @pytest.fixture
 def victim(machine: SimulatedInstance, host: Path) -> SimulatedInstance:
     """A state of the gateway's with a twin of each place, of which some lead to the host."""
-    machine.environment["OPENCLAW_FREEZER"] = "none"
     for number in range(12):
         machine.write(f"workspace/deep/{number}/notes.md", f"note {number}")
     machine.write("workspace/notes.md", "note")
