@@ -26,7 +26,6 @@ SWAPS = int(os.environ.get("OPENCLAW_SWAPS", "300"))
 MOST_SECONDS = 5 if SWAPS <= 300 else 600
 CANARY = "canary-0f4b7c of the host"
 RENAME_EXCHANGE = 2
-AT_FDCWD = -100
 PLACES = ("workspace", "openclaw.json", "state", "manifest.json", ".openclaw", ".config")
 
 
@@ -75,17 +74,19 @@ def victim(machine: SimulatedInstance, host: Path) -> SimulatedInstance:
 
 def swap_for_ever(state: Path, count: int, to_parent: int) -> None:
     """As the gateway: exchange each place with its twin, and pieces deeper down, until nobody reads any more."""
+    # By handle: the folders of a test are its user's alone. What is swapped in for the state is reached all the same.
+    around = os.open(state.parent, os.O_PATH | os.O_DIRECTORY)
     os.setgroups([])
     os.setgid(GATEWAY_UID)
     os.setuid(GATEWAY_UID)
     exchange = ctypes.CDLL(None).renameat2
-    pairs = [(state / place, state / "twins" / str(number)) for number, place in enumerate(PLACES)]
-    pairs.append((state / "workspace/notes.md", state / "twins/file"))
-    pairs.append((state / "workspace/deep/3", state / "twins/pipe"))
+    pairs = [(place, f"twins/{number}") for number, place in enumerate(PLACES)]
+    pairs += [("workspace/notes.md", "twins/file"), ("workspace/deep/3", "twins/pipe")]
+    names = [[os.fsencode(f"{state.name}/{path}") for path in pair] for pair in pairs]
     done = 0
     while True:
-        for one, other in pairs:
-            if exchange(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        for one, other in names:
+            if exchange(around, one, around, other, RENAME_EXCHANGE) == 0:
                 done += 1
                 if done == count:
                     os.write(to_parent, b".")

@@ -72,3 +72,53 @@ def test_an_error_of_another_kind_keeps_its_name(root: Path, monkeypatch: pytest
     if beneath.SYS_OPENAT2 != 100_000:
         with ConfinedDir(root) as top, pytest.raises(OSError, match="Too many open files"):
             top.open("missing", os.O_RDONLY)
+
+
+def test_folders_are_made_below_the_folder_and_through_no_link(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "link").symlink_to(outside)
+    (inside / "file").touch()
+    with ConfinedDir(inside) as top:
+        top.make_folders("a/b/c")
+        top.make_folders("a/b/c")
+        for path in ("link/new", "file/new"):
+            with pytest.raises(OSError, match=r"(Too many levels|Not a directory)"):
+                top.make_folders(path)
+    assert (inside / "a/b/c").is_dir()
+    assert list(outside.iterdir()) == []
+
+
+def test_what_lies_at_a_path_is_told_without_following_it(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with ConfinedDir(tmp_path) as top:
+        there = {
+            path for path in ("folder", "folder/file", "link", "dangling", "link/file", "none") if top.is_there(path)
+        }
+        folders = {path for path in ("", "folder", "folder/file", "link", "dangling") if top.is_folder(path)}
+    assert there == {"folder", "folder/file", "link", "dangling"}
+    assert folders == {"", "folder"}
+
+
+def test_a_file_is_created_new_or_not_at_all(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "dangling").symlink_to(tmp_path / "outside")
+    with ConfinedDir(inside) as top:
+        with pytest.raises(FileExistsError):
+            top.create("dangling", 0o600)
+        os.close(top.create("new", 0o640))
+    assert not (tmp_path / "outside").exists()
+    assert (inside / "new").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_a_link_is_opened_only_where_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    ConfinedDir(tmp_path / "link").close()
+    with pytest.raises(NotADirectoryError):
+        ConfinedDir(tmp_path / "link", follow=False)
