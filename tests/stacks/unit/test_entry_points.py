@@ -42,7 +42,7 @@ def test_the_standard_librarys_platform_works_from_every_program(program: str, t
         text=True,
         check=True,
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PATH": os.environ["PATH"]},
     )
 
     report = json.loads(finished.stdout)
