@@ -364,3 +364,11 @@ def test_what_the_gateway_prints_goes_nowhere_but_through_the_relay_that_bounds_
     # Made at each start of the machine, before any unit: a plain file in its place would fill the memory.
     assert f"p {fifo} 0600 root root -" in (CLOUD_INIT / "tmpfiles.conf").read_text().splitlines()
     assert read_unit("openclaw-gateway-log.service")["Service", "Restart"] == ["always"]
+
+
+def test_nothing_dumps_a_core_nor_leaves_its_environment_in_the_journal() -> None:
+    assert read_settings(SHARED)["Service", "LimitCORE"] == ["0"]
+    # systemd-coredump writes the environment of what crashed, whatever the limit: it must not be asked at all.
+    settings = (CLOUD_INIT / "sysctl.conf").read_text(encoding="utf-8").splitlines()
+    assert "kernel.core_pattern = |/bin/false" in settings
+    assert "/etc/sysctl.d/90-openclaw.conf" in (CLOUD_INIT / "install.sh").read_text(encoding="utf-8")
