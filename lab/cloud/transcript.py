@@ -75,7 +75,7 @@ SORTED = {
 # Of `--diff`: the head of a resource's block, and a sentence between two.
 BLOCK = re.compile(r"^    [-+~<>]{1,2} [a-z]+:\S+: \(|^[a-z]+: ")
 NOISE = re.compile(
-    r"^@ |^Loading|^Duration: |^ *pulumi:pulumi:Stack |\b(?:creat|updat|delet|replac)ing(?: replacement)? \(0s\)"
+    r"^@ |^Loading|^Duration: |^ *pulumi:pulumi:Stack |\b(?:creat|updat|delet|replac)ing(?: replacement)? \(\d+s\)"
 )
 REPLACED = (
     (re.compile(r" \(\d+(?:\.\d+)?s\)"), ""),
