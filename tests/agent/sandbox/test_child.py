@@ -14,9 +14,11 @@ from openclaw_agent.fs.descriptors import open_descriptors
 from openclaw_agent.sandbox.child import Confine, OverLimit, Owner, WorkFailed, run_confined
 from openclaw_agent.sandbox.limits import GIB, Limits, limits_for
 from openclaw_agent.sandbox.time_lost import TimeLost
+from tests.support.processes import children
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its children other ids")
 GATEWAY = Owner(1000, 1000)
+PATIENT = Limits(seconds=60, file_bytes=1024 * 1024)
 SHORT = Limits(seconds=0.4, file_bytes=1024 * 1024)
 
 
@@ -93,15 +95,16 @@ def dig(confine: Confine) -> bytes:
     return b""
 
 
+ENDLESS = "it took more than 0 s"
 HOSTILE: dict[Callable[[Confine], bytes], tuple[type[Exception], str]] = {
-    spin: (OverLimit, "more than 0 s"),
-    sleep: (OverLimit, "more than 0 s"),
-    wait_at_a_fifo: (OverLimit, "more than 0 s"),
-    ignore_every_signal: (OverLimit, "more than 0 s"),
-    close_the_pipe_and_go_on: (WorkFailed, "."),
+    spin: (OverLimit, ENDLESS),
+    sleep: (OverLimit, ENDLESS),
+    wait_at_a_fifo: (OverLimit, ENDLESS),
+    ignore_every_signal: (OverLimit, ENDLESS),
+    close_the_pipe_and_go_on: (WorkFailed, r"ended by signal 9"),
     take_memory: (OverLimit, "MiB of memory"),
     take_memory_bit_by_bit: (OverLimit, "MiB of memory"),
-    die: (WorkFailed, "."),
+    die: (WorkFailed, "ended by signal"),
     leave: (WorkFailed, "gave no result"),
     fail: (WorkFailed, "not today"),
     dig: (WorkFailed, "RecursionError"),
@@ -116,13 +119,13 @@ def test_whatever_the_work_does_it_ends_in_time_and_leaves_no_process(
     os.mkfifo("fifo", 0o666)
     tmp_path.chmod(0o755)
     kind, text = HOSTILE[work]
-    before, began = open_descriptors(), time.monotonic()
+    before, processes, began = open_descriptors(), children(), time.monotonic()
+    # What ends by itself may be slow to do so on a busy machine.
     with pytest.raises(kind, match=text):
-        run_confined(work, SHORT, GATEWAY)
-    assert time.monotonic() - began < 5
+        run_confined(work, SHORT if text == ENDLESS else PATIENT, GATEWAY)
+    assert text != ENDLESS or time.monotonic() - began < 20
     assert open_descriptors() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() == processes
 
 
 FORBIDDEN: dict[str, Callable[[], object]] = {
@@ -143,14 +146,14 @@ FORBIDDEN_TO_USERS: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("attempt", FORBIDDEN.values(), ids=FORBIDDEN)
 def test_confined_work_gets_no(attempt: Callable[[], object]) -> None:
     with pytest.raises(WorkFailed, match="PermissionError"):
-        run_confined(_trying(attempt), SHORT, GATEWAY)
+        run_confined(_trying(attempt), PATIENT, GATEWAY)
 
 
 @needs_root
 @pytest.mark.parametrize("attempt", FORBIDDEN_TO_USERS.values(), ids=FORBIDDEN_TO_USERS)
 def test_work_for_a_user_gets_no(attempt: Callable[[], object]) -> None:
     with pytest.raises(WorkFailed, match="PermissionError"):
-        run_confined(_trying(attempt), SHORT, GATEWAY)
+        run_confined(_trying(attempt), PATIENT, GATEWAY)
 
 
 def _trying(attempt: Callable[[], object]) -> Callable[[Confine], bytes]:
@@ -167,7 +170,7 @@ def test_confined_work_has_the_owners_ids_and_no_more_groups() -> None:
         confine()
         return f"{os.getresuid()} {os.getresgid()} {os.getgroups()}".encode()
 
-    assert run_confined(work, SHORT, Owner(1000, 1001)) == b"(1000, 1000, 1000) (1001, 1001, 1001) []"
+    assert run_confined(work, PATIENT, Owner(1000, 1001)) == b"(1000, 1000, 1000) (1001, 1001, 1001) []"
 
 
 def test_work_has_nothing_open_of_the_agents_but_what_it_is_given(tmp_path: Path) -> None:
@@ -179,7 +182,7 @@ def test_work_has_nothing_open_of_the_agents_but_what_it_is_given(tmp_path: Path
             places = [str(Path(f"/proc/self/fd/{handle}").readlink()) for handle in open_descriptors()]
             return "\n".join(place for place in places if not place.startswith("pipe:")).encode()
 
-        found = run_confined(work, SHORT, GATEWAY, keep={given.fileno()}).decode().split("\n")
+        found = run_confined(work, PATIENT, GATEWAY, keep={given.fileno()}).decode().split("\n")
     assert sorted(set(found)) == ["/dev/null", str(tmp_path / "given")]
 
 
@@ -192,7 +195,7 @@ def test_files_that_work_writes_stay_within_their_limit(tmp_path: Path) -> None:
             return b""
 
         with pytest.raises(WorkFailed, match="File too large"):
-            run_confined(work, SHORT, GATEWAY, keep={out.fileno()})
+            run_confined(work, PATIENT, GATEWAY, keep={out.fileno()})
     assert (tmp_path / "file").stat().st_size == 0
 
 
@@ -200,6 +203,7 @@ def test_an_interrupted_run_leaves_no_child() -> None:
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
+    processes = children()
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -207,8 +211,7 @@ def test_an_interrupted_run_leaves_no_child() -> None:
             run_confined(sleep, Limits(seconds=30, file_bytes=0), GATEWAY)
     finally:
         signal.signal(signal.SIGALRM, before)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() == processes
 
 
 def test_the_child_of_an_agent_that_is_killed_goes_with_it() -> None:

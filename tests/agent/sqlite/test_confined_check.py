@@ -40,7 +40,7 @@ def test_a_check_that_would_take_for_ever_or_all_there_is_is_given_up(
     clone_database(tmp_path / "evil", tmp_path / "clone")
     began = time.monotonic()
     verdict = fold_and_check(tmp_path / "clone", GATEWAY, SHORT)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert (verdict.outcome, verdict.folded) == (Outcome.NOT_JUDGED, False)
     assert re.search(reason, verdict.reason)
 

@@ -18,6 +18,7 @@ from openclaw_agent.sqlite.files import clone_database, fold
 from openclaw_agent.sqlite.online_backup import capture_live
 from tests.agent.capture.test_capture import Captures, by_path, rows_of, state, wal_database
 from tests.support.breaking import at_sqlite_opening
+from tests.support.processes import children
 
 __all__ = ["state"]
 
@@ -274,7 +275,7 @@ def test_what_has_the_name_of_a_sidecar_and_is_none_neither_holds_a_live_capture
         status = beside.lstat()
         began = time.monotonic()
         copy = capture_live(tmp_path / "db", tmp_path / "clone")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert not copy.torn
         assert (beside.lstat().st_ino, beside.lstat().st_mode) == (status.st_ino, status.st_mode)
     # Where the log is gone, so is what only it held.
@@ -293,11 +294,10 @@ def test_a_fifo_that_takes_a_journals_place_after_the_look_is_left_at_a_deadline
     tmp_path.chmod(0o755)
     rollback_in_use(tmp_path / "db").close()
     os.chown(tmp_path / "db", uid if os.geteuid() == 0 else -1, -1)
-    began = time.monotonic()
+    processes, began = children(), time.monotonic()
     with at_sqlite_opening(lambda: os.mkfifo(tmp_path / "db-journal")):
         copy = capture_live(tmp_path / "db", tmp_path / "clone")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert not copy.torn
     assert rows_of(tmp_path / "clone") == 10
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() == processes
