@@ -107,6 +107,7 @@ def appending_to(place: Path) -> Callable[[bytes], object]:
 def main() -> None:
     """Relay what systemd passes."""
     allowed = int(os.environ.get("OPENCLAW_GATEWAY_LOG_MIB_PER_HOUR", DEFAULT_MIB_PER_HOUR))
+    os.set_blocking(FIRST_PASSED_DESCRIPTOR, True)
     relay(FIRST_PASSED_DESCRIPTOR, BoundedLog(appending_to(LOG), Allowance(allowed * MIB)))
 
 
