@@ -91,15 +91,16 @@ def cycle(scenario: Scenario, machine: Machine, name: str) -> list[tuple[str, Ca
 
     sync = (
         f"aws s3 sync s3://{scenario.world.bucket}/snapshots/{name}/ /opt/openclaw/.openclaw/ "
-        f"--region {scenario.world.aws.region}"
+        f"--region {scenario.world.aws.region} --delete"
     )
     return [
         ("a backup", run(f"systemctl start {BACKUP_UNIT}; openclaw-s3-backup.py --full")),
         ("a comparison", run("openclaw-s3-restore.py diff latest")),
         ("a check of the backups", run("openclaw-s3-restore.py verify")),
-        ("the notes' own copy, typed as root", run(sync)),
         ("a start of the gateway", restarted),
         ("a restore of some files", run(f"{stopped}; openclaw-s3-restore.py run --path workspace/honest --force")),
+        # Against a gateway that is hostile it may end the gateway's own files, and what is restored next brings them back.
+        ("the notes' own copy, typed as root", run(sync)),
         ("a restore", run(f"{stopped}; openclaw-s3-restore.py run --snapshot {name} --force")),
         ("the units of a boot", run(f"{stopped}; systemctl restart {RESTORE_UNIT}")),
         ("a last start", restarted),
@@ -120,4 +121,6 @@ def honest_files_are_there(scenario: Scenario) -> tuple[bool, str]:
 def picture_of_the_host(machine: Machine) -> str:
     """Names, modes, owners, times and targets of what is root's, and the decoy's content."""
     lines = sh(machine, f"find {HOSTS_OWN} -xdev -printf '%p %m %U:%G %T@ %l\\n' | sort", seconds=60)
-    return lines + sh(machine, f"find {DECOY} -type f | sort | xargs cat; ls -ln /opt/openclaw | grep -v ^total")
+    return lines + sh(
+        machine, f"find {DECOY} -type f | sort | xargs cat; stat --format='%n %a %u:%g %F' /opt/openclaw/*"
+    )

@@ -32,14 +32,16 @@ def plant(state: Path, decoy: Path) -> list[tuple[bytes, bytes]]:
                 (place / "openclaw").mkdir()
             else:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text('{"format":2,"snapshot":"2026-01-01-00-00"}')
+                with place.open("x") as planted:
+                    planted.write('{"format":2,"snapshot":"2026-01-01-00-00"}')
         with contextlib.suppress(FileExistsError):
             twin.symlink_to(decoy / "secret" if name in PLANTED_FILES else decoy)
         pairs.append((os.fsencode(place), os.fsencode(twin)))
     pipe, file = twins / "pipe", state / "hostile/pipe-or-file"
     with contextlib.suppress(FileExistsError):
         os.mkfifo(pipe)
-    file.write_text("a file")
+    with contextlib.suppress(FileExistsError):
+        file.touch(exist_ok=False)
     pairs.append((os.fsencode(file), os.fsencode(pipe)))
     return pairs
 
