@@ -99,7 +99,7 @@ def cycle(scenario: Scenario, machine: Machine, name: str) -> list[tuple[str, Ca
         ("a check of the backups", run("openclaw-s3-restore.py verify")),
         ("a start of the gateway", restarted),
         ("a restore of some files", run(f"{stopped}; openclaw-s3-restore.py run --path workspace/honest --force")),
-        # Against a gateway that is hostile it may end the gateway's own files, and what is restored next brings them back.
+        # Against a hostile gateway it may end the gateway's own files, which the next restore brings back.
         ("the notes' own copy, typed as root", run(sync)),
         ("a restore", run(f"{stopped}; openclaw-s3-restore.py run --snapshot {name} --force")),
         ("the units of a boot", run(f"{stopped}; systemctl restart {RESTORE_UNIT}")),

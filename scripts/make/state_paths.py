@@ -79,8 +79,8 @@ BY_PATH: Mapping[str, tuple[frozenset[str], str]] = {
         ),
         ("state_dir/parents.py", "open", THE_STATE_FOLDER),
         ("state_dir/put_aside.py", "is_dir is_symlink listdir lstat", OUR_FOLDERS),
-        ("state_dir/staging.py", "is_dir is_symlink lexists lstat mkdir rename stat utime", OUR_FOLDERS),
-        ("state_dir/swap.py", "is_dir lexists listdir lstat mkdir rename utime", OUR_FOLDERS + "; open folders"),
+        ("state_dir/staging.py", "is_dir is_symlink lexists mkdir rename stat utime", OUR_FOLDERS),
+        ("state_dir/swap.py", "is_dir lexists listdir lstat rename utime", OUR_FOLDERS + "; open folders"),
         ("state_dir/walk.py", "exists is_dir scandir stat", "the state folder itself; an open folder and its entries"),
     )
 }

@@ -133,6 +133,16 @@ class ConfinedDir:
         finally:
             os.close(here)
 
+    def make_folder(self, name: str) -> int:
+        """Make a folder that is not there yet in the folder itself, for its owner alone; return its inode.
+
+        Raises:
+            FileExistsError: when anything has that name.
+            OSError: when it cannot be made.
+        """
+        os.mkdir(name, 0o700, dir_fd=self._handle)
+        return os.lstat(name, dir_fd=self._handle).st_ino
+
     @property
     def by_handle(self) -> Path:
         """A path that names this very folder while it is open, wherever it is moved: for libraries that take paths."""

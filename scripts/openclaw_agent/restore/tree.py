@@ -17,6 +17,8 @@ from openclaw_agent.restore.content import ContentSource
 from openclaw_agent.restore.gaps import Lost, LostEntry, MayLack, nothing
 from openclaw_agent.restore.metadata import NotRestored, set_metadata
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
+from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
+from openclaw_agent.state_dir.staging import require_ours
 
 # A file system has no links, or not as many as the one of the backup.
 _NO_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -102,6 +104,8 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path, *, m
     base = target
     try:
         with ConfinedDir(target, follow=False) as top:
+            if target.parent.name == AGENT_FOLDER:
+                require_ours(top)
             # Whatever gets that name meanwhile is not what is written into.
             base = top.by_handle
             built = _built_in(top, entries, content, may_lack)

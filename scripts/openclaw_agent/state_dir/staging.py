@@ -11,11 +11,13 @@ from pathlib import Path
 from openclaw_agent.agent_dir.aside import NOT_MADE_YET, AsideRecords, MadeFolder
 from openclaw_agent.errors import LocalStorageError, Refused
 from openclaw_agent.fs.atomic import sync_folder
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.mounts import is_mount_point
 from openclaw_agent.fs.removal import remove_content, remove_empty_folder, remove_tree
 from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
 
 STAGING_SUFFIX = ".restoring"
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def work_folder(state_dir: Path) -> Path:
@@ -42,8 +44,7 @@ def fresh_staging_dir(records: AsideRecords, state_dir: Path) -> Path:
             if not os.path.lexists(place):
                 break
         records.note_staging(MadeFolder(str(place), NOT_MADE_YET))
-        place.mkdir(mode=0o700)
-        records.note_staging(MadeFolder(str(place), place.lstat().st_ino))
+        records.note_staging(MadeFolder(str(place), make_in_work_folder(place)))
     except OSError as problem:
         raise LocalStorageError(
             f"The folder {place} cannot be created ({problem.strerror or problem}); the state in place is untouched."
@@ -58,11 +59,38 @@ def _made_work_folder(state_dir: Path) -> Path:
         return folder
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    # In a volume it lies in the gateway's own folder.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise Refused(f"Refused: {folder} is no folder of the agent's, which would build there; move it away.")
-    return folder
+    with contextlib.suppress(OSError), ConfinedDir(folder, follow=False) as opened:
+        require_ours(opened)
+        return folder
+    raise _not_ours(folder)
+
+
+def make_in_work_folder(place: Path) -> int:
+    """Make a folder where restores work, and return its inode.
+
+    Raises:
+        Refused: when somebody has put something else in the place of the folder around it.
+        OSError: when it cannot be made.
+    """
+    with ConfinedDir(place.parent, follow=place.parent.name != AGENT_FOLDER) as folder:
+        if place.parent.name == AGENT_FOLDER:
+            require_ours(folder)
+        return folder.make_folder(place.name)
+
+
+def require_ours(folder: ConfinedDir) -> None:
+    """Refuse to work in a folder that others may write to: in a volume it lies in the gateway's own.
+
+    Raises:
+        Refused: naming it.
+    """
+    status = folder.status()
+    if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_MAY_WRITE:
+        raise _not_ours(folder.path)
+
+
+def _not_ours(folder: Path) -> Refused:
+    return Refused(f"Refused: {folder} is no folder of the agent's, which would build there; move it away.")
 
 
 @contextlib.contextmanager

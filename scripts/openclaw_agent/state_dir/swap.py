@@ -23,7 +23,7 @@ from openclaw_agent.fs.removal import made_mutable, make_mutable, remove_tree
 from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
 from openclaw_agent.state_dir.parents import opened_parent
 from openclaw_agent.state_dir.put_aside import aside_path
-from openclaw_agent.state_dir.staging import drop_staging
+from openclaw_agent.state_dir.staging import drop_staging, make_in_work_folder
 
 ALL = ("",)
 _REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY
@@ -134,8 +134,7 @@ def _finish_exchange(records: AsideRecords, made: MadeFolder) -> None:
 def _swapped_around(records: AsideRecords, building: Path, state_dir: Path, replacement: Replacement) -> Path | None:
     aside = aside_path(state_dir)
     records.note_put_aside(MadeFolder(str(aside), NOT_MADE_YET))
-    aside.mkdir(mode=0o700)
-    records.note_put_aside(MadeFolder(str(aside), aside.lstat().st_ino, replacement.only_copies))
+    records.note_put_aside(MadeFolder(str(aside), make_in_work_folder(aside), replacement.only_copies))
     spine = _spine(replacement, in_place=is_mount_point(state_dir))
     swap = Swap(
         str(state_dir),

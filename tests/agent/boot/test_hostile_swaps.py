@@ -16,8 +16,9 @@ import pytest
 
 from openclaw_agent.boot import boot
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
+from tests.support.mounts import Mounts, needs_mounts
 from tests.support.plain_copies import give_all, plain_copy
-from tests.support.simulated_instance import FreshBucket, SimulatedInstance, picture
+from tests.support.simulated_instance import SimulatedInstance, picture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose to the gateway")
 
@@ -26,6 +27,8 @@ SWAPS = int(os.environ.get("OPENCLAW_SWAPS", "300"))
 MOST_SECONDS = 5 if SWAPS <= 300 else 600
 CANARY = "canary-0f4b7c of the host"
 RENAME_EXCHANGE = 2
+# In a state that is a volume of its own, restores work in this folder of it.
+WORK_FOLDER = ".openclaw-agent"
 PLACES = ("workspace", "openclaw.json", "state", "manifest.json", ".openclaw", ".config")
 
 
@@ -51,7 +54,17 @@ def host(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def victim(machine: SimulatedInstance, host: Path) -> SimulatedInstance:
-    """A state of the gateway's with a twin of each place, of which some lead to the host."""
+    return with_twins(machine, host)
+
+
+@pytest.fixture
+def victim_on_a_volume(machine: SimulatedInstance, host: Path, mounts: Mounts) -> SimulatedInstance:
+    mounts.mount("tmpfs", machine.state, machine.state)
+    return with_twins(machine, host)
+
+
+def with_twins(machine: SimulatedInstance, host: Path) -> SimulatedInstance:
+    """Give it a state of the gateway's with a twin of each place, of which some lead to the host, and back it up."""
     for number in range(12):
         machine.write(f"workspace/deep/{number}/notes.md", f"note {number}")
     machine.write("workspace/notes.md", "note")
@@ -66,6 +79,10 @@ def victim(machine: SimulatedInstance, host: Path) -> SimulatedInstance:
         target = {"openclaw.json": host / "openclaw.json", "manifest.json": host / "manifest.json"}.get(place, host)
         (twins / str(number)).symlink_to(target)
     (twins / "file").symlink_to(host / "notes.md")
+    (twins / "work").symlink_to(host)
+    for suffix in ("", "-2", "-3"):
+        (twins / f"own-work/state.restoring{suffix}").mkdir(parents=True)
+        (twins / f"own-work/state.restoring{suffix}/workspace").symlink_to(host)
     os.mkfifo(twins / "pipe")
     give_all(machine.state)
     assert machine.backup().code in (0, 4)
@@ -81,6 +98,7 @@ def swap_for_ever(state: Path, count: int, to_parent: int) -> None:
     os.setuid(GATEWAY_UID)
     exchange = ctypes.CDLL(None).renameat2
     pairs = [(place, f"twins/{number}") for number, place in enumerate(PLACES)]
+    pairs += [(WORK_FOLDER, "twins/work"), (WORK_FOLDER, "twins/own-work")]
     pairs += [("workspace/notes.md", "twins/file"), ("workspace/deep/3", "twins/pipe")]
     names = [[os.fsencode(f"{state.name}/{path}") for path in pair] for pair in pairs]
     done = 0
@@ -168,18 +186,26 @@ COMMANDS = (back_up, start, restore, restore_a_path, reboot, compare, verify, ta
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_nothing_outside_of_the_state_changes_and_nothing_of_it_reaches_s3(
-    world: FreshBucket,
-    victim: SimulatedInstance,
-    host: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: Callable[[SimulatedInstance], None],
+    victim: SimulatedInstance, host: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[SimulatedInstance], None]
 ) -> None:
     monkeypatch.setattr(boot, "MINIMAL_CONFIG", Path(__file__))
+    hold_against(victim, host, command)
+
+
+@needs_mounts
+@pytest.mark.parametrize("command", [restore, restore_a_path, take_the_inbox], ids=lambda command: command.__name__)
+def test_the_same_where_restores_work_inside_the_gateways_own_folder(
+    victim_on_a_volume: SimulatedInstance, host: Path, command: Callable[[SimulatedInstance], None]
+) -> None:
+    hold_against(victim_on_a_volume, host, command)
+
+
+def hold_against(machine: SimulatedInstance, host: Path, command: Callable[[SimulatedInstance], None]) -> None:
     before = picture(host)
-    with swapped(victim.state) as enough:
+    with swapped(machine.state) as enough:
         while not enough():
-            command(victim)
+            command(machine)
             assert picture(host) == before
-    command(victim)
+    command(machine)
     assert picture(host) == before
-    assert not [key for key in sorted(world.keys()) if CANARY.encode() in world.get(key)]
+    assert not [key for key in sorted(machine.world.keys()) if CANARY.encode() in machine.world.get(key)]
