@@ -21,7 +21,7 @@ from tests.support.gateways import GatewayProcess
 from tests.support.live_writer import FIRST, LINES, SECOND
 
 pytestmark = pytest.mark.subprocess
-BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "10"))
+BACKUPS = int(os.environ.get("OPENCLAW_LIVE_BACKUPS", "6"))
 CLOCK = "2026-03-01T00:00:00+00:00"
 CLONE_BYTES = 32 * 1024 * 1024
 MKFS_XFS = shutil.which("mkfs.xfs")
@@ -160,7 +160,7 @@ def test_with_reflinks_a_clone_takes_no_room_and_every_frozen_backup_is_one_inst
     clone_file(folder / "source", folder / "clone")
     os.sync()
     assert free - shutil.disk_usage(folder).free < CLONE_BYTES // 8
-    times = max(10, BACKUPS // 5)
+    times = max(6, BACKUPS // 5)
     runs = back_up_while_written(xfs_stage, times, freeze=True)
     found = histories(xfs_stage, runs)
     tell("frozen, on XFS with reflinks", found, runs)
