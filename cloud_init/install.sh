@@ -89,7 +89,7 @@ install_agent() {
   "$python" -m compileall -q "$release/lib.new"
   rm -rf "${release:?}/lib"
   mv "$release/lib.new" "$release/lib"
-  for command in "$release"/agent/bin/*.py; do
+  for command in "$release"/agent/bin/*; do
     name=$(basename "$command")
     sed "1s|^#!.*|#!$python|" "$command" >"/usr/local/bin/.$name.new"
     chmod 0755 "/usr/local/bin/.$name.new"

@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.moto.iam_gaps import judge_as_aws
 from lab.moto.lifecycle_actions import answer_lifecycle_actions
+from lab.moto.run_command import run_commands_for_real
 from lab.moto.spot_market import open_spot_market
 
 DELETE_OBJECTS_LIMIT = 1000
@@ -37,6 +38,7 @@ def close_gaps() -> None:
     list_own_services_once()
     parse_timestamps_once()
     open_spot_market()
+    run_commands_for_real()
 
 
 HEADER_CONDITION = "s3:x-amz-"

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.host.commands import require_success
+from lab.host.commands import Outcome, require_success
 from lab.host.gateway_engine import GatewayEngine
 from lab.machine.fleet import MachineFleet
 from lab.machine.hypervisor import Hypervisor
 from lab.machine.machine import Machine
+from lab.machine.ssm_agent import SsmAgents
 from lab.moto.lifecycle_actions import TERMINATING
 from lab.moto.server import EmbeddedAws
 from lab.moto.versions import versions
@@ -31,6 +32,7 @@ BACKUP_PROGRAM = "/usr/local/bin/openclaw-s3-backup.py"
 RESTORE_PROGRAM = "/usr/local/bin/openclaw-s3-restore.py"
 SECONDS_FOR_EACH_BACKUP = 1.1
 GATEWAY_SECONDS = 120
+SECONDS_FOR_A_SCRIPT = 600
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
@@ -130,7 +132,15 @@ def deployed_world(terminal: Terminal, scratch: Path, *, engine: GatewayEngine |
         # In process, on any machine and in seconds: what a drill shows is the instance's. `make lab` asks the real one.
         cloud = deploy(aws, stand_in(aws, scratch / "engine"), terminal)
         hypervisor = Hypervisor(aws.client("ec2"), group_name(cloud), host, aws.endpoint_url, on_step=terminal.step)
-        yield World(host, aws, cloud, hypervisor, scratch)
+
+        def managed() -> list[str]:
+            return [name for name, machine in host.machines.items() if machine.is_running]
+
+        def run_script(instance_id: str, script: str) -> Outcome:
+            return host.machines[instance_id].run(["bash", "-c", script], timeout_seconds=SECONDS_FOR_A_SCRIPT)
+
+        with SsmAgents(aws.endpoint_url, managed, run_script):
+            yield World(host, aws, cloud, hypervisor, scratch)
 
 
 def _may_get_ready(machine: Machine) -> bool:

@@ -76,7 +76,8 @@ def _package_files(repository: Path) -> Iterator[Member]:
 
 
 def _command_files(repository: Path) -> Iterator[Member]:
-    for path in (repository / "scripts").glob("openclaw-*.py"):
+    scripts = repository / "scripts"
+    for path in (*scripts.glob("openclaw-*.py"), *scripts.glob("openclaw-lab")):
         yield Member(f"agent/bin/{path.name}", path.read_bytes(), executable=True)
 
 

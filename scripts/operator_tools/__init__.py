@@ -1,4 +1,4 @@
-"""What runs on the operator's machine: spot prices, pause and resume.
+"""What runs on the operator's machine: `openclaw-lab`, spot prices, pause and resume, undelete.
 
-It never imports the agent, and the agent never imports it.
+It asks the bucket through the agent's rooms that only read, and the agent never imports it.
 """

@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-from operator_tools.account.errors import AccountError
+from openclaw_agent.errors import AgentError
+from openclaw_platform.refusals import ConfigRefused
+from operator_tools.account.errors import AccountError, ExitCode
 
 INTERRUPTED = 130
 """What a shell reports for a command that Ctrl-C ended."""
@@ -30,11 +32,11 @@ def run(
     with contextlib.redirect_stdout(cast(IO[str], _OutputThatMayClose(sys.stdout))):
         try:
             return work(options)
-        except AccountError as error:
+        except (AccountError, AgentError, ConfigRefused) as error:
             if options.verbose:
                 traceback.print_exc()
             print(error, file=sys.stderr)
-            return error.exit_code
+            return int(getattr(error, "exit_code", ExitCode.USAGE))
         except KeyboardInterrupt:
             print(when_interrupted, file=sys.stderr)
             return INTERRUPTED

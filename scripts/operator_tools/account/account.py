@@ -20,6 +20,10 @@ SERVICES = {
     "cloudwatch": "CloudWatch",
     "s3": "S3",
     "sts": "STS",
+    "ssm": "Systems Manager",
+    "logs": "CloudWatch Logs",
+    "service-quotas": "Service Quotas",
+    "iam": "IAM",
 }
 """How sentences call the services that our commands ask."""
 

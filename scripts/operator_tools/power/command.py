@@ -25,7 +25,7 @@ _EPILOG = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
     return edge.run(
-        _switch, parsed(arguments), when_interrupted="Not waited for any longer; the group goes on by itself."
+        switch, parsed(arguments), when_interrupted="Not waited for any longer; the group goes on by itself."
     )
 
 
@@ -44,6 +44,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("verb", choices=[power.value for power in Power], help="what to do")
     made.add_argument("stack", nargs="?", default="dev", help="the stack's name (default: dev)")
     made.add_argument("--region", help="AWS region (default: the stack's, by the Pulumi CLI; else AWS_REGION)")
+    add_flags(made)
+    made.add_argument("--json", action="store_true", help="print a JSON document instead of sentences")
+    made.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
+    return made
+
+
+def add_flags(made: argparse.ArgumentParser) -> None:
+    """Add how long to wait."""
     made.add_argument("--no-wait", action="store_true", help="return as soon as AWS has accepted it")
     made.add_argument(
         "--timeout",
@@ -59,9 +67,6 @@ def parser() -> argparse.ArgumentParser:
         default=LOOK_EVERY_SECONDS,
         help=f"how often to look (default: {LOOK_EVERY_SECONDS:g})",
     )
-    made.add_argument("--json", action="store_true", help="print a JSON document instead of sentences")
-    made.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
-    return made
 
 
 def _positive(text: str, noun: str) -> float:
@@ -74,7 +79,12 @@ def _positive(text: str, noun: str) -> float:
     return number
 
 
-def _switch(options: argparse.Namespace) -> int:
+def switch(options: argparse.Namespace) -> int:
+    """Pause or resume, as the options say, and print how it went.
+
+    Raises:
+        AccountError: there is no such stack, AWS refused, or it took too long.
+    """
     try:
         from operator_tools.account.account import Account
         from operator_tools.power.power_calls import PowerCalls
@@ -92,11 +102,11 @@ def _switch(options: argparse.Namespace) -> int:
     alarms = tuple(alarm_name(place.stack_name, rule) for rule in ALARMS_OF_ABSENCE)
     calls = PowerCalls(account, place.group, alarms)
     say: Callable[[str], None] = (lambda _line: None) if options.json else partial(print, flush=True)
-    switch = Switch(place, account.region, alarms, calls, say)
-    outcome = switch.to(power, Timeout(0.0 if options.no_wait else options.timeout * 60, options.every))
+    button = Switch(place, account.region, alarms, calls, say)
+    outcome = button.to(power, Timeout(0.0 if options.no_wait else options.timeout * 60, options.every))
 
     if options.json:
-        print(json.dumps(power_document(switch, power, outcome), indent=2), flush=True)
+        print(json.dumps(power_document(button, power, outcome), indent=2), flush=True)
     if outcome.settled or options.no_wait:
         say(closing_sentence(power, place.stack, outcome))
         return ExitCode.DONE

@@ -30,7 +30,7 @@ _EPILOG = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
-    return edge.run(_show, _parser().parse_intermixed_args(arguments))
+    return edge.run(show, _parser().parse_intermixed_args(arguments))
 
 
 def fetch_report(words: Sequence[str], region: str | None, days_text: str) -> PriceReport:
@@ -70,7 +70,12 @@ def print_report(report: PriceReport, *, as_json: bool) -> None:
         print(sentence, file=sys.stderr)
 
 
-def _show(options: argparse.Namespace) -> int:
+def show(options: argparse.Namespace) -> int:
+    """Ask and print, as the options say.
+
+    Raises:
+        AccountError: an argument is wrong, or the prices could not be had.
+    """
     print_report(fetch_report(options.types, options.region, options.days), as_json=options.json)
     return ExitCode.DONE
 
@@ -81,9 +86,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Show what EC2 spot instances cost now and of late, by type and zone, cheapest first.",
         epilog=_EPILOG,
     )
-    parser.add_argument("types", metavar="TYPE", nargs="*", help="instance type, such as t4g.small; one or more")
+    add_flags(parser)
     parser.add_argument("--region", help="AWS region (default: AWS_REGION, or the profile's)")
-    parser.add_argument("--days", default=str(DEFAULT_DAYS), help=f"days of history, 1 to 90 (default: {DEFAULT_DAYS})")
     parser.add_argument("--json", action="store_true", help="print a JSON document instead of the table")
     parser.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
     return parser
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add which types, and how far back."""
+    parser.add_argument("types", metavar="TYPE", nargs="*", help="instance type, such as t4g.small; one or more")
+    parser.add_argument("--days", default=str(DEFAULT_DAYS), help=f"days of history, 1 to 90 (default: {DEFAULT_DAYS})")

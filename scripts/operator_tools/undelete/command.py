@@ -20,7 +20,7 @@ _EPILOG = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; errors are one sentence on standard error."""
     options = parser().parse_intermixed_args(arguments)
-    return edge.run(_undelete, options, when_interrupted="Interrupted. Run it again: what is done stays done.")
+    return edge.run(undelete, options, when_interrupted="Interrupted. Run it again: what is done stays done.")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,16 +32,21 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     made.add_argument("stack", nargs="?", default="dev", help="the stack's name (default: dev)")
+    made.add_argument("--region", help="AWS region (default: the stack's, by the Pulumi CLI; else AWS_REGION)")
+    made.add_argument("--json", action="store_true", help="print a JSON document instead of sentences")
+    made.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
+    add_flags(made)
+    return made
+
+
+def add_flags(made: argparse.ArgumentParser) -> None:
+    """Add which moment, and whether to ask."""
     made.add_argument(
         "--at", metavar="TIME", type=_moment, help=f"{FORMS} (default: the newest at which latest/ was whole)"
     )
-    made.add_argument("--region", help="AWS region (default: the stack's, by the Pulumi CLI; else AWS_REGION)")
     made.add_argument("--bucket", help="the backup bucket (default: the stack's, in this account)")
     made.add_argument("--dry-run", action="store_true", help="only say what would be done")
     made.add_argument("--yes", action="store_true", help="do not ask")
-    made.add_argument("--json", action="store_true", help="print a JSON document instead of sentences")
-    made.add_argument("--verbose", action="store_true", help="say what is asked; show the traceback of an error")
-    return made
 
 
 def _moment(text: str) -> datetime:
@@ -51,7 +56,12 @@ def _moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
-def _undelete(options: argparse.Namespace) -> int:
+def undelete(options: argparse.Namespace) -> int:
+    """Plan, ask and carry out, as the options say.
+
+    Raises:
+        AccountError: AWS refused, an instance may still write, or nobody said yes.
+    """
     try:
         from operator_tools.account.account import Account
         from operator_tools.undelete.bucket_calls import BucketCalls
@@ -68,18 +78,18 @@ def _undelete(options: argparse.Namespace) -> int:
     place = find_place(options.stack, options.region)
     account = Account(place.region)
     bucket = options.bucket or backup_bucket(account, place)
-    undelete = Undelete(bucket, BucketCalls(account, bucket), say)
+    work = Undelete(bucket, BucketCalls(account, bucket), say)
     if not options.dry_run:
         # Before the versions are read, which may take minutes.
         require_paused(account, place)
-    plan = undelete.plan(options.at)
+    plan = work.plan(options.at)
     for line in plan_lines(bucket, plan):
         say(line)
     refused = None
     if plan.waves and not options.dry_run:
         if not options.yes and not _agreed():
             raise NotAgreed("Nothing was changed: say yes, or give --yes (YES=1), or --dry-run (DRY_RUN=1).")
-        refused = undelete.carry_out(plan)
+        refused = work.carry_out(plan)
         for line in closing_lines(options.stack, plan, refused):
             say(line)
     if options.json:

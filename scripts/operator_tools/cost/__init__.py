@@ -1,0 +1,1 @@
+"""What a month costs, item by item, beside what the naive way would cost."""

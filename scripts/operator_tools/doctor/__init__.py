@@ -1,0 +1,1 @@
+"""Is everything there that a deployment and a first conversation need?"""

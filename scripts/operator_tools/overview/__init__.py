@@ -1,0 +1,1 @@
+"""The stack on one screen, what it says (logs), and what it is called (outputs)."""
