@@ -20,7 +20,7 @@ LAB_TESTS := $(filter-out %/test_docker_engine.py,$(wildcard tests/booted/test_*
 endif
 AGENT_TESTS := tests/agent tests/docs
 # What a person gives to make reaches a recipe as a word of the environment ("$$STACK"), never as text of a command.
-GIVEN := RUN PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI QUICK
+GIVEN := RUN PYTHON STACK REGION NAME ENGINE KEEP INSTANCE_TYPES TESTS LAB_TESTS AT DRY_RUN YES REFRESH_AMI FILE NO_WAIT QUICK
 $(foreach word,$(GIVEN),$(if $(filter undefined,$(origin $(word))),,$(eval override export $(word) := $$(value $(word)))))
 
 ##@ Try it (no AWS account)
@@ -120,27 +120,49 @@ generate-hashes: $(READY) ## Write requirements*.txt out of requirements*.in: ev
 generate-check: $(READY)
 	@$(WITH_PACKAGES) $(PY) -m make.generate --check
 
+# Every target from here on is a word of one program; it carries no logic of its own.
+OPERATOR := $(PY) scripts/openclaw-lab
 ##@ Deploy it (needs the Pulumi CLI and AWS credentials; STACK=dev)
-.PHONY: preview up destroy outputs
+.PHONY: doctor cost preview up destroy outputs
+doctor: $(READY) ## Check what a deployment needs: account, quota, programs, settings, secrets
+	@$(OPERATOR) doctor --stack="$$STACK" $${REGION:+--region="$$REGION"}
+cost: $(READY) ## Show what a month costs, item by item, beside the naive way
+	@$(OPERATOR) cost --stack="$$STACK" $${REGION:+--region="$$REGION"}
 preview: $(READY) ## Show what `make up` would change
-	@scripts/make/stacks.sh preview "$$STACK"
-up: $(READY) ## Deploy platform, then ec2_spot (REFRESH_AMI=1: with the newest machine image; YES=1: without a terminal)
-	@scripts/make/stacks.sh up "$$STACK"
+	@$(OPERATOR) preview --stack="$$STACK"
+up: $(READY) ## Deploy platform, then ec2_spot (REFRESH_AMI=1: with the newest machine image; YES=1; NO_WAIT=1)
+	@$(OPERATOR) up --stack="$$STACK" $${NO_WAIT:+--no-wait}
 destroy: $(READY) ## Destroy ec2_spot, then platform (never a backup bucket that holds data; YES=1: without a terminal)
-	@scripts/make/stacks.sh destroy "$$STACK"
-outputs: $(READY) ## Show both stacks' outputs
-	@scripts/make/stacks.sh outputs "$$STACK"
+	@$(OPERATOR) destroy --stack="$$STACK"
+outputs: $(READY) ## Show what the stack's things are called, and how to connect
+	@$(OPERATOR) outputs --stack="$$STACK" $${REGION:+--region="$$REGION"}
 
-##@ Operate it
-.PHONY: ec2-spot-prices pause resume undelete
+##@ Operate it (scripts/openclaw-lab has all words)
+.PHONY: status tunnel connect logs backup-now snapshots find restore ec2-spot-prices pause resume undelete
+status: $(READY) ## Show on one screen whether all is safe, and what runs
+	@$(OPERATOR) status --stack="$$STACK" $${REGION:+--region="$$REGION"}
+tunnel: $(READY) ## Bring the gateway to http://localhost:18789, until Ctrl-C
+	@$(OPERATOR) tunnel --stack="$$STACK" $${REGION:+--region="$$REGION"}
+connect: $(READY) ## Open a shell on the instance
+	@$(OPERATOR) connect --stack="$$STACK" $${REGION:+--region="$$REGION"}
+logs: $(READY) ## Show what the gateway has said in the last hour
+	@$(OPERATOR) logs --stack="$$STACK" $${REGION:+--region="$$REGION"}
+backup-now: $(READY) ## Back up at once
+	@$(OPERATOR) backup-now --stack="$$STACK" $${REGION:+--region="$$REGION"}
+snapshots: $(READY) ## List the snapshots
+	@$(OPERATOR) snapshots --stack="$$STACK" $${REGION:+--region="$$REGION"}
+find: $(READY) ## Show in which versions a file is kept: FILE=notes.md
+	@$(OPERATOR) find --stack="$$STACK" $${REGION:+--region="$$REGION"} -- "$$FILE"
+restore: $(READY) ## Bring a snapshot back, with a look and a question: AT="2 hours ago" DRY_RUN=1 YES=1
+	@$(OPERATOR) restore --stack="$$STACK" $${REGION:+--region="$$REGION"} --at="$$AT" $${DRY_RUN:+--dry-run} $${YES:+--yes}
 pause: $(READY) ## End the instance after a final backup, and keep it so: STACK=dev (REGION=… without the Pulumi CLI)
-	@$(PY) scripts/ec2-spot-power.py pause $${REGION:+--region "$$REGION"} -- "$$STACK"
+	@$(OPERATOR) pause --stack="$$STACK" $${REGION:+--region="$$REGION"}
 resume: $(READY) ## Bring a paused stack back from its last backup: STACK=dev
-	@$(PY) scripts/ec2-spot-power.py resume $${REGION:+--region "$$REGION"} -- "$$STACK"
+	@$(OPERATOR) resume --stack="$$STACK" $${REGION:+--region="$$REGION"}
 undelete: $(READY) ## Bring a paused stack's backups back as they stood at a moment: AT=2026-11-25T14:00Z DRY_RUN=1 YES=1
-	@$(PY) scripts/ec2-spot-undelete.py $${AT:+--at "$$AT"} $${REGION:+--region "$$REGION"} $${DRY_RUN:+--dry-run} $${YES:+--yes} -- "$$STACK"
+	@$(OPERATOR) undelete --stack="$$STACK" $${AT:+--at="$$AT"} $${REGION:+--region="$$REGION"} $${DRY_RUN:+--dry-run} $${YES:+--yes}
 ec2-spot-prices: $(READY) ## Compare spot prices: INSTANCE_TYPES="t4g.small t4g.medium" REGION=eu-central-1
-	@$(PY) scripts/ec2-spot-prices.py $${REGION:+--region "$$REGION"} $$INSTANCE_TYPES
+	@$(OPERATOR) prices $${REGION:+--region="$$REGION"} -- $$INSTANCE_TYPES
 
 ##@ Maintenance
 .PHONY: setup clean help

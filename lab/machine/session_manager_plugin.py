@@ -60,7 +60,7 @@ def _forward(pid: int, there: str, here: int) -> int:
 
 def _serve(connection: socket.socket, network: list[str]) -> None:
     with connection:
-        subprocess.run(network, stdin=connection, stdout=connection, check=False)  # noqa: S603
+        subprocess.run(network, stdin=connection.fileno(), stdout=connection.fileno(), check=False)  # noqa: S603
 
 
 if __name__ == "__main__":

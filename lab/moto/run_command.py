@@ -21,9 +21,9 @@ MOST_OUTPUT = 24_000
 
 def run_commands_for_real() -> None:
     """Replace moto's answers; call once, before the server starts."""
-    from moto.core.exceptions import ServiceException
     from moto.core.responses import ActionResult
     from moto.moto_api._internal import urls
+    from moto.ssm.exceptions import SSMException
     from moto.ssm.models import SimpleSystemManagerBackend
     from moto.ssm.responses import SimpleSystemManagerResponse
 
@@ -34,7 +34,7 @@ def run_commands_for_real() -> None:
 
     def require_managed(instance_id: str, code: str) -> None:
         if time.monotonic() - asked.get(instance_id, -MANAGED_SECONDS) >= MANAGED_SECONDS:
-            raise ServiceException(code, f"Instances [[{instance_id}]] not in a valid state for account")
+            raise SSMException(code, f"Instances [[{instance_id}]] not in a valid state for account")
 
     def send_command(self: Any, **arguments: Any) -> Any:
         for instance_id in arguments["instance_ids"]:
@@ -73,6 +73,6 @@ def run_commands_for_real() -> None:
             invocations[row["command"], row["instance"]].update(Status="InProgress", StatusDetails="InProgress")
         return 200, {}, json.dumps(mine)
 
-    SimpleSystemManagerBackend.send_command = send_command  # type: ignore[method-assign]
+    SimpleSystemManagerBackend.send_command = send_command  # type: ignore[assignment,method-assign]
     SimpleSystemManagerResponse.start_session = start_session  # type: ignore[attr-defined]
     urls.url_paths[f"{{0}}{WORK_PATH}"] = work  # type: ignore[assignment]  # typed by moto as its own handlers

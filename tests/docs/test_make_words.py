@@ -11,7 +11,18 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
 GIVEN = [name for line in re.findall(r"^GIVEN := (.+)$", MAKEFILE, re.MULTILINE) for name in line.split()]
-OUR_OWN = {"LOCK", "PY", "VENV", "READY", "WITH_PACKAGES", "AGENT_TESTS", "WORKERS", "FULL_SIZE", "MAKEFILE_LIST"}
+OUR_OWN = {
+    "LOCK",
+    "OPERATOR",
+    "PY",
+    "VENV",
+    "READY",
+    "WITH_PACKAGES",
+    "AGENT_TESTS",
+    "WORKERS",
+    "FULL_SIZE",
+    "MAKEFILE_LIST",
+}
 
 pytestmark = pytest.mark.subprocess
 
@@ -60,4 +71,4 @@ def test_a_default_holds_where_nothing_is_given() -> None:
         check=True,
     )
 
-    assert recipes.stdout == "scripts/ec2-spot-power.py pause -- dev\n"
+    assert recipes.stdout == "scripts/openclaw-lab pause --stack=dev\n"

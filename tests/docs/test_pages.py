@@ -8,10 +8,11 @@ import pytest
 
 from make.generate import generated, pages
 from make.tables import TABLES, names_of_tables
-from openclaw_agent.cli import backup, lifecycle, restore
+from openclaw_agent.cli import backup, lab, lifecycle, restore
 from openclaw_ec2_spot.config_keys import Ec2SpotSettings
 from openclaw_platform.config_keys import PlatformSettings
 from operator_tools.power import command
+from operator_tools.program.arguments import parse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*pages(), REPOSITORY / "CONTRIBUTING.md"]
@@ -60,6 +61,19 @@ def test_each_command_of_the_docs_is_accepted_by_its_parser() -> None:
                 parser().parse_args(words[place + 1 :])
                 accepted += 1
     assert accepted >= 8
+
+
+def test_each_line_of_the_program_in_the_docs_is_accepted() -> None:
+    lines = [line for line in commands_in(ALL_PAGES) if re.match(r"(sudo |scripts/)?openclaw-lab ", line)]
+    lines += re.findall(r"`(openclaw-lab [^`]+)`", ALL_PAGES)
+    accepted = set()
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if "--help" in words:
+            continue
+        own = words[2:] if words[0] == "sudo" else words[1:]
+        accepted.add((lab.parser().parse_args(own) if words[0] == "sudo" else parse(own)).command)
+    assert {"status", "restore", "tunnel", "secrets", "find", "diff", "snapshots", "cost", "doctor"} <= accepted
 
 
 def test_each_config_key_that_the_docs_set_exists() -> None:

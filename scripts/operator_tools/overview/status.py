@@ -11,7 +11,7 @@ from openclaw_agent.retention.report import age_words
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.manifests import load_header_or_none
-from openclaw_ec2_spot.alarm_rules import minutes_without_backup
+from openclaw_ec2_spot.alarm_rules import NO_GOOD_BACKUP, minutes_without_backup
 from operator_tools.account.errors import AccountError, ExitCode
 from operator_tools.instance.there import ask_instance
 from operator_tools.program.output import Output
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
     lines += [_backup_line(backups, inside, now), f"alarms    {', '.join(alarms) if alarms else 'none'}"]
     lines += [f"cost      about ${month:.2f} a month ({stack.words('cost')})"] if month is not None else []
     out.say(*lines)
-    out.next(stack.words(_next(backups, group.desired, inside)))
+    out.next(stack.words(_next(backups, group.desired, inside, safe=verdict.startswith("Safe"))))
     return ExitCode.DONE
 
 
@@ -105,7 +105,7 @@ def _inside(stack: Stack, instance_id: str) -> tuple[dict[str, Any], str]:
     try:
         return ask_instance(stack, instance_id, ["status"], seconds=90), ""
     except AccountError as problem:
-        return {}, str(problem)
+        return {}, str(problem).partition(" Next: ")[0]
 
 
 def _month(stack: Stack) -> float | None:
@@ -122,14 +122,17 @@ def _month(stack: Stack) -> float | None:
 def _verdict(backups: Backups | None, alarms: list[str], inside: dict[str, Any], *, paused: bool) -> str:
     if backups is None:
         return "NOT SAFE YET: nothing has been backed up."
-    if alarms:
-        return f"LOOK: {counted(len(alarms), 'alarm fires', 'alarms fire')}: {', '.join(alarms)}."
+    young = backups.age <= timedelta(minutes=minutes_without_backup(20))
+    # Of a new stack it fires until CloudWatch has counted the first backup, which S3 has already.
+    telling = [name for name in alarms if not (name == NO_GOOD_BACKUP and young)]
+    if telling:
+        return f"LOOK: {counted(len(telling), 'alarm fires', 'alarms fire')}: {', '.join(telling)}."
     if paused:
         return f"Safe, and paused: everything is in S3, as of {backups.name}."
     # A backup that finds nothing changed writes nothing: the instance alone knows of it.
     ran = inside.get("last_backup") or {}
     good = ran.get("result") in ("done", "unchanged")
-    if not good and backups.age > timedelta(minutes=minutes_without_backup(20)):
+    if not good and not young:
         return f"LOOK: the newest backup is {age_words(backups.age)} old, and the instance tells of none since."
     return "Safe: what is there is backed up."
 
@@ -191,11 +194,13 @@ def _document(backups: Backups | None, now: datetime) -> dict[str, object] | Non
     }
 
 
-def _next(backups: Backups | None, desired: int, inside: dict[str, Any]) -> str:
+def _next(backups: Backups | None, desired: int, inside: dict[str, Any], *, safe: bool) -> str:
     if not desired:
         return "resume"
     if backups is None:
         return "backup-now"
     if inside and not inside["gateway"]["ready"]:
         return "logs gateway"
+    if not safe:
+        return "logs agent"
     return "tunnel"
