@@ -40,6 +40,10 @@ drills: $(READY) ## Rehearse every way in which an instance ends, and report it 
 drill: $(READY) ## Rehearse one: NAME=spot-notice (without NAME: the list)
 	@$(PY) -m lab.drills "$${NAME:---list}"
 
+.PHONY: first-day
+first-day: $(READY) ## Type an operator's first day on the booted instance, and write docs/first-day.md (root, Linux)
+	@$(PY) -m lab.demo.first_day
+
 ##@ Check it
 .PHONY: test test-unit
 test: $(READY) ## Run the fast tests of the product: no root, no network but package installs

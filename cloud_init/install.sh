@@ -8,7 +8,7 @@ release=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 readonly release
 readonly python=/usr/bin/python3.11
 readonly engine=${OPENCLAW_GATEWAY_ENGINE:-docker}
-readonly timers=(openclaw-s3-backup.timer openclaw-s3-lifecycle.timer openclaw-health.timer)
+readonly timers=(openclaw-s3-backup.timer openclaw-s3-lifecycle.timer openclaw-s3-drill.timer openclaw-health.timer)
 readonly services=(
   openclaw-s3-restore.service openclaw-s3-final.service openclaw.service openclaw-spot-watch.service
   openclaw-swap.service openclaw-state-view.service openclaw-gateway-log.socket

@@ -89,7 +89,11 @@ def alarm_rules(backup_interval_minutes: int) -> Iterator[AlarmRule]:
     yield _any_event(
         "backup-refused", Metric.BACKUP_REFUSED, "A guard refused a backup, or another instance owns them."
     )
-    yield _any_event("restore-failed", Metric.RESTORE_FAILED, "A restore failed, and OpenClaw does not start.")
+    yield _any_event(
+        "restore-failed",
+        Metric.RESTORE_FAILED,
+        "A restore failed, and OpenClaw does not start; or a restore drill did.",
+    )
     yield _any_event(
         "database-damaged", Metric.DATABASE_DAMAGED, "A database of OpenClaw's failed its integrity check."
     )

@@ -180,6 +180,14 @@ class InstanceSettings(ConfigTable):
         parse=integer_between(1, 1024),
         instance_json="gateway_log_mib_per_hour",
         told_if_changed=True,
+    heartbeat_url = ConfigKey(
+        kind=Kind.STRING,
+        default="",
+        allowed="an https URL of at most 500 characters, or nothing",
+        meaning="Asked after each good backup, and with `/fail` after a bad one (healthchecks.io and the like): "
+        "somebody outside AWS notices silence.",
+        parse=text_matching(r"https://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]{1,492}", or_empty=True),
+        instance_json="heartbeat_url",
     )
     cpu_credits = ConfigKey(
         kind=Kind.STRING,

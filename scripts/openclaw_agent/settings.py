@@ -144,6 +144,7 @@ class Settings:
     freeze_budget: float = FREEZE_BUDGET_SECONDS
     metric_namespace: str = ""
     secrets_path: str = ""
+    heartbeat_url: str = ""
     scaling_group: str = ""
     lifecycle_hook: str = ""
     on_instance: bool = False
@@ -213,6 +214,7 @@ def load_settings(
         freezer=_freezer(env.get("OPENCLAW_FREEZER", DEFAULT_FREEZER if written else "none")),
         metric_namespace=_text(written, "metric_namespace", settings_file),
         secrets_path=_text(written, "secrets_path", settings_file),
+        heartbeat_url=_text(written, "heartbeat_url", settings_file),
         scaling_group=_text(written, "scaling_group", settings_file),
         lifecycle_hook=_text(written, "lifecycle_hook", settings_file),
         on_instance=bool(written),

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from openclaw_agent.errors import AgentError
-from openclaw_platform.refusals import ConfigRefused
 from operator_tools.account.errors import AccountError, ExitCode
 
 INTERRUPTED = 130
@@ -32,7 +31,7 @@ def run(
     with contextlib.redirect_stdout(cast(IO[str], _OutputThatMayClose(sys.stdout))):
         try:
             return work(options)
-        except (AccountError, AgentError, ConfigRefused) as error:
+        except (AccountError, AgentError, *_refusals()) as error:
             if options.verbose:
                 traceback.print_exc()
             print(error, file=sys.stderr)
@@ -40,6 +39,12 @@ def run(
         except KeyboardInterrupt:
             print(when_interrupted, file=sys.stderr)
             return INTERRUPTED
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    # Looked up, not imported: what did not load the stacks' settings has no refusal of them.
+    module = sys.modules.get("openclaw_platform.refusals")
+    return () if module is None else (module.ConfigRefused,)
 
 
 class _OutputThatMayClose:

@@ -154,6 +154,20 @@ def test_the_same_words_work_on_the_instance(world: World, machine: Machine) -> 
     )
 
 
+def test_a_drill_proves_the_newest_backup_and_leaves_nothing(
+    world: World, machine: Machine, laptop: dict[str, str]
+) -> None:
+    newest = str(back_up(machine)["snapshot"] or world.complete_snapshots()[-1])
+    said = lab(laptop, "drill")
+    assert said.startswith(f"Proven: {newest} was restored, ")
+    assert sh(machine, "ls -d /var/tmp/openclaw-drill-* 2>/dev/null || true") == ""
+
+    sh(machine, "systemctl start openclaw-s3-drill.service", seconds=300)
+    told = json.loads(lab(laptop, "status", "--json"))["instance"]
+    assert (told["last_drill"]["result"], told["last_drill"]["snapshot"]) == ("proven", newest)
+    assert told["next"]["openclaw-s3-drill.timer"] is not None
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:

@@ -30,6 +30,7 @@ EXPOSURE_LIMITS = {
     "openclaw-gateway-log.service": 20,
     "openclaw-health.service": 20,
     "openclaw-s3-backup.service": 29,
+    "openclaw-s3-drill.service": 29,
     "openclaw-s3-final.service": 29,
     "openclaw-s3-lifecycle.service": 22,
     "openclaw-s3-restore.service": 29,
@@ -302,6 +303,12 @@ def next_runs(expression: str, after: str, count: int) -> list[str]:
             "2026-02-27 12:00:00 UTC",
             ["2026-02-28 00:10:00", "2026-03-01 00:10:00"],
             id="lifecycle daily after midnight",
+        ),
+        pytest.param(
+            "openclaw-s3-drill.timer",
+            "2026-02-27 12:00:00 UTC",
+            ["2026-03-01 03:45:00", "2026-03-08 03:45:00"],
+            id="a restore drill each Sunday night, between two backups",
         ),
         pytest.param(
             "openclaw-health.timer",

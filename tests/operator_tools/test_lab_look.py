@@ -185,9 +185,7 @@ def test_doctor_says_what_is_to_be_done_and_how(
     lab: Lab, stack: OperatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(tmp_path / "r", stack.name, ec2_spot__instance_typ="t4g.small", ec2_spot__root_volume_size_gib="3")
-    read = stack_config.read_stack_config
-    for place in ("operator_tools.doctor.checks", "operator_tools.secrets_store.command"):
-        monkeypatch.setattr(f"{place}.read_stack_config", lambda project, name: read(project, name, tmp_path / "r"))
+    monkeypatch.setattr(stack_config, "REPOSITORY", tmp_path / "r")
 
     code, out, err = lab("doctor")
 
@@ -207,9 +205,7 @@ def test_doctor_is_content_where_everything_is_there(
     lab: Lab, stack: OperatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(tmp_path / "r", stack.name, ec2_spot__availability_zone="us-east-1a")
-    read = stack_config.read_stack_config
-    for place in ("operator_tools.doctor.checks", "operator_tools.secrets_store.command"):
-        monkeypatch.setattr(f"{place}.read_stack_config", lambda project, name: read(project, name, tmp_path / "r"))
+    monkeypatch.setattr(stack_config, "REPOSITORY", tmp_path / "r")
     for program in ("pulumi", "session-manager-plugin"):
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
@@ -295,3 +291,41 @@ def test_every_command_has_its_help(lab: Lab) -> None:
         code, out, err = lab(row.name, "--help")
         assert (code, err) == (0, "")
         assert out.startswith(f"usage: openclaw-lab {row.name}")
+
+
+def test_the_wizard_asks_writes_both_configurations_and_stores_the_secrets(
+    lab: Lab, stack: OperatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("platform", "ec2_spot"):
+        (tmp_path / "r" / folder).mkdir(parents=True)
+    monkeypatch.setattr(stack_config, "REPOSITORY", tmp_path / "r")
+    # Region and type by Enter; a zone that is none, then Enter; a mail; a model key; no channel.
+    answers = ["", "", "us-east-1", "", "you@example.com", "sk-secret", "", ""]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*answers, ""])))
+
+    code, out, err = lab("wizard")
+
+    assert code == 0, err
+    assert "sk-secret" not in out + err
+    config = stack_config.read_stack_config(stack_config.EC2_SPOT, stack.name)
+    assert (config.region, config.get("instance_type")) == ("us-east-1", "t4g.small")
+    assert str(config.get("availability_zone")).startswith("us-east-1")
+    platform = stack_config.read_stack_config(stack_config.PLATFORM, stack.name)
+    assert platform.get("alarm_email") == "you@example.com"
+    assert list(config.problems()) == list(platform.problems()) == []
+    assert lab("secrets", "show", "ANTHROPIC_API_KEY")[1] == "sk-secret\n"
+    assert len(lab("secrets", "show", TOKEN_NAME)[1].strip()) == 64
+
+
+def test_a_wizard_that_is_left_early_has_written_nothing(
+    lab: Lab, stack: OperatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_config, "REPOSITORY", tmp_path / "r")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n\n"))
+
+    code, _out, err = lab("wizard")
+
+    assert code == 2
+    assert err.splitlines()[-1] == "The input ended before the last question; nothing was written."
+    assert not (tmp_path / "r").exists()
+    assert lab("secrets", "check")[0] == 1

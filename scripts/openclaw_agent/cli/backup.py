@@ -1,6 +1,7 @@
 """`openclaw-s3-backup.py`: back the state folder up."""
 
 import argparse
+import logging
 from functools import cache
 
 from openclaw_agent.agent_dir.folder import AgentDir
@@ -8,11 +9,14 @@ from openclaw_agent.backup.final import back_up, stop_fenced_gateway, thaw_after
 from openclaw_agent.backup.outcome import metrics_of
 from openclaw_agent.backup.run import BackupOptions
 from openclaw_agent.cli.frame import Result, parser_for, run_command
-from openclaw_agent.errors import UsageError
+from openclaw_agent.errors import AgentError, UsageError
 from openclaw_agent.host.freezer import freezer_for
+from openclaw_agent.host.heartbeat import send_heartbeat
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, open_session, utc_now
 from openclaw_agent.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @cache
@@ -40,8 +44,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
     """Run the command and return its exit code."""
+    thaws = False
 
     def action(options: argparse.Namespace, settings: Settings, record: RunRecord) -> Result:
+        nonlocal thaws
+        thaws = bool(options.thaw)
         freezer = freezer_for(settings.freezer)
         if options.thaw:
             # Without a session: a gateway is thawed also where S3 cannot be asked.
@@ -58,13 +65,19 @@ def main(arguments: list[str] | None = None, *, clock: Clock = utc_now) -> int:
             result = back_up(session, freezer, wishes, final=options.final)
             return Result(result.outcome.value, metrics=tuple(metrics_of(None, result.gaps)))
 
+    def at_the_end(settings: Settings, error: AgentError | None) -> None:
+        stop_fenced_gateway(settings, error)
+        # A thaw follows each backup, and says nothing of how that ended.
+        if not thaws and (problem := send_heartbeat(settings, good=error is None)):
+            _log.warning(problem)
+
     return run_command(
         parser(),
         "backup",
         action,
         arguments=arguments,
         metrics=lambda _options, error: metrics_of(error),
-        final_hook=stop_fenced_gateway,
+        final_hook=at_the_end,
     )
 
 

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "diff": "show what differs between two snapshots",
     "backup-now": "back up at once",
     "restore": "bring a snapshot back: keep what is there, stop, restore, start, wait until ready, back up",
+    "drill": "restore the newest backup into a scratch folder, open its databases, and remove it",
 }
 
 

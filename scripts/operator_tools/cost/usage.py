@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
@@ -21,8 +20,7 @@ from operator_tools.cost.estimate import (
     Usage,
     idle_stored_bytes,
 )
-from operator_tools.prices.ec2_prices import Ec2Prices
-from operator_tools.prices.price_series import Window
+from operator_tools.prices.zone_prices import zone_prices
 from operator_tools.settings.stack_config import EC2_SPOT, PLATFORM, read_stack_config
 from operator_tools.stack.stack import NotThere, Stack
 
@@ -88,17 +86,11 @@ def look_up_usage(stack: Stack, given: Overrides, now: datetime | None = None) -
 
 def _spot_price(region: str, instance_type: str, zone: str | None) -> tuple[float | None, str]:
     """Today's price in a zone, or in the cheapest one where none is chosen."""
-    prices = Ec2Prices(region)
-    prices.instance_types([instance_type])
-    window = Window.of_days(1, datetime.now(UTC))
-    newest: dict[str, Any] = {}
-    for change in prices.price_changes([instance_type], window):
-        if change.zone not in newest or newest[change.zone].at < change.at:
-            newest[change.zone] = change
+    prices = zone_prices(region, instance_type)
     if zone is not None:
-        return (float(newest[zone].price) if zone in newest else None), zone
-    cheapest = min(newest.values(), key=lambda change: (change.price, change.zone), default=None)
-    return (float(cheapest.price), cheapest.zone) if cheapest else (None, f"any zone of {region}")
+        return (float(prices[zone]) if zone in prices else None), zone
+    cheapest = min(prices, key=lambda name: (prices[name], name), default=None)
+    return (float(prices[cheapest]), cheapest) if cheapest else (None, f"any zone of {region}")
 
 
 def _state(stack: Stack, now: datetime) -> _State | None:

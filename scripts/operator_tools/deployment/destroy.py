@@ -16,6 +16,5 @@ def run(options: argparse.Namespace, out: Output) -> int:
     """Destroy both halves, but never a bucket that holds data."""
     code = run_stacks("destroy", options.stack, yes=options.yes)
     if code == ExitCode.DONE:
-        out.say("The backups stay where the bucket holds any.")
-        out.next(f"openclaw-lab up --stack {options.stack} brings everything back from them")
+        out.next(f"openclaw-lab up --stack {options.stack}, which goes on with the backups that stay")
     return code

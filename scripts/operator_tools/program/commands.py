@@ -19,6 +19,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("wizard", "set up by questions: region, type, zone, mail, secrets; nothing is deployed", "wizard.command"),
     Command("doctor", "check what a deployment needs: account, quota, programs, settings, secrets", "doctor.command"),
     Command("prices", "compare spot prices by type and zone", "prices.lab_command"),
     Command("cost", "show what a month costs, item by item, beside the naive way", "cost.command"),
@@ -36,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("find", "show in which versions a file is kept, over all snapshots", "snapshots.find"),
     Command("diff", "show what differs between two snapshots", "snapshots.diff"),
     Command("restore", "bring a snapshot back, with a look and a question before", "instance.restore"),
+    Command("drill", "prove the newest backup: restore it into a scratch folder, open its databases", "instance.drill"),
     Command("undelete", "bring a paused stack's backups back as they stood at a moment", "undelete.lab_command"),
     Command("pause", "end the instance after a final backup, and keep it so", "power.pause"),
     Command("resume", "bring a paused stack back from its last backup", "power.resume"),

@@ -80,6 +80,16 @@ def missing(names: Mapping[str, str]) -> list[tuple[str, str]]:
     return lacks
 
 
+def store_secret(stack: Stack, name: str, value: str) -> None:
+    """Store one variable, encrypted with the stack's own key where one is configured."""
+    key = read_stack_config(EC2_SPOT, stack.name).get("kms_key_arn")
+    encrypted = {"KeyId": key} if key else {}
+    with stack.account.told_in_a_sentence("ssm", "PutParameter"):
+        stack.client("ssm").put_parameter(
+            Name=stack.scope.secrets_path + name, Value=value, Type="SecureString", Overwrite=True, **encrypted
+        )
+
+
 def _check(stack: Stack, out: Output) -> int:
     names = stored_names(stack)
     lacks = missing(names)
@@ -100,12 +110,7 @@ def _check(stack: Stack, out: Output) -> int:
 
 def _put(stack: Stack, name: str, options: argparse.Namespace, out: Output) -> int:
     value = secrets.token_hex(32) if options.generate else _asked(name)
-    key = read_stack_config(EC2_SPOT, stack.name).get("kms_key_arn")
-    encrypted = {"KeyId": key} if key else {}
-    with stack.account.told_in_a_sentence("ssm", "PutParameter"):
-        stack.client("ssm").put_parameter(
-            Name=stack.scope.secrets_path + name, Value=value, Type="SecureString", Overwrite=True, **encrypted
-        )
+    store_secret(stack, name, value)
     out.document({"stack": stack.name, "stored": stack.scope.secrets_path + name})
     out.say(f"Stored {name} in SSM as {stack.scope.secrets_path}{name}, encrypted.")
     out.say("The gateway reads it at its next start.")

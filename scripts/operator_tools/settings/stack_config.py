@@ -9,6 +9,7 @@ from openclaw_ec2_spot.config_keys import Ec2SpotSettings
 from openclaw_platform.config_keys import PlatformSettings
 from openclaw_platform.config_table import ConfigTable
 from openclaw_platform.refusals import ConfigRefused
+from operator_tools.account.errors import AccountError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -63,11 +64,11 @@ class StackConfig:
         return f"pulumi -C {self.project.folder} config set {key} {value}"
 
 
-def read_stack_config(project: Project, stack: str, repository: Path = REPOSITORY) -> StackConfig:
+def read_stack_config(project: Project, stack: str, repository: Path | None = None) -> StackConfig:
     """Read a project's configuration of a stack; a file that is not there or not YAML has no values."""
     import yaml
 
-    path = repository / project.folder / f"Pulumi.{stack}.yaml"
+    path = (repository or REPOSITORY) / project.folder / f"Pulumi.{stack}.yaml"
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -77,6 +78,28 @@ def read_stack_config(project: Project, stack: str, repository: Path = REPOSITOR
     prefix = f"{project.namespace}:"
     values = {key.removeprefix(prefix): value for key, value in rows.items() if key.startswith(prefix)}
     return StackConfig(project, path, True, values, rows.get("aws:region"))
+
+
+def write_stack_config(
+    project: Project, stack: str, region: str, values: Mapping[str, str], repository: Path | None = None
+) -> Path:
+    """Set keys as `pulumi config set` does, and leave all others as they are; return the file.
+
+    Raises:
+        AccountError: it cannot be written.
+    """
+    import yaml
+
+    path = (repository or REPOSITORY) / project.folder / f"Pulumi.{stack}.yaml"
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        document = written if isinstance(written, dict) else {}
+        config = {**(document.get("config") or {}), "aws:region": region}
+        config |= {f"{project.namespace}:{key}": value for key, value in values.items()}
+        path.write_text(yaml.safe_dump({**document, "config": config}, sort_keys=False), encoding="utf-8")
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise AccountError(f"{path} cannot be written: {' '.join(str(problem).split())}.") from problem
+    return path
 
 
 def _text(value: object) -> str:
