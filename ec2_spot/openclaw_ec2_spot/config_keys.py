@@ -180,6 +180,7 @@ class InstanceSettings(ConfigTable):
         parse=integer_between(1, 1024),
         instance_json="gateway_log_mib_per_hour",
         told_if_changed=True,
+    )
     heartbeat_url = ConfigKey(
         kind=Kind.STRING,
         default="",
@@ -188,6 +189,7 @@ class InstanceSettings(ConfigTable):
         "somebody outside AWS notices silence.",
         parse=text_matching(r"https://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]{1,492}", or_empty=True),
         instance_json="heartbeat_url",
+        told_if_changed=True,
     )
     cpu_credits = ConfigKey(
         kind=Kind.STRING,

@@ -31,7 +31,9 @@ def run(
     with contextlib.redirect_stdout(cast(IO[str], _OutputThatMayClose(sys.stdout))):
         try:
             return work(options)
-        except (AccountError, AgentError, *_refusals()) as error:
+        except Exception as error:
+            if not isinstance(error, (AccountError, AgentError, *_refusals())):
+                raise
             if options.verbose:
                 traceback.print_exc()
             print(error, file=sys.stderr)

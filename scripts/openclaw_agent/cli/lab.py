@@ -111,7 +111,7 @@ def _restore(options: argparse.Namespace, session: Session) -> Result:
     done = bring_back(session, plan)
     session.record.add(restored=plan.taken.name, kept_as=done.kept_as)
     document = {
-        **plan_document(plan),
+        **plan_document(done.plan),
         "kept_as": done.kept_as,
         "ready_seconds": done.ready_seconds,
         "backup": done.backup,

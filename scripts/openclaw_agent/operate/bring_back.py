@@ -88,6 +88,10 @@ def plan_return(session: Session, text: str, paths: Sequence[str], present: str 
         AgentError: a manifest cannot be read.
     """
     taken = choose_snapshot(session.bucket, text, session.clock())
+    return _compared(session, taken, paths, present)
+
+
+def _compared(session: Session, taken: Taken, paths: Sequence[str], present: str | None) -> Plan:
     wanted = _manifest(session.bucket, snapshot_manifest_key(taken.name), taken.name)
     key = snapshot_manifest_key(present) if present else LATEST_MANIFEST_KEY
     now = _manifest(session.bucket, key, present or "latest/")
@@ -126,6 +130,8 @@ def bring_back(session: Session, plan: Plan) -> BroughtBack:
         kept = keep_present_state(settings)
         kept_as = str(kept.get("snapshot") or plan.present)
         _log.info("Stopped the gateway; the state of now is kept as %s.", kept_as)
+        # What came in since the plan was made is among what changes.
+        plan = _compared(session, plan.taken, plan.paths, kept_as)
         _restore(settings, plan, force=kept["result"] not in GOOD)
     except BaseException:
         start_gateway()

@@ -29,16 +29,16 @@ def run(options: argparse.Namespace, out: Output) -> int:
 
 def backup_sentence(document: dict[str, object]) -> str:
     """Return what a backup did, from its document."""
-    name, files, size = document.get("snapshot"), document.get("files"), document.get("bytes")
+    name = document.get("snapshot")
     if document.get("result") == "unchanged":
         return f"Nothing has changed since the last backup{f' ({name})' if name else ''}."
     facts = []
-    if isinstance(files, int) and isinstance(size, int):
-        facts.append(f"{counted(files, 'file')}, {size_words(size)}")
-    if isinstance(changed := document.get("changed"), int):
-        facts.append(f"{changed:,} changed")
+    if isinstance(files := document.get("files"), int):
+        facts.append(counted(files, "file"))
+    if isinstance(sent := document.get("bytes_uploaded"), int):
+        facts.append(f"{size_words(sent)} sent")
     if isinstance(freeze := document.get("freeze_ms"), int | float):
         facts.append(f"gateway frozen {freeze:.0f} ms")
-    if isinstance(cost := document.get("estimated_cost_usd"), int | float):
+    if isinstance(cost := document.get("cost_usd"), int | float):
         facts.append(f"${cost:.5f}")
-    return f"Backed up as {name}: {', '.join(facts)}." if facts else f"Backed up as {name}."
+    return f"Backed up as {name}: {', '.join(facts)}."

@@ -45,6 +45,7 @@ def _line(prompt: str) -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
+        print(file=sys.stderr)
         raise NoAnswer("The input ended before the last question; nothing was written.")
     if not sys.stdin.isatty():
         print(file=sys.stderr)

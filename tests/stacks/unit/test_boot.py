@@ -72,6 +72,7 @@ def test_the_description_names_what_the_instance_boots_with(deployer: Deployer) 
         ({"auto_approve_devices": "true"}, "auto_approve_devices from false to true"),
         ({"swap_size_mib": "0"}, "swap_size_mib from 2048 to 0"),
         ({"backup_max_file_gib": "100"}, "backup_max_file_gib from 64 to 100"),
+        ({"heartbeat_url": "https://hc-ping.com/key"}, "heartbeat_url from nothing to https://hc-ping.com/key"),
         ({"root_volume_size_gib": "30"}, "disk from 15 GiB to 30 GiB"),
         ({"cpu_credits": "unlimited"}, "credits from standard to unlimited"),
         ({"instance_type": "t4g.medium,t4g.small"}, "types from t4g.small to t4g.medium/t4g.small"),
