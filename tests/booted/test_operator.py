@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.host.deadline import scaled
 from lab.machine.machine import Machine
 from lab.world.deployment import REPOSITORY
 from lab.world.waiting import until
@@ -48,7 +49,7 @@ def lab(laptop: dict[str, str], *words: str, code: int = 0, answer: str = "") ->
         input=answer,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=scaled(600),
         check=False,
     )
     assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -188,14 +189,14 @@ def tunnel(laptop: dict[str, str], free_port: int) -> Iterator[subprocess.Popen[
 def test_the_tunnel_brings_the_gateway_here(tunnel: subprocess.Popen[str], free_port: int) -> None:
     def ready() -> bool:
         try:
-            with urllib.request.urlopen(f"http://localhost:{free_port}/readyz", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://localhost:{free_port}/readyz", timeout=scaled(10)) as answer:
                 return bool(json.loads(answer.read())["ready"])
         except OSError:
             return False
 
     until("the gateway through the tunnel", ready, 60)
     os.killpg(tunnel.pid, signal.SIGINT)
-    said, _ = tunnel.communicate(timeout=30)
+    said, _ = tunnel.communicate(timeout=scaled(30))
     assert tunnel.returncode == 0
     assert f"http://localhost:{free_port}/ is the gateway on i-" in said
     assert "secrets show OPENCLAW_GATEWAY_TOKEN" in said

@@ -82,8 +82,9 @@ def _alarms(stack: Stack) -> list[str]:
     """The stack's alarms that fire now, by their short names."""
     prefix = f"{stack.scope.name}-"
     with stack.account.told_in_a_sentence("cloudwatch", "DescribeAlarms"):
-        answer = stack.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")
-    return sorted(row["AlarmName"].removeprefix(prefix) for row in answer["MetricAlarms"])
+        answer = stack.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)
+    firing = (row["AlarmName"] for row in answer["MetricAlarms"] if row["StateValue"] == "ALARM")
+    return sorted(name.removeprefix(prefix) for name in firing)
 
 
 def _machine(stack: Stack, instance_id: str) -> dict[str, Any]:
