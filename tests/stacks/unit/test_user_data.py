@@ -44,7 +44,6 @@ def test_instance_json_holds_every_setting_of_the_contract(
         "excludes": ["logs/"],
         "auto_approve_devices": False,
         "swap_size_mib": 2048,
-        "heartbeat_url": "",
     }
 
 
