@@ -32,13 +32,23 @@ def plant(machine: Machine, path: str) -> Path:
     return place
 
 
+def plant_endless(machine: Machine, path: str, scratch: Path) -> None:
+    """SQLite would resolve the way into the machine, so the database is made here."""
+    ENDLESS(scratch / "evil")
+    place = plant(machine, path)
+    place.write_bytes((scratch / "evil").read_bytes())
+    os.chown(place, GATEWAY_UID, GATEWAY_UID)
+    (scratch / "evil").unlink()
+
+
 def children_of_the_gateways_user(machine: Machine) -> str:
     return sh(machine, f"ps -o pid= --user {GATEWAY_UID} --format args= | grep -c openclaw-s3 || :").strip()
 
 
-def test_an_endless_database_is_a_gap_of_each_backup_and_of_nothing_else(machine: Machine, world: World) -> None:
-    ENDLESS(plant(machine, EVIL))
-    os.chown(machine.path(STATE) / EVIL, GATEWAY_UID, GATEWAY_UID)
+def test_an_endless_database_is_a_gap_of_each_backup_and_of_nothing_else(
+    machine: Machine, world: World, tmp_path: Path
+) -> None:
+    plant_endless(machine, EVIL, tmp_path)
     os.mkfifo(plant(machine, "workspace/fifo.sqlite-journal"))
     with plant(machine, "workspace/giant").open("wb") as out:
         out.truncate(15 * 10**12)
@@ -57,12 +67,10 @@ def test_an_endless_database_is_a_gap_of_each_backup_and_of_nothing_else(machine
 
 
 def test_a_spot_notice_with_an_endless_database_saves_the_rest_and_releases_the_lease(
-    machine: Machine, world: World
+    machine: Machine, world: World, tmp_path: Path
 ) -> None:
     for number in range(5):
-        place = plant(machine, f"workspace/evil-{number}.sqlite")
-        ENDLESS(place)
-        os.chown(place, GATEWAY_UID, GATEWAY_UID)
+        plant_endless(machine, f"workspace/evil-{number}.sqlite", tmp_path)
     write_note(machine, "workspace/last-words.md", "written just before the notice")
     announced = time.monotonic()
     machine.imds.interrupt(datetime.now(UTC) + timedelta(seconds=SECONDS_OF_A_NOTICE))
