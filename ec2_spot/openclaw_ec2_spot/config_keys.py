@@ -17,6 +17,9 @@ from openclaw_platform.config_table import (
 OPENCLAW_VERSION = "2026.9.6"
 """What is deployed where nobody chose another image, and what the lab runs."""
 
+MOST_BUDGET_USD = 1000
+"""What whole snapshots may cost a month at most before the agent must save."""
+
 MAX_INSTANCE_TYPES = 20
 """How many instance types a stack may list; the group's own limit is 40."""
 
@@ -56,6 +59,12 @@ def _relative_pattern(text: str) -> str:
     if not names or ".." in names or names[0] == "~" or (names[0][0] in "~$" and len(names) > 1):
         raise ValueError(text)
     return text
+
+
+def _dollars(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", text) or float(text) > MOST_BUDGET_USD:
+        raise ValueError(text)
+    return float(text)
 
 
 class InstanceSettings(ConfigTable):
@@ -161,6 +170,15 @@ class InstanceSettings(ConfigTable):
         parse=integer_between(1, 10_000_000),
         instance_json="backup_daily_limit_gib",
         told_if_changed=True,
+    )
+    backup_budget_usd = ConfigKey(
+        kind=Kind.STRING,
+        default="0.50",
+        allowed="US dollars from 0 to 1000, such as 0.50",
+        meaning="Until which cost a month every snapshot is a whole folder, requests and storage together; beyond it a "
+        "snapshot holds what differs from earlier ones.",
+        parse=_dollars,
+        instance_json="backup_budget_usd",
     )
     extra_excludes = ConfigKey(
         kind=Kind.STRING,

@@ -51,6 +51,7 @@ BY_PATH: Mapping[str, tuple[frozenset[str], str]] = {
     module: (frozenset(calls.split()), reason)
     for module, calls, reason in (
         ("backup/damage.py", "exists stat", A_CLONE),
+        ("backup/make_whole.py", "open", "a manifest in a temporary folder"),
         ("backup/run.py", "open", "a manifest in the agent's own folder"),
         ("boot/local_changes.py", "is_dir", THE_STATE_FOLDER),
         ("boot/quarantine.py", "read_bytes", "a record in the agent's own folder"),

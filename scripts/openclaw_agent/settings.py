@@ -89,6 +89,7 @@ class NumberVariable:
         return value
 
 
+BACKUP_BUDGET_USD = NumberVariable("OPENCLAW_BACKUP_BUDGET_USD", 0.5, least=0, most=100_000)
 S3_ATTEMPTS = NumberVariable("OPENCLAW_S3_ATTEMPTS", 6, least=1, most=100, whole=True)
 S3_STALL_SECONDS = NumberVariable("OPENCLAW_S3_STALL_SECONDS", 30, least=0.1, most=3600)
 
@@ -131,6 +132,7 @@ class Settings:
     `on_instance` is true where the installer's settings file exists: only there are units stopped and metrics sent.
     `freezer` is `none`, `compose:<project>` or `systemd:<unit>`.
     A request to S3 is made at most `s3_attempts` times, and given up after `s3_stall_seconds` without a byte.
+    While whole snapshots cost at most `backup_budget_usd` a month, every snapshot is whole.
     """
 
     bucket: str
@@ -156,6 +158,8 @@ class Settings:
     max_depth: int = MAX_DEPTH.default
     daily_limit_usd: int = DAILY_LIMIT_USD.default
     daily_limit_gib: int = DAILY_LIMIT_GIB.default
+    backup_interval_minutes: int = 20
+    backup_budget_usd: float = BACKUP_BUDGET_USD.default
 
 
 def load_settings(
@@ -226,7 +230,15 @@ def load_settings(
         max_depth=MAX_DEPTH.read(written, settings_file),
         daily_limit_usd=DAILY_LIMIT_USD.read(written, settings_file),
         daily_limit_gib=DAILY_LIMIT_GIB.read(written, settings_file),
+        backup_interval_minutes=int(_number(written, "backup_interval_minutes", 20, 1, settings_file)),
+        backup_budget_usd=_budget(env, written, settings_file),
     )
+
+
+def _budget(env: Mapping[str, str], written: Mapping[str, Any], path: Path) -> float:
+    if env.get(BACKUP_BUDGET_USD.name):
+        return BACKUP_BUDGET_USD.read(env)
+    return _number(written, "backup_budget_usd", BACKUP_BUDGET_USD.default, BACKUP_BUDGET_USD.least, path)
 
 
 def _default_log_dir(env: dict[str, str]) -> Path:
@@ -285,6 +297,13 @@ def _read_settings_file(path: Path) -> dict[str, Any]:
     if not isinstance(written, dict):
         raise UsageError(f"The settings file {path} must hold one JSON object.")
     return written
+
+
+def _number(written: Mapping[str, Any], name: str, default: float, least: float, path: Path) -> float:
+    value = written.get(name, default)
+    if type(value) not in (int, float) or not least <= value < math.inf:
+        raise UsageError(f"{name} in {path} must be a number of at least {least:g}, not {value!r}.")
+    return float(value)
 
 
 def _text(written: dict[str, Any], name: str, path: Path) -> str:

@@ -17,6 +17,7 @@ from openclaw_agent.snapshot.manifest import (
     Gap,
     Manifest,
     Omission,
+    SnapshotId,
 )
 from openclaw_agent.snapshot.row_limits import MOST_HEADER_ROWS
 
@@ -52,8 +53,20 @@ EVERYTHING = Manifest(
             attributes=Attributes((("user.a", b"x"),), "i"),
             damaged=True,
             stale=True,
+            stored_in="2026-02-27-00-00",
         ),
-        Entry("b", EntryKind.FILE, 0o600, 1, 1, 1, size=1, sha256=bytes(32), hard_link_to="a\nb"),
+        Entry(
+            "b",
+            EntryKind.FILE,
+            0o600,
+            1,
+            1,
+            1,
+            size=1,
+            sha256=bytes(32),
+            hard_link_to="a\nb",
+            stored_in="2026-02-27-00-00",
+        ),
     ),
     quarantined="why",
     excluded=(Omission("a", "why"),),
@@ -62,6 +75,7 @@ EVERYTHING = Manifest(
     unrestorable=("latest/x",),
     gaps=(Gap("d", "why", accepted=True, missing=True),),
     agent_version="1.2.3",
+    bases=(SnapshotId("2026-02-27-00-00", "2026-02-27T00:00:00+00:00", 1, "i-1"),),
 )
 
 

@@ -1,6 +1,7 @@
 """A machine, its bucket and a network between them, brought to where a test begins."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,9 +51,9 @@ class FaultScenario:
         assert outcome.code == 0, outcome.text
         return outcome
 
-    def back_up(self, version: int, clock: str) -> None:
+    def back_up(self, version: int, clock: str, environment: Mapping[str, str] | None = None) -> None:
         self.put_state(version)
-        self.must(Run((BACKUP,), clock=clock))
+        self.must(Run((BACKUP,), clock=clock, environment=environment or {}))
 
 
 def require_one_sentence(outcome: Outcome, expected: str) -> None:

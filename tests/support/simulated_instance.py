@@ -35,6 +35,10 @@ MINUTE = timedelta(minutes=1)
 BOTOCORE_DESCRIPTIONS = create_loader()
 LATEST_MANIFEST = "latest/manifest.json"
 
+# A budget in USD a month: of any state, or of none.
+EVERY_SNAPSHOT_WHOLE = {"OPENCLAW_BACKUP_BUDGET_USD": "100000"}
+DIFFERENTIAL = {"OPENCLAW_BACKUP_BUDGET_USD": "0"}
+
 Picture = dict[str, tuple[object, ...]]
 
 

@@ -21,6 +21,7 @@ LATEST_PARTIAL = "latest-partial"
 LATEST_DOUBTED = "latest-doubted"
 UNRESTORABLE = "unrestorable.json"
 SPENT = "spent.json"
+DOUBTED_SNAPSHOTS = "doubted-snapshots.json"
 TOLD_SKIPPED = "told-skipped.json"
 # Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
 NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
@@ -104,7 +105,7 @@ class Records:
         """The manifest of the last snapshot this machine committed or restored."""
         try:
             with (self._folder / "base-manifest.json").open("rb") as lines:
-                return decode_manifest(lines)
+                return decode_manifest(lines, naming_own_folder=True)
         except (OSError, ManifestInvalid):
             return None
 
@@ -122,6 +123,7 @@ class Records:
             self.mark_latest_intact()
         if BaseHeld.IN_SNAPSHOT in held:
             self._write("copy-source.json", [json.dumps(asdict(CopySource.of(latest.bucket, base))).encode()])
+            remove_file(self._folder / DOUBTED_SNAPSHOTS)
 
     def may_copy_from(self, base: Manifest, bucket: str) -> bool:
         """Whether the snapshot's folder in `bucket` is known to hold what `base` says.
@@ -130,6 +132,15 @@ class Records:
         that may hold something else here.
         """
         return self._read_json("copy-source.json") == asdict(CopySource.of(bucket, base))
+
+    def doubt_snapshots(self, names: Iterable[str]) -> None:
+        """Note snapshots whose folders do not hold what they should: no backup refers to them or copies from them."""
+        self._write(DOUBTED_SNAPSHOTS, [json.dumps({"names": sorted({*names, *self.doubted_snapshots()})}).encode()])
+
+    def doubted_snapshots(self) -> frozenset[str]:
+        """The names that `doubt_snapshots` noted since the last backup that is known to be held by its snapshot."""
+        names = self._read_json(DOUBTED_SNAPSHOTS).get("names", [])
+        return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
 
     def remember_base(self, base: Manifest) -> None:
         """Take `base` as the last snapshot, with what tells its files unread."""

@@ -1,44 +1,43 @@
 """What a backup has to move: from the captured entries and the last snapshot to copies, uploads and deletions. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_folder_marker, latest_key, snapshot_key
+from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_folder_marker, latest_key, snapshot_key, snapshot_prefix
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.store.transfers import Copy, Upload
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """A snapshot's objects: those copied from the snapshot `base`, and the files to upload, with their clones.
+    """A snapshot's objects: those copied out of other snapshots' folders, and the files to upload, with their clones.
 
-    `recovered` are last good copies that can be had from `latest/` alone. `stored_as` names, of what lies there under
-    the first name that it had there, its entry there.
+    `entries` are the snapshot's, each with the folder in which it lies. A copy's source is the entry that the last
+    snapshot (`base`) has of the content. `recovered` are last good copies that can be had from `latest/` alone.
     """
 
     snapshot: str
     base: str
-    copied: tuple[Entry, ...]
+    entries: tuple[Entry, ...]
+    copied: tuple[tuple[Entry, Entry], ...]
     uploaded: tuple[Entry, ...]
-    recovered: tuple[Entry, ...]
+    recovered: tuple[tuple[Entry, Entry], ...]
     clones: Mapping[str, Path]
-    stored_as: Mapping[str, Entry]
 
     def copies(self) -> Iterator[Copy]:
         """What to copy."""
-        for entry in self.copied:
-            # The path alone makes the key, so that it is the same in both snapshots, unless it was a hard link there.
-            source = self.stored_as.get(entry.path, entry)
-            yield Copy(snapshot_key(self.base, source), snapshot_key(self.snapshot, entry), entry.size)
-        for entry in self.recovered:
-            source = self.stored_as.get(entry.path, entry)
-            yield Copy(latest_key(source), snapshot_key(self.snapshot, entry), entry.size)
+        own = snapshot_prefix(self.snapshot)
+        for source, entry in self.copied:
+            yield Copy(snapshot_key(self.base, source), own + entry.relative_key, entry.size)
+        for source, entry in self.recovered:
+            yield Copy(latest_key(source), own + entry.relative_key, entry.size)
 
     def uploads(self) -> Iterator[Upload]:
         """What to upload."""
+        own = snapshot_prefix(self.snapshot)
         for entry in self.uploaded:
-            yield Upload(self.clones[entry.path], snapshot_key(self.snapshot, entry), entry.size)
+            yield Upload(self.clones[entry.path], own + entry.relative_key, entry.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +61,62 @@ def plan_snapshot(
     *,
     full: bool = False,
     in_latest: Manifest | None = None,
+    folders: Collection[str] = (),
 ) -> SnapshotPlan:
-    """Copy what the snapshot `base` is known to hold with the same content, upload the rest.
+    """Leave what lies in one of `folders` where it is, copy what else the snapshot `base` holds, upload the rest.
 
-    With `full` only that is copied which was not read. What can only be recovered is in `latest/` as `in_latest` says.
+    `folders` are the bases that the snapshot may have; none for a whole one. With `full` only that is copied which was
+    not read. What can only be recovered is in `latest/` as `in_latest` says.
     """
     known = base.by_path() if base else {}
-    copied: list[Entry] = []
+    copied: list[tuple[Entry, Entry]] = []
     uploaded: list[Entry] = []
     recovered: list[Entry] = []
-    for entry in manifest.files():
+
+    def folder_of(entry: Entry) -> str:
         before = known.get(entry.path)
-        same = before is not None and before.sha256 == entry.sha256 and before.size == entry.size
-        if same and not (full and entry.path in clones):
-            copied.append(entry)
-        else:
+        if base is None or before is None or not same_content(before, entry) or (full and entry.path in clones):
             (uploaded if entry.path in clones else recovered).append(entry)
+        elif (folder := before.stored_in or base.snapshot) in folders and before.relative_key == entry.relative_key:
+            return folder
+        else:
+            copied.append((before, entry))
+        return ""
+
+    entries = _in_folders(manifest.entries, folder_of)
     links = {entry.path: entry for entry in (base or in_latest or manifest).entries if entry.hard_link_to}
-    stored_as = {entry.path: links[entry.path] for entry in (*copied, *recovered) if entry.path in links}
     return SnapshotPlan(
         manifest.snapshot,
         base.snapshot if base else "",
+        entries,
         tuple(copied),
         tuple(uploaded),
-        tuple(recovered),
+        tuple((links.get(entry.path, entry), entry) for entry in recovered),
         clones,
-        stored_as,
     )
+
+
+def same_content(before: Entry, entry: Entry) -> bool:
+    """Whether the object of the one holds the content of the other."""
+    return before.sha256 == entry.sha256 and before.size == entry.size
+
+
+def _in_folders(entries: Sequence[Entry], folder_of: Callable[[Entry], str]) -> tuple[Entry, ...]:
+    """The entries, each file in the folder that is asked for it; a further name of a file goes where the first is."""
+    folders = {entry.hard_link_to: "" for entry in entries if entry.hard_link_to}
+    placed = []
+    for entry in entries:
+        folder = folder_of(entry) if entry.kind is EntryKind.FILE and not entry.hard_link_to else ""
+        if entry.path in folders:
+            folders[entry.path] = folder
+        placed.append(_in_folder(entry, folder))
+    if folders:
+        placed = [_in_folder(row, folders[row.hard_link_to]) if row.hard_link_to else row for row in placed]
+    return tuple(placed)
+
+
+def _in_folder(entry: Entry, folder: str) -> Entry:
+    return entry if entry.stored_in == folder else replace(entry, stored_in=folder)
 
 
 def plan_latest(manifest: Manifest, base: Manifest) -> LatestPlan:
@@ -112,6 +140,12 @@ def plan_latest_in_full(manifest: Manifest, present_keys: Iterable[str], manifes
     for entry in manifest.files():
         gone.discard(latest_key(entry))
     return LatestPlan(manifest.snapshot, tuple(manifest.files()), tuple(sorted(gone)))
+
+
+def where_they_lie(entries: Sequence[Entry], base: Manifest) -> tuple[Entry, ...]:
+    """The entries of a state that is as `base` holds it, each in the folder in which it lies there."""
+    places = {entry.path: entry.stored_in for entry in base.files()}
+    return _in_folders(entries, lambda entry: places.get(entry.path, ""))
 
 
 def differs(now: Sequence[Entry], before: Sequence[Entry]) -> bool:

@@ -19,13 +19,15 @@ from openclaw_agent.backup.daily_budget import DailyBudget, Spending, planned_sp
 from openclaw_agent.backup.damage import describe_damage, uploads_as_found
 from openclaw_agent.backup.gaps import gap_facts, gaps_error, gaps_of, is_in_a_gap, recorded
 from openclaw_agent.backup.latest_guard import LatestGuard, LatestVerdict
+from openclaw_agent.backup.layout import choose_bases, is_first_of_its_day, take_stock
 from openclaw_agent.backup.outcome import SKIPPED_METRIC, BackupOutcome, BackupResult
-from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot
+from openclaw_agent.backup.plan import plan_latest, plan_latest_in_full, plan_snapshot, where_they_lie
 from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import comparable_files, shrink_refusal
 from openclaw_agent.backup.skipped import LeftOnDisk, left_on_disk
 from openclaw_agent.capture.capture import Capture, capture_state
+from openclaw_agent.catalog.completeness import holds_all
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused, SourcesUnavailable, StoreError
 from openclaw_agent.fs.atomic import replace_file
 from openclaw_agent.host.freezer import Freezer
@@ -36,13 +38,16 @@ from openclaw_agent.snapshot.keys import (
     LATEST_PREFIX,
     MANIFEST_FILE,
     QUARANTINED_FILE,
+    snapshot_key,
     snapshot_manifest_key,
     snapshot_prefix,
 )
-from openclaw_agent.snapshot.manifest import Gap, Manifest
+from openclaw_agent.snapshot.manifest import Gap, Manifest, SnapshotId
+from openclaw_agent.snapshot.names import DAY_LENGTH, format_snapshot_name
 from openclaw_agent.state_dir.limits import GIB, StateLimits
 from openclaw_agent.state_dir.put_aside import remove_put_aside
-from openclaw_agent.store.cost import request_cost
+from openclaw_agent.store.cost import StoragePlan, kept_for_a_day_cost, request_cost
+from openclaw_agent.store.manifests import BaseLooks
 from openclaw_agent.store.transfers import Copy
 
 _log = logging.getLogger(__name__)
@@ -139,7 +144,8 @@ class Backup:
         here = latest is not None and latest.bucket == self._settings.bucket
         known = LastBackup(
             base,
-            snapshot_holds_it=self._records.may_copy_from(base, self._settings.bucket),
+            snapshot_holds_it=self._records.may_copy_from(base, self._settings.bucket)
+            and self._records.doubted_snapshots().isdisjoint((base.snapshot, *(row.snapshot for row in base.bases))),
             latest_holds_it=here and not self._records.latest_may_be_partial,
             files=base.totals().files,
             latest_is_doubted=self._records.latest_is_doubted,
@@ -188,7 +194,7 @@ class Backup:
         if capture.clones or any(entry.attributes is None for entry in base.entries):
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again. Nor are
             # attributes for which an older agent did not look.
-            self._records.remember_base(replace(base, entries=tuple(capture.entries)))
+            self._records.remember_base(replace(base, entries=where_they_lie(capture.entries, base)))
         _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, gaps, capture)
         self._remove_put_aside()
@@ -291,10 +297,16 @@ class Backup:
         now: datetime,
     ) -> BackupResult:
         last_name = last.manifest.snapshot if last.manifest else ""
+        manifest = replace(
+            self._manifest(capture, left, last, boot, format_snapshot_name(now), now), gaps=recorded(gaps)
+        )
+        bases = self._bases(manifest, last, options)
         name = reserve_name(self._bucket, now, boot, last_name, clock=self._session.clock)
-        manifest = replace(self._manifest(capture, left, last, boot, name, now), gaps=recorded(gaps))
-        self._record.add(snapshot=name, epoch=boot.epoch)
-        self._put_objects(capture, last, manifest, full=options.full)
+        if bases and name[:DAY_LENGTH] != manifest.snapshot[:DAY_LENGTH]:
+            # Midnight has passed while a free name was waited for.
+            bases = self._bases(replace(manifest, snapshot=name), last, options)
+        self._record.add(snapshot=name, epoch=boot.epoch, bases=[base.snapshot for base in bases])
+        manifest = self._put_objects(capture, last, replace(manifest, snapshot=name, bases=bases), full=options.full)
         verdict: LatestVerdict | None = None
         refusal: AgentError | None = None
         if options.quarantine:
@@ -350,14 +362,53 @@ class Backup:
             agent_version=AGENT_VERSION,
         )
 
-    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, full: bool) -> None:
-        plan = plan_snapshot(manifest, last.copy_source, capture.clones, full=full, in_latest=last.manifest)
+    @property
+    def _storage_plan(self) -> StoragePlan:
+        return StoragePlan(self._settings.backup_interval_minutes, budget_usd=self._settings.backup_budget_usd)
+
+    def _bases(self, manifest: Manifest, last: LastBackup, options: BackupOptions) -> tuple[SnapshotId, ...]:
+        """The bases of a differential snapshot, which are what they were; none for a whole one.
+
+        Raises:
+            ObjectMissing: when a snapshot that the last one lies in is gone, or is another one now.
+        """
+        source = last.copy_source
+        if source is None or options.full or options.quarantine:
+            return ()
+        bases = choose_bases(manifest.snapshot, take_stock(manifest, source), source, self._storage_plan)
+        if bases or source.bases:
+            missing = BaseLooks(self._bucket).missing((*source.bases, source.identity))
+            if missing:
+                raise ObjectMissing(snapshot_manifest_key(missing))
+        if bases and is_first_of_its_day(manifest.snapshot, bases):
+            # Nothing of it is asked for otherwise: once a day what is referred to must be there.
+            folder = snapshot_prefix(bases[0].snapshot)
+            lying_there = ((snapshot_key(source.snapshot, row), row.size) for row in source.files())
+            if not holds_all(self._bucket, (row for row in lying_there if row[0].startswith(folder)), [folder]):
+                raise ObjectMissing(folder)
+        return bases
+
+    def _put_objects(self, capture: Capture, last: LastBackup, manifest: Manifest, *, full: bool) -> Manifest:
+        """Bring the snapshot's objects into its folder; return the manifest that says where each file lies."""
+        plan = plan_snapshot(
+            manifest,
+            last.copy_source,
+            capture.clones,
+            full=full,
+            in_latest=last.manifest,
+            folders=frozenset(base.snapshot for base in manifest.bases),
+        )
         self._record.add(
             uploaded_files=len(plan.uploaded) + len(capture.damaged),
             copied_files=len(plan.copied) + len(plan.recovered),
         )
         self._copy_to_snapshot(plan.copies())
         self._bucket.upload(itertools.chain(plan.uploads(), uploads_as_found(capture.damaged, manifest.snapshot)))
+        placed = replace(manifest, entries=plan.entries)
+        own = placed.own_totals()
+        storage = kept_for_a_day_cost(0, own.bytes, self._storage_plan)
+        self._record.add(bytes_stored=own.bytes, storage_usd=round(storage, 7))
+        return placed
 
     def _copy_to_snapshot(self, copies: Iterable[Copy]) -> None:
         """Copy what has not changed.

@@ -1,17 +1,25 @@
 """What makes a restore point complete: the one notion that the list, the boot, restores and retention share.
 
-Complete is what has a manifest that can be read from its first line to its checksum. Whole is what moreover holds every
-object of it; that is looked at where something would be deleted in favour of it.
+Complete is what has a manifest that can be read from its first line to its checksum; a differential snapshot moreover
+needs all its bases, complete and the very snapshots that they were. Whole is what holds every object of it, in its own
+folder and in theirs; that is looked at where something would be deleted in favour of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
-from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, LATEST_PREFIX, snapshot_manifest_key, snapshot_prefix
-from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.keys import (
+    LATEST_MANIFEST_KEY,
+    LATEST_PREFIX,
+    latest_key,
+    snapshot_key,
+    snapshot_manifest_key,
+    snapshot_prefix,
+)
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import StoredManifest, load_header, read_manifest
+from openclaw_agent.store.manifests import BaseLooks, StoredManifest, load_header, read_manifest
 
 
 class Completeness(StrEnum):
@@ -21,16 +29,21 @@ class Completeness(StrEnum):
     QUARANTINED = "quarantined"
     NO_MANIFEST = "no"
     UNREADABLE = "unreadable"
+    BASE_GONE = "base gone"
     TOO_NEW = "by a newer agent"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A restore point as its manifest's first line and end tell of it; `stored` where these can be read."""
+    """A restore point as its manifest's first line and end tell of it; `stored` where these can be read.
+
+    `missing_base` is the snapshot that a differential one needs and that is not there as it was, "" for none.
+    """
 
     completeness: Completeness
     stored: StoredManifest | None = None
     too_new: ManifestTooNew | None = None
+    missing_base: str = ""
 
     @property
     def is_restore_point(self) -> bool:
@@ -38,8 +51,11 @@ class Look:
         return self.completeness is Completeness.COMPLETE
 
 
-def look_at(store: Bucket, manifest_key: str) -> Look:
-    """Look at a restore point without reading all of its manifest."""
+def look_at(store: Bucket, manifest_key: str, bases: BaseLooks | None = None) -> Look:
+    """Look at a restore point without reading all of its manifest; `bases` keeps what was seen for the next look.
+
+    `latest/` needs no base, whatever the snapshot needs that it was made of.
+    """
     try:
         stored = load_header(store, manifest_key)
     except ManifestTooNew as problem:
@@ -48,6 +64,11 @@ def look_at(store: Bucket, manifest_key: str) -> Look:
         return Look(Completeness.UNREADABLE)
     if stored is None:
         return Look(Completeness.NO_MANIFEST)
+    bases = bases or BaseLooks(store)
+    if manifest_key != LATEST_MANIFEST_KEY:
+        bases.note(stored.manifest)
+        if missing := bases.missing(stored.manifest.bases):
+            return Look(Completeness.BASE_GONE, stored, missing_base=missing)
     return Look(Completeness.QUARANTINED if stored.manifest.quarantined else Completeness.COMPLETE, stored)
 
 
@@ -59,7 +80,11 @@ def snapshot_is_whole(store: Bucket, name: str) -> bool:
         return True
     except ManifestInvalid:
         return False
-    return stored is not None and _holds_all(store, snapshot_prefix(name), stored.manifest)
+    if stored is None or BaseLooks(store).missing(stored.manifest.bases):
+        return False
+    folders = (name, *(base.snapshot for base in stored.manifest.bases))
+    wanted = ((snapshot_key(name, entry), entry.size) for entry in stored.manifest.files())
+    return holds_all(store, wanted, map(snapshot_prefix, folders))
 
 
 def snapshot_of_whole_latest(store: Bucket) -> str | None:
@@ -68,14 +93,17 @@ def snapshot_of_whole_latest(store: Bucket) -> str | None:
         stored = read_manifest(store, LATEST_MANIFEST_KEY)
     except (ManifestInvalid, ManifestTooNew):
         return None
-    if stored is None or not _holds_all(store, LATEST_PREFIX, stored.manifest):
+    if stored is None:
         return None
-    return stored.manifest.snapshot
+    wanted = ((latest_key(entry), entry.size) for entry in stored.manifest.files())
+    return stored.manifest.snapshot if holds_all(store, wanted, [LATEST_PREFIX]) else None
 
 
-def _holds_all(store: Bucket, prefix: str, manifest: Manifest) -> bool:
-    wanted = {prefix + entry.relative_key: entry.size for entry in manifest.files()}
-    for row in store.list(prefix):
-        if wanted.get(row.key) == row.size:
-            del wanted[row.key]
-    return not wanted
+def holds_all(store: Bucket, wanted: Iterable[tuple[str, int]], prefixes: Iterable[str]) -> bool:
+    """Whether each of these keys below the prefixes has an object of its size in bytes."""
+    # A number for each: the keys of 100,000 objects would take 20 MiB.
+    missing = set(map(hash, wanted))
+    for prefix in prefixes:
+        for row in store.list(prefix):
+            missing.discard(hash((row.key, row.size)))
+    return not missing

@@ -20,14 +20,19 @@ from openclaw_agent.snapshot.keys import (
 from openclaw_agent.snapshot.manifest import EntryKind
 from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
+from openclaw_agent.store.manifests import BaseLooks
 from openclaw_agent.store.transfers import ListedObject
 
 AS_FOUND = "no manifest"
+LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One restore point of the list; `files` and `size_bytes` are None where they are not known."""
+    """One restore point of the list; `files` and `size_bytes` are None where they are not known.
+
+    `own_bytes` are those of the objects in its own folder; `bases` are the snapshots whose folders hold the rest.
+    """
 
     name: str
     age: str
@@ -35,6 +40,8 @@ class ListRow:
     size_bytes: int | None
     complete: str
     tier: str
+    own_bytes: int | None = None
+    bases: tuple[str, ...] = ()
 
 
 def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
@@ -43,9 +50,9 @@ def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
     rows = []
     if latest.completeness is not Completeness.NO_MANIFEST:
         taken_at = parse_snapshot_name(latest.stored.manifest.snapshot) if latest.stored else None
-        rows.append(_row("latest", latest, taken_at, now, LATEST_PREFIX))
-    names = folder_names(store)
-    looks = {name: look_at(store, snapshot_manifest_key(name)) for name in names if parse_snapshot_name(name)}
+        rows.append(_row(LATEST, latest, taken_at, now, LATEST_PREFIX))
+    names, bases = folder_names(store), BaseLooks(store)
+    looks = {name: look_at(store, snapshot_manifest_key(name), bases) for name in names if parse_snapshot_name(name)}
     tiers = _tiers(looks, now, latest_complete=latest.stored is not None)
     for name, look in looks.items():
         found = (
@@ -66,7 +73,8 @@ def _tiers(looks: dict[str, Look], now: datetime, *, latest_complete: bool) -> d
             name,
             complete=not _is_missing(look),
             quarantined=name in quarantined,
-            doubtful=look.completeness is Completeness.UNREADABLE,
+            doubtful=look.completeness in (Completeness.UNREADABLE, Completeness.BASE_GONE),
+            bases=tuple(base.snapshot for base in look.stored.manifest.bases) if look.stored else (),
         )
         for name, look in looks.items()
     ]
@@ -79,7 +87,7 @@ def _tiers(looks: dict[str, Look], now: datetime, *, latest_complete: bool) -> d
 def _foreign_rows(store: Bucket, latest: Look, foreign_names: list[str]) -> Iterator[ListRow]:
     outside = list(list_outside_snapshots(store))
     if _is_missing(latest):
-        in_latest = _plain_row("latest", LATEST_PREFIX, (row for row in outside if place_of(row.key) == LATEST_PREFIX))
+        in_latest = _plain_row(LATEST, LATEST_PREFIX, (row for row in outside if place_of(row.key) == LATEST_PREFIX))
         yield from [in_latest] if in_latest else []
     at_root = _plain_row("(root)", ROOT, (row for row in outside if place_of(row.key) == ROOT))
     yield from [at_root] if at_root else []
@@ -95,7 +103,7 @@ def _plain_row(name: str, place: str, listed: Iterable[ListedObject]) -> ListRow
     if found is None:
         return None
     size_bytes = sum(entry.size for entry in found.entries if entry.kind is EntryKind.FILE)
-    return ListRow(name, "", len(found.keys), size_bytes, AS_FOUND, "")
+    return ListRow(name, "", len(found.keys), size_bytes, AS_FOUND, "", size_bytes)
 
 
 def _row(name: str, look: Look, taken_at: datetime | None, now: datetime, tier: str) -> ListRow:
@@ -103,4 +111,7 @@ def _row(name: str, look: Look, taken_at: datetime | None, now: datetime, tier: 
     if look.stored is None:
         return ListRow(name, age, None, None, look.completeness.value, tier)
     totals = look.stored.manifest.totals()
-    return ListRow(name, age, totals.files, totals.bytes, look.completeness.value, tier)
+    if name == LATEST:
+        return ListRow(name, age, totals.files, totals.bytes, look.completeness.value, tier, totals.bytes)
+    own, bases = look.stored.manifest.own_totals(), tuple(base.snapshot for base in look.stored.manifest.bases)
+    return ListRow(name, age, totals.files, totals.bytes, look.completeness.value, tier, own.bytes, bases)

@@ -27,7 +27,7 @@ from openclaw_agent.run_record import RunRecord
 from openclaw_agent.snapshot.keys import LATEST_PREFIX, latest_key, snapshot_key, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, Manifest
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import read_manifest
+from openclaw_agent.store.manifests import BaseLooks, read_manifest
 
 _log = logging.getLogger(__name__)
 
@@ -162,6 +162,11 @@ class CatalogReader:
             if stored is None:
                 raise ManifestInvalid(
                     f"There is no complete snapshot {choice.name}; openclaw-s3-restore.py list shows those there are."
+                )
+            if missing := BaseLooks(self.bucket).missing(stored.manifest.bases):
+                raise ManifestInvalid(
+                    f"Snapshot {choice.name} is not complete: it needs snapshot {missing}, which is gone or is another "
+                    "one now."
                 )
             self._opened = OpenPoint(choice, stored.manifest, lambda entry: (snapshot_key(choice.name, entry),))
         return self._opened

@@ -19,7 +19,7 @@ from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import StoredManifest, read_manifest
+from openclaw_agent.store.manifests import BaseLooks, StoredManifest, read_manifest
 
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
@@ -183,12 +183,16 @@ def complete_snapshots(
     Raises:
         ManifestTooNew: at one that only a newer agent can read.
     """
+    bases = BaseLooks(store)
     for name in names:
-        look = look_at(store, snapshot_manifest_key(name))
+        look = look_at(store, snapshot_manifest_key(name), bases)
         if look.too_new is not None:
             raise look.too_new
         if look.is_restore_point and look.stored is not None:
             yield name, look.stored
+        elif look.completeness is Completeness.BASE_GONE:
+            reason = f"it needs snapshot {look.missing_base}, which is gone or is another one now"
+            passed_over(PassedOver(name, reason, is_torn=True))
         elif look.stored is not None:
             passed_over(PassedOver(name, f"it is quarantined ({look.stored.manifest.quarantined.rstrip('.')})"))
         elif look.completeness is Completeness.UNREADABLE:

@@ -4,10 +4,12 @@ A backup writes a manifest last, so an object outside `snapshots/` that is young
 a backup that was cut short after its snapshot: the newest snapshots tell which.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from openclaw_agent.catalog.unmanaged import ROOT, UnmanagedObjects, arrange, choose_unmanaged, place_of
+from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
@@ -15,11 +17,12 @@ from openclaw_agent.snapshot.keys import (
     SNAPSHOTS_PREFIX,
     STATE_PREFIX,
     latest_key,
+    snapshot_manifest_key,
     snapshot_prefix,
 )
 from openclaw_agent.state_dir.openclaw import CONFIG_FILE, is_litter, is_sign_of_state
 from openclaw_agent.store.bucket import Bucket
-from openclaw_agent.store.manifests import StoredManifest
+from openclaw_agent.store.manifests import StoredManifest, read_manifest
 from openclaw_agent.store.transfers import ListedObject
 
 # Whose copies may lie in latest/ unfinished: the last writer's, and that of one that stalled while it lost the bucket.
@@ -110,4 +113,15 @@ def _not_ours(
         for prefix in map(snapshot_prefix, names[:NEWEST_SNAPSHOTS])
         for row in store.list(prefix)
     }
+    copied |= set(_promised_by_bases(store, names[:NEWEST_SNAPSHOTS]))
     return [row for row in unexpected if (row.key, row.size) not in copied]
+
+
+def _promised_by_bases(store: Bucket, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """What `latest/` may hold of these snapshots out of the folders of their bases: keys and sizes."""
+    for name in names:
+        with contextlib.suppress(ManifestInvalid, ManifestTooNew):
+            stored = read_manifest(store, snapshot_manifest_key(name))
+            for entry in stored.manifest.files() if stored else ():
+                if entry.stored_in:
+                    yield latest_key(entry), entry.size

@@ -14,6 +14,7 @@ from openclaw_agent.retention.report import retention_document, retention_senten
 from openclaw_agent.run_record import RunRecord
 from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
+from openclaw_agent.store.manifests import BaseLooks
 
 _log = logging.getLogger(__name__)
 
@@ -45,16 +46,27 @@ def _prune(options: argparse.Namespace, session: Session, now: datetime) -> Resu
     store, record = session.bucket, session.record
     if not options.dry_run:
         require_ownership_here(session)
+    broken: list[str] = []
+
+    def is_whole(name: str) -> bool:
+        whole = snapshot_is_whole(store, name)
+        broken.extend(() if whole else (name,))
+        return whole
+
     plan = plan_prune(
         list_snapshots(store),
         now,
         strict_midnight=options.strict_midnight,
         latest=snapshot_of_whole_latest(store),
-        is_whole=lambda name: snapshot_is_whole(store, name),
+        is_whole=is_whole,
+        bases_of=BaseLooks(store).needed,
     )
     record.add(kept=len(plan.kept), removed=len(plan.removed), dry_run=options.dry_run)
     _log.info(retention_sentence(plan, dry_run=options.dry_run))
     if not options.dry_run:
+        if broken and session.agent_dir.folder.is_dir():
+            record.add(broken=broken)
+            session.records.doubt_snapshots(broken)
         pruned = prune(store, plan)
         record.add(deleted_snapshots=pruned.snapshots, deleted_objects=pruned.objects)
     if options.dry_run:

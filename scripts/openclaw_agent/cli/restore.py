@@ -5,6 +5,7 @@ import logging
 import sys
 from dataclasses import asdict
 
+from openclaw_agent.backup.make_whole import make_whole
 from openclaw_agent.boot.before_start import prepare_start
 from openclaw_agent.boot.boot import Boot, BootOutcome, LeasePolicy
 from openclaw_agent.boot.manual_restore import require_stopped_gateway, restore_manually
@@ -84,6 +85,18 @@ def _verify(options: argparse.Namespace, session: Session, finished: Finished) -
     return Result("verified")
 
 
+def _make_whole(options: argparse.Namespace, session: Session, _finished: Finished) -> Result:
+    name = wanted(options.make_whole).name
+    if not name:
+        raise UsageError("make-whole latest is not allowed: latest/ is always whole; give a snapshot's name.")
+    copied = make_whole(session, name)
+    if copied:
+        _log.info("Snapshot %s is whole: %d files were copied into its folder.", name, copied)
+    else:
+        _log.info("Snapshot %s is whole already.", name)
+    return Result("whole")
+
+
 def _before_start(_options: argparse.Namespace, session: Session, _finished: Finished) -> Result:
     with session.locked(wait=True):
         prepare_start(session)
@@ -149,6 +162,7 @@ _COMMANDS = {
     "list": _list,
     "verify": _verify,
     "diff": _diff,
+    "make-whole": _make_whole,
     "boot": _boot,
     "before-start": _before_start,
     "run": _run,

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "list": ("list the restore points", ()),
     "verify": ("download and check everything, change nothing", ("--snapshot",)),
     "diff": ("show what restoring NAME (or latest) would change", ()),
+    "make-whole": ("copy into the folder of the snapshot NAME what it needs of others, inside S3", ()),
     "boot": ("acquire the lease, then restore or keep the local state, as at a boot", ("--owner-wait",)),
     "before-start": ("check the state just before the gateway starts", ()),
     "run": (
@@ -23,6 +24,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("--snapshot", "--to", "--path", "--force", "--owner-wait"),
     ),
 }
+# Commands that take a name and nothing else.
+NAME_FLAGS = ("--diff", "--make-whole")
 # What makes a command line without a command mean `run`; --owner-wait alone says how, not what.
 MEANS_RUN = ("--snapshot", "--to", "--path", "--force")
 # A restore of parts, or into another folder, takes no lease and replaces no state.
@@ -46,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
         row.add_argument("--state-dir", default=argparse.SUPPRESS, help="the state folder")
         if command == "diff":
             row.add_argument("diff", metavar="NAME", type=_value, help="a snapshot's name, or latest")
+        if command == "make-whole":
+            row.add_argument("make_whole", metavar="NAME", type=_value, help="a snapshot's name")
         for flag in flags:
             row.add_argument(flag, **_flags()[flag])
     return made
@@ -71,7 +76,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     elsewhere = next((flag for flag in ("--to", "--path") if flag in given), None)
     if elsewhere and (wrong := [flag for flag in given if flag in ONLY_IN_PLACE]):
         made.error(f"{elsewhere} and {wrong[0]} do not go together; {elsewhere} goes with --snapshot, --to and --path.")
-    for flag in (*_flags(), "--diff"):
+    for flag in (*_flags(), *NAME_FLAGS):
         setattr(options, _dest(flag), getattr(options, _dest(flag), None))
     return options
 
@@ -92,16 +97,16 @@ def _translate(
         made.exit(ExitCode.USAGE, "\nNothing was done: give a command.\n")
     options.command = commands[0]
     for flag, value in old.items():
-        if flag in _flags() or flag == "--diff":
+        if flag in _flags() or flag in NAME_FLAGS:
             setattr(options, _dest(flag), value)
 
 
 def _old_flags() -> dict[str, dict[str, Any]]:
     """What the command line took before it had commands."""
     switch = {"action": "store_true", "default": argparse.SUPPRESS}
-    commands = {f"--{command}": switch for command in COMMANDS if command not in ("diff", "run")}
-    diff = {"--diff": {"metavar": "NAME", "type": _value, "default": argparse.SUPPRESS}}
-    return {**commands, **diff, **_flags()}
+    commands = {f"--{command}": switch for command in COMMANDS if command != "run" and f"--{command}" not in NAME_FLAGS}
+    named = {flag: {"metavar": "NAME", "type": _value, "default": argparse.SUPPRESS} for flag in NAME_FLAGS}
+    return {**commands, **named, **_flags()}
 
 
 def _old(flag: str) -> str:

@@ -6,7 +6,7 @@ from openclaw_agent.restore.diff import Difference
 
 def list_table(rows: list[ListRow]) -> str:
     """The list as text in columns."""
-    head = ("snapshot", "age", "files", "size", "complete", "tier")
+    head = ("snapshot", "age", "files", "size", "own", "complete", "tier", "needs")
     cells = [
         (
             # Somebody else's folder may have any name.
@@ -14,8 +14,10 @@ def list_table(rows: list[ListRow]) -> str:
             row.age,
             "-" if row.files is None else f"{row.files:,}",
             "-" if row.size_bytes is None else f"{row.size_bytes:,}",
+            "-" if row.own_bytes is None else f"{row.own_bytes:,}",
             row.complete,
             row.tier,
+            " ".join(row.bases),
         )
         for row in rows
     ]

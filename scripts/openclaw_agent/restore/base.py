@@ -22,9 +22,13 @@ def remember_restored(
     built: Manifest,
     *,
     latest_is_intact: bool,
+    was_stood_in_for: bool = False,
     keep: Sequence[str] = (),
 ) -> None:
-    """Take what was restored as the base of the next backup; `keep` are objects that no backup may delete."""
+    """Take what was restored as the base of the next backup; `keep` are objects that no backup may delete.
+
+    `was_stood_in_for`: others with the same content were used, so that the snapshot's own folders do not hold it all.
+    """
     records = session.records
     record = LatestRecord(session.settings.bucket, points.latest_etag)
     source = point.choice.source
@@ -41,7 +45,7 @@ def remember_restored(
     # Of a snapshot latest/ holds something else than the state folder now: the next backup rewrites it in full. So it
     # does with a latest/ of which not every object could be used.
     in_latest = source is Source.LATEST and latest_is_intact
-    in_snapshot = source is Source.SNAPSHOT or _snapshot_is_of_latest(session, points, built)
+    in_snapshot = not was_stood_in_for if source is Source.SNAPSHOT else _snapshot_is_of_latest(session, points, built)
     records.remember(
         built,
         record,

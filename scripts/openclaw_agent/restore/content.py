@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -149,3 +149,24 @@ class FolderContent:
                     break
         if left or (entry.sha256 and digest.digest() != entry.sha256):
             raise CorruptObject(f"{entry.path!r} in {self._top.path} is not the file that its manifest promises.")
+
+
+class CompletedFolder:
+    """The own folder of a differential snapshot on this disk, and the bucket for what lies in those of its bases."""
+
+    def __init__(self, own: FolderContent, bases: BucketContent) -> None:
+        self._own = own
+        self._bases = bases
+
+    def fetch(self, wanted: Iterable[tuple[Entry, Path]]) -> list[Lost]:
+        """Copy what is here, download the rest; both check it."""
+        elsewhere: list[tuple[Entry, Path]] = []
+
+        def own() -> Iterator[tuple[Entry, Path]]:
+            for entry, target in wanted:
+                if entry.stored_in:
+                    elsewhere.append((entry, target))
+                else:
+                    yield entry, target
+
+        return self._own.fetch(own()) + (self._bases.fetch(elsewhere) if elsewhere else [])

@@ -11,20 +11,30 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 from openclaw_agent.agent_dir.records import BaseHeld, LatestRecord
-from openclaw_agent.errors import AgentError, CorruptObject, ManifestInvalid, ManifestTooNew, Refused, StoreError
+from openclaw_agent.errors import (
+    AgentError,
+    CorruptObject,
+    ManifestInvalid,
+    ManifestTooNew,
+    ObjectMissing,
+    ObjectUnavailable,
+    Refused,
+    StoreError,
+)
 from openclaw_agent.fs.clone import open_nofollow
 from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
 from openclaw_agent.restore.activation import activate, report_not_restored
-from openclaw_agent.restore.content import FolderContent
+from openclaw_agent.restore.content import BucketContent, CompletedFolder, ContentSource, FolderContent
+from openclaw_agent.restore.part_copies import Copies, known_manifests, require_no_part
 from openclaw_agent.restore.staying import plan_replacement
 from openclaw_agent.restore.tree import rebuild, require_room
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.codec import decode_manifest
-from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX, snapshot_manifest_key
+from openclaw_agent.snapshot.keys import MANIFEST_FILE, OWN_NAMES, STATE_PREFIX, snapshot_key, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.state_dir.exclusions import Exclusions
 from openclaw_agent.state_dir.inbox import empty_inbox, inbox_of, open_inbox
@@ -124,11 +134,15 @@ def _put_in_place(
     settings, records = session.settings, session.records
     folder = settings.state_dir
     entries: Sequence[Entry]
+    content: ContentSource
     if manifest is None:
         entries = tuple(_as_found(row) for row in _copied_rows(top) if _is_nested(row.path))
+        _require_no_part(session, top, entries)
         content = FolderContent(top, owner, lambda entry: STATE_PREFIX + entry.path)
     else:
-        entries, content = manifest.entries, FolderContent(top, owner)
+        # What a differential snapshot leaves in the folders of its bases was not copied.
+        entries, in_bases = manifest.entries, BucketContent(session.bucket, _keys_in(manifest))
+        content = CompletedFolder(FolderContent(top, owner), in_bases)
     require_room(disk_of(folder), entries)
     session.agent_dir.prepare()
     replacement = plan_replacement(session, entries, not_below=not_below)
@@ -136,7 +150,7 @@ def _put_in_place(
         try:
             built = rebuild(entries, content, building)
             report_not_restored(session, built.not_restored)
-        except CorruptObject as problem:
+        except (CorruptObject, ObjectMissing, ObjectUnavailable) as problem:
             raise AgentError(
                 f"The snapshot that was copied into {top.path} is not complete ({problem}); sync it again, or use "
                 "openclaw-s3-restore.py run --snapshot NAME."
@@ -153,6 +167,20 @@ def _put_in_place(
     where = "one folder too deep into the state" if not_below else f"into {top.path}"
     _log.info("Put %s in place, which was copied %s; what was there before is kept in %s.", name, where, kept)
     session.record.add(**{"repaired_nested_restore" if not_below else "restored_from_inbox": name})
+
+
+def _keys_in(manifest: Manifest) -> Callable[[Entry], tuple[str, ...]]:
+    return lambda entry: (snapshot_key(manifest.snapshot, entry),)
+
+
+def _require_no_part(session: Session, top: ConfinedDir, entries: Sequence[Entry]) -> None:
+    copies = Copies(
+        top, {entry.path: entry.size for entry in entries if entry.kind is EntryKind.FILE}, below=STATE_PREFIX
+    )
+    try:
+        require_no_part(known_manifests(session, None), copies, copies.sizes.keys(), None)
+    except StoreError as problem:
+        _log.warning("Whether the copy is only a part of a snapshot could not be looked up: %s", problem)
 
 
 def _was_synced_here(top: ConfinedDir, rows: dict[str, WalkEntry], base: Manifest | None) -> bool:

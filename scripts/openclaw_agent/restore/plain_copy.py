@@ -5,27 +5,24 @@ snapshot gets back what that snapshot's manifest says; what is nobody's becomes 
 """
 
 import contextlib
-import hashlib
 import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from openclaw_agent.catalog.snapshots import snapshot_names
-from openclaw_agent.errors import LocalStorageError, ManifestInvalid, ManifestTooNew, StoreError
-from openclaw_agent.fs.clone import open_nofollow
-from openclaw_agent.fs.confined import ConfinedDir, ConfinedPath
+from openclaw_agent.errors import LocalStorageError, StoreError
+from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.removal import remove_beside
 from openclaw_agent.restore.activation import report_not_restored
 from openclaw_agent.restore.metadata import NotRestored, give_flags, set_metadata_of
+from openclaw_agent.restore.part_copies import Copies, known_manifests, require_no_part
 from openclaw_agent.session import Session
-from openclaw_agent.snapshot.keys import ENCODED_PREFIX, LATEST_MANIFEST_KEY, snapshot_manifest_key
+from openclaw_agent.snapshot.keys import ENCODED_PREFIX
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 from openclaw_agent.sqlite.files import SIDECAR_SUFFIXES
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.state_dir.walk import WalkEntry, open_state_folder, walk
-from openclaw_agent.store.manifests import read_manifest
 
 _log = logging.getLogger(__name__)
 
@@ -48,39 +45,13 @@ class _Origin:
     same: frozenset[str]
 
 
-class _Copies:
-    """The copied files by their sizes; one is read once a snapshot has such a file, and never for what it is not."""
-
-    def __init__(self, top: ConfinedDir, sizes: Mapping[str, int]) -> None:
-        self.sizes = sizes
-        self._top = top
-        self._digests: dict[str, bytes] = {}
-
-    def is_as_in(self, entry: Entry | None, path: str) -> bool:
-        """Whether a copied file is what a snapshot has at its path."""
-        if entry is None or entry.kind is not EntryKind.FILE or entry.size != self.sizes[path]:
-            return False
-        if path not in self._digests:
-            self._digests[path] = self._digest(path)
-        return entry.sha256 == self._digests[path]
-
-    def _digest(self, path: str) -> bytes:
-        # Not followed, and not waited for, whatever the gateway has put in its place meanwhile. What cannot be read is
-        # as in no snapshot.
-        with contextlib.suppress(OSError):
-            handle = open_nofollow(ConfinedPath(self._top, path))
-            with os.fdopen(handle, "rb") as reading:
-                if os.fstat(handle).st_size == self.sizes[path]:
-                    return hashlib.file_digest(reading, "sha256").digest()
-        return b""
-
-
 def settle_plain_copy(session: Session) -> None:
     """Give modes and owners to what root has copied into the state folder since the last known state.
 
     Only root can, and where the state is root's own there is nothing to tell a copy by.
 
     Raises:
+        Refused: when it is only a part of a differential snapshot.
         LocalStorageError: when the disk refuses it.
     """
     if os.geteuid() != ROOT_UID or not session.settings.state_dir.is_dir():
@@ -131,8 +102,8 @@ def _settle(
     base: Manifest | None,
     owner: _Owner,
 ) -> None:
-    copies = _Copies(top, {row.path: row.fingerprint.size for row in copied.values() if row.kind is EntryKind.FILE})
-    origin = _find_origin(session, copies, base)
+    copies = Copies(top, {row.path: row.fingerprint.size for row in copied.values() if row.kind is EntryKind.FILE})
+    origin = _find_origin(session, copies, base, found)
     missing = NotRestored()
     for path, row in copied.items():
         entry = origin.entries.get(path) if origin else None
@@ -161,11 +132,18 @@ def _settle(
     session.record.add(settled_plain_copy=name, as_in_the_snapshot=len(origin.same))
 
 
-def _find_origin(session: Session, copies: _Copies, base: Manifest | None) -> _Origin | None:
-    """The newest snapshot that explains every copied file, else the one that explains most."""
+def _find_origin(
+    session: Session, copies: Copies, base: Manifest | None, found: Mapping[str, WalkEntry]
+) -> _Origin | None:
+    """The newest snapshot that explains every copied file, else the one that explains most.
+
+    Raises:
+        Refused: when the copy is only a part of a differential snapshot.
+    """
     best: _Origin | None = None
     try:
-        for manifest in _manifests(session, base):
+        require_no_part(known_manifests(session, base), copies, found, base)
+        for manifest in known_manifests(session, base):
             entries = manifest.by_path()
             same = frozenset(path for path in copies.sizes if copies.is_as_in(entries.get(path), path))
             if same and (best is None or len(same) > len(best.same)):
@@ -176,16 +154,6 @@ def _find_origin(session: Session, copies: _Copies, base: Manifest | None) -> _O
         # An outage must not keep the gateway down; the copy is made safe all the same.
         _log.warning("Of which snapshot the plain copy is could not be looked up: %s", problem)
     return best
-
-
-def _manifests(session: Session, base: Manifest | None) -> Iterator[Manifest]:
-    if base is not None:
-        yield base
-    for key in (LATEST_MANIFEST_KEY, *map(snapshot_manifest_key, snapshot_names(session.bucket))):
-        with contextlib.suppress(ManifestInvalid, ManifestTooNew):
-            stored = read_manifest(session.bucket, key)
-            if stored is not None:
-                yield stored.manifest
 
 
 def _give(top: ConfinedDir, entry: Entry, missing: NotRestored) -> None:

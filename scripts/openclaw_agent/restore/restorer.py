@@ -104,6 +104,7 @@ class Restorer:
             point,
             restored.manifest,
             latest_is_intact=not restored.skipped_copies and not restored.lost,
+            was_stood_in_for=bool(restored.skipped_copies) and not restored.lost,
             keep=[latest_key(row.entry) for row in restored.lost if row.may_be_had_later],
         )
         return restored

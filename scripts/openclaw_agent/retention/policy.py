@@ -8,7 +8,7 @@ Applying the policy at t1 and again at t2 therefore leaves what applying it at t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -46,6 +46,7 @@ class Rule(Enum):
     NEWEST_COMPLETE_PERIOD = "newest-complete-period"
     FLOOR = "floor"
     FLOOR_PERIOD = "floor-period"
+    NEEDED = "needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,14 @@ class Snapshot:
     A quarantined one is no restore point of the main line (a fenced instance's late writes, a shrunken state). Such
     snapshots are a series of their own: the same tiers, their own representatives, and never the last restore point.
     A doubtful one (its manifest cannot be read to its end, or objects of it are gone) represents a period, or is the
-    last restore point, only where there is no other.
+    last restore point, only where there is no other. `bases` are the names of those whose folders hold files of it.
     """
 
     name: str
     complete: bool
     quarantined: bool = False
     doubtful: bool = False
+    bases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def plan_retention(
     complete = [item for item in dated if item.snapshot.complete]
     representatives = _Representatives(complete, strict_midnight=strict_midnight)
     guards = list(_guards_of(complete, representatives, latest_complete=latest_complete))
-    decisions = [_decide(item, representatives, guards) for item in dated]
+    decisions = _with_what_is_needed([_decide(item, representatives, guards) for item in dated])
     decisions += [
         Decision(snapshot, None, None, None, Action.KEEP, Rule.FOREIGN, "name is no timestamp: never touched")
         for snapshot in foreign
@@ -196,6 +198,26 @@ def latest_is_complete(latest_snapshot_name: str | None, snapshots: Iterable[Sna
     main_line = (snapshot for snapshot in snapshots if snapshot.complete and not snapshot.quarantined)
     times = (parse_snapshot_name(snapshot.name) for snapshot in main_line)
     return all(taken_at is None or taken_at <= latest for taken_at in times)
+
+
+def _with_what_is_needed(decisions: Sequence[Decision]) -> list[Decision]:
+    """Keep what a kept snapshot names as a base, and what that one needs in its turn."""
+    needed_by: dict[str, str] = {}
+    by_name = {decision.snapshot.name: decision for decision in decisions}
+    waiting = [decision.snapshot for decision in decisions if decision.action is Action.KEEP]
+    while waiting:
+        snapshot = waiting.pop(0)
+        for name in snapshot.bases:
+            decision = by_name.get(name)
+            if decision is not None and decision.action is Action.DELETE and name not in needed_by:
+                needed_by[name] = snapshot.name
+                waiting.append(decision.snapshot)
+    return [
+        replace(decision, action=Action.KEEP, rule=Rule.NEEDED, reason=f"needed by {needed_by[name]}")
+        if (name := decision.snapshot.name) in needed_by
+        else decision
+        for decision in decisions
+    ]
 
 
 def _dated_and_foreign(snapshots: Sequence[Snapshot], now: datetime) -> tuple[list[_Dated], list[Snapshot]]:

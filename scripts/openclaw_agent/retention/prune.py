@@ -14,6 +14,7 @@ from openclaw_agent.snapshot.keys import (
     snapshot_name_in_key,
     snapshot_prefix,
 )
+from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.retries import RetryPolicy
 
@@ -35,20 +36,29 @@ def plan_prune(
     strict_midnight: bool,
     latest: str | None,
     is_whole: Callable[[str], bool],
+    bases_of: Callable[[str], tuple[str, ...]],
 ) -> RetentionPlan:
     """Apply the retention rules to the bucket's snapshots; `latest` is the snapshot of a whole `latest/`.
 
-    `is_whole` is asked of those in whose favour others would be deleted, until each of them is.
+    `is_whole` is asked of those in whose favour others would be deleted, until each of them is; `bases_of` names what a
+    snapshot needs, and is asked of all that stay.
     """
     complete = latest_is_complete(latest, snapshots)
     looked_at: set[str] = set()
+    asked: set[str] = set()
     while True:
         plan = plan_retention(snapshots, now, latest_complete=complete, strict_midnight=strict_midnight)
         doubtful = {name for name in plan.relied_on if name not in looked_at and not is_whole(name)}
         looked_at.update(plan.relied_on)
-        if not doubtful:
+        names = {row.snapshot.name for row in plan.kept if row.snapshot.complete} - asked
+        asked.update(names)
+        bases = {name: bases_of(name) for name in names if parse_snapshot_name(name)}
+        if not doubtful and not any(bases.values()):
             return plan
-        snapshots = [replace(row, doubtful=True) if row.name in doubtful else row for row in snapshots]
+        snapshots = [
+            replace(row, doubtful=row.doubtful or row.name in doubtful, bases=bases.get(row.name, row.bases))
+            for row in snapshots
+        ]
 
 
 def require_ownership_here(session: Session) -> None:

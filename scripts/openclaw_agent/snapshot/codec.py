@@ -12,6 +12,9 @@ Header, the first line:
     attributes        true    its entries tell hard links, extended attributes and flags; without it they say nothing
     capture           object  method (frozen, stopped, live or mixed) and freeze_ms, how long the gateway was frozen
     files, bytes      number  totals over the entries
+    bases             list    of a differential snapshot: those whose folders hold files of it, oldest first, each with
+                              snapshot, created, epoch and instance_id
+    own               object  of a differential snapshot: files and bytes of the objects in its own folder
     skipped_count     number  how many paths only the disk had; the last line names the first of them
     damaged           list    databases that failed SQLite's check: path, problem, stored_as, last_good, sha256;
                               the first of them, for the header stays short
@@ -25,6 +28,7 @@ Entry, one line for each; a field that says nothing is not written:
     sha256            text    of a file: its content's digest, hexadecimal
     sparse_bytes      number  of a file: how many of its bytes are holes
     key               text    of a file: its object's key, unless that is .openclaw/<path>
+    stored_in         text    of a file: the base whose folder holds the object; without it the snapshot's own does
     target            text    of a symlink: what it points to
     database          true    the file is a SQLite database, folded into one file
     unverified        true    of a database: nobody could tell whether it is good
@@ -51,6 +55,7 @@ from dataclasses import replace
 from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
+from openclaw_agent.snapshot.bases import base_fields, bases_of, own_totals_of, require_bases
 from openclaw_agent.snapshot.damaged_rows import damaged_fields, damaged_of_rows, rows_in_header
 from openclaw_agent.snapshot.entry_codec import entry_fields, entry_of, parse_object
 from openclaw_agent.snapshot.format_1 import with_names_of_now
@@ -92,6 +97,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         "capture": {"method": manifest.method.value, "freeze_ms": round(manifest.freeze_ms, 3)},
         "files": totals.files,
         "bytes": totals.bytes,
+        **base_fields(manifest),
         "skipped_count": manifest.skipped_count,
         "damaged": damaged_fields(in_header),
     }
@@ -100,7 +106,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     yield f'{header_text[:-1]},"entries":[\n'.encode()
     separator = b""
     for entry in manifest.entries:
-        line = json.dumps(entry_fields(entry), separators=(",", ":")).encode()
+        line = json.dumps(entry_fields(entry, manifest.snapshot), separators=(",", ":")).encode()
         digest.update(line)
         yield separator + line
         separator = b",\n"
@@ -131,16 +137,22 @@ def decode_header(first_line: bytes) -> Manifest:
     return _manifest_of(header, ())
 
 
-def decode_manifest(lines: Iterable[bytes], *, with_fingerprints: bool = True) -> Manifest:
+def decode_manifest(
+    lines: Iterable[bytes], *, with_fingerprints: bool = True, naming_own_folder: bool = False
+) -> Manifest:
     """Read a manifest from the lines of its text, as `encode_manifest` wrote them.
 
-    Fingerprints only mean something on the machine that made the snapshot; leaving them out saves a third.
+    With `naming_own_folder` what lies in the snapshot's own folder names that too, so that a later snapshot which leans
+    on it has the very same entries. Fingerprints only mean something on the machine that made the snapshot; leaving
+    them out saves a third.
 
     Raises:
         ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
     """
     entries: list[Entry] = []
-    without_entries = _read(lines, entries.append, with_fingerprints=with_fingerprints)
+    without_entries = _read(
+        lines, entries.append, with_fingerprints=with_fingerprints, naming_own_folder=naming_own_folder
+    )
     manifest = replace(without_entries, entries=tuple(entries))
     _require_consistency(manifest)
     return manifest
@@ -163,7 +175,9 @@ def require_readable(lines: Iterable[bytes], manifest: Manifest) -> None:
         raise ManifestInvalid("The manifest is not read back with all its entries.")
 
 
-def _read(lines: Iterable[bytes], take: Callable[[Entry], None], *, with_fingerprints: bool) -> Manifest:
+def _read(
+    lines: Iterable[bytes], take: Callable[[Entry], None], *, with_fingerprints: bool, naming_own_folder: bool = False
+) -> Manifest:
     """Hand out the entries one by one; return the manifest without them."""
     reader = iter(lines)
     first = next(reader, b"").rstrip(b"\n")
@@ -196,6 +210,8 @@ def _read(lines: Iterable[bytes], take: Callable[[Entry], None], *, with_fingerp
             if not with_fingerprints:
                 fields.pop("fingerprint", None)
                 fields.pop("wal_fingerprint", None)
+            if naming_own_folder and fields.get("kind") == EntryKind.FILE:
+                fields.setdefault("stored_in", header.get("snapshot"))
             take(entry_of(fields, attributes_told=attributes_told))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
 
@@ -221,6 +237,7 @@ def _require_consistency(manifest: Manifest) -> None:
         if entry.kind is EntryKind.FILE and len(entry.sha256) != hashlib.sha256().digest_size:
             raise ManifestInvalid(f"The manifest gives no checksum for the file {entry.path!r}.")
     _require_first_names(manifest.entries, first_names)
+    require_bases(manifest)
 
 
 def _require_first_names(entries: Iterable[Entry], first_names: set[str]) -> None:
@@ -265,6 +282,8 @@ def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest
             gaps=gaps_of_rows(header.get("gaps", ())),
             agent_version=str(header["agent_version"]),
             header_totals=Totals(int(header["files"]), int(header["bytes"])),
+            bases=bases_of(header),
+            header_own=own_totals_of(header),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest's header is malformed ({problem!r}).") from problem

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -28,8 +29,8 @@ MOST_TARGET_BYTES = 4095  # of a symlink (PATH_MAX)
 MOST_NAME_BYTES = 255  # of an attribute (xattr(7))
 
 
-def entry_fields(entry: Entry) -> dict[str, object]:
-    """The fields of an entry's line."""
+def entry_fields(entry: Entry, snapshot: str = "") -> dict[str, object]:
+    """The fields of an entry's line in the manifest of a snapshot, whose own folder need not be named."""
     fields: dict[str, object] = {
         "path": entry.path,
         "kind": entry.kind.value,
@@ -46,6 +47,8 @@ def entry_fields(entry: Entry) -> dict[str, object]:
         key = entry.relative_key
         if key != STATE_PREFIX + entry.path:
             fields["key"] = key
+        if entry.stored_in not in ("", snapshot):
+            fields["stored_in"] = entry.stored_in
     if entry.kind is EntryKind.SYMLINK:
         fields["target"] = entry.target
     if entry.hard_link_to:
@@ -126,6 +129,7 @@ def entry_of(fields: dict[str, Any], *, attributes_told: bool) -> Entry:
             stale=bool(fields.get("stale", False)),
             attributes=_attributes_of(fields, attributes_told),
             hard_link_to=str(fields.get("hard_link_to", "")),
+            stored_in=_base_name(fields.get("stored_in", "")),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise ManifestInvalid(f"The manifest has a malformed entry ({problem!r}).") from problem
@@ -142,6 +146,14 @@ def _target(target: str) -> str:
     if not 0 < len(target.encode(errors="surrogateescape")) <= MOST_TARGET_BYTES:
         raise ValueError(f"the target {target[:99]!r}")
     return target
+
+
+@lru_cache(maxsize=64, typed=True)
+def _base_name(name: str) -> str:
+    # Which names are allowed is the header's to say.
+    if type(name) is not str:
+        raise TypeError("the snapshot that an object is stored in is a text")
+    return sys.intern(name)
 
 
 # 100,000 entries have few modes and owners: one object for each saves memory, and looking it up time.

@@ -51,8 +51,8 @@ def latest_key(entry: "Entry") -> str:
 
 
 def snapshot_key(name: str, entry: "Entry") -> str:
-    """The key of a file's object in a snapshot."""
-    return snapshot_prefix(name) + entry.relative_key
+    """The key of a file's object in a snapshot: in its own folder, or in that of one of its bases."""
+    return snapshot_prefix(entry.stored_in or name) + entry.relative_key
 
 
 def snapshot_prefix(name: str) -> str:

@@ -68,10 +68,11 @@ class Entry:
     `sha256` is the digest (32 bytes) of a file's content as stored; `sparse_bytes` is how many of its `size` bytes
     took no room on the disk. `unverified` is a database that has not passed SQLite's check, `damaged` one that failed
     it; `stale` content is that of an earlier backup, since it could not be had at this one. These verdicts stay with
-    the entry until the file is judged again. `fingerprint` and
-    `wal_fingerprint` are those of the live file and of its write-ahead log at capture; they only serve change detection
-    on the machine that made the snapshot. `attributes` are None where the agent that wrote the manifest did not look
-    for them. `hard_link_to` is the first name of a file that has several; its content is stored under that one.
+    the entry until the file is judged again. `stored_in` is the snapshot whose folder holds the object, "" for the
+    manifest's own (which may be named as well). `fingerprint` and `wal_fingerprint` are those of the live file and of
+    its write-ahead log at capture; they only serve change detection on the machine that made the snapshot.
+    `attributes` are None where the agent that wrote the manifest did not look for them. `hard_link_to` is the first
+    name of a file that has several; its content is stored under that one.
     """
 
     path: str
@@ -93,6 +94,7 @@ class Entry:
     hard_link_to: str = ""
     damaged: bool = False
     stale: bool = False
+    stored_in: str = ""
 
     @property
     def is_judged_again(self) -> bool:
@@ -173,6 +175,16 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotId:
+    """Which run made a snapshot: a name alone is a minute, which another life of the bucket may have used too."""
+
+    snapshot: str
+    created: str
+    epoch: int
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One snapshot: who took it, when, how, and everything it holds.
 
@@ -180,7 +192,8 @@ class Manifest:
     snapshot is no restore point of the main line ("" for those that are). `skipped` names the first of `skipped_count`
     paths that only the disk had, `excluded` what OpenClaw rebuilds. `unrestorable` are keys of an upload by hand
     that no restore could bring back: no backup of any machine may delete them. `header_totals` is what the first line
-    of a manifest says of the others, which may not have been read.
+    of a manifest says of the others, which may not have been read; `header_own` the same of those in its own folder.
+    `bases` are the other snapshots whose folders hold files of this one, oldest first; a whole one has none.
     """
 
     snapshot: str
@@ -200,6 +213,13 @@ class Manifest:
     gaps: tuple[Gap, ...] = ()
     agent_version: str = ""
     header_totals: Totals | None = None
+    bases: tuple[SnapshotId, ...] = ()
+    header_own: Totals | None = None
+
+    @property
+    def identity(self) -> SnapshotId:
+        """The run that made it."""
+        return SnapshotId(self.snapshot, self.created, self.epoch, self.instance_id)
 
     def totals(self) -> Totals:
         """Those of the entries; of a header, which was read without them, those that it says.
@@ -213,6 +233,17 @@ class Manifest:
             if entry.kind is EntryKind.FILE:
                 files += 1
                 size += 0 if entry.hard_link_to else entry.size
+        return Totals(files, size)
+
+    def own_totals(self) -> Totals:
+        """How many objects the snapshot's own folder holds, and how many bytes they have."""
+        if self.header_totals is not None and not self.entries:
+            return self.header_own or self.header_totals
+        files = size = 0
+        for entry in self.files():
+            if entry.stored_in in ("", self.snapshot):
+                files += 1
+                size += entry.size
         return Totals(files, size)
 
     def files(self) -> Iterator[Entry]:

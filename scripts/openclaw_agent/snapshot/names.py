@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 
 _NAME_PATTERN = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})(?:-([0-9]{2}))?")
 
+DAY_LENGTH = len("2026-02-27")
+"""How much of a name says its UTC day."""
+
 
 def format_snapshot_name(taken_at: datetime) -> str:
     """Return the name of a snapshot taken at an instant, whose fraction of a second is dropped.

@@ -2,13 +2,20 @@
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from openclaw_agent.errors import CorruptObject, ManifestInvalid, ManifestTooNew
+from openclaw_agent.snapshot.bases import names_in_any_format
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode_manifest
-from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.entry_codec import parse_object
+from openclaw_agent.snapshot.keys import snapshot_manifest_key
+from openclaw_agent.snapshot.manifest import Manifest, SnapshotId
 from openclaw_agent.store.bucket import Bucket
+
+# Of a header; one that has much to tell of damaged databases may be longer, and is asked for again.
+MOST_BYTES_OF_A_HEADER = 64 * 1024
 
 _FORMAT = re.compile(rb'\{"format":([0-9]{1,9})[,}]')
 # As `encode_manifest` ends it.
@@ -24,8 +31,8 @@ class StoredManifest:
     modified: datetime
 
 
-def read_manifest(store: Bucket, key: str) -> StoredManifest | None:
-    """A manifest with its entries but no fingerprints, or None when there is none.
+def read_manifest(store: Bucket, key: str, *, with_fingerprints: bool = False) -> StoredManifest | None:
+    """A manifest with its entries, by default without fingerprints, or None when there is none.
 
     Raises:
         ManifestInvalid: when there is one that cannot be trusted.
@@ -38,18 +45,18 @@ def read_manifest(store: Bucket, key: str) -> StoredManifest | None:
     if fetched is None:
         return None
     _require_known_format(key, fetched.body)
-    manifest = decode_manifest(io.BytesIO(fetched.body), with_fingerprints=False)
+    manifest = decode_manifest(io.BytesIO(fetched.body), with_fingerprints=with_fingerprints)
     return StoredManifest(manifest, fetched.etag, fetched.modified)
 
 
-def load_header(store: Bucket, key: str) -> StoredManifest | None:
-    """A manifest without its entries, or None when there is none.
+def load_header(store: Bucket, key: str, *, most_bytes: int = 1024 * 1024) -> StoredManifest | None:
+    """A manifest without its entries, or None when there is none; `most_bytes` are read to find its first line.
 
     Raises:
         ManifestInvalid: when its header cannot be read, or its end is missing.
         ManifestTooNew: when only a newer agent can read it.
     """
-    fetched = store.get_first_line(key)
+    fetched = store.get_first_line(key, most_bytes=most_bytes)
     if fetched is None:
         return None
     _require_known_format(key, fetched.body)
@@ -63,6 +70,72 @@ def load_header_or_none(store: Bucket, key: str) -> StoredManifest | None:
     try:
         return load_header(store, key)
     except (ManifestInvalid, ManifestTooNew):
+        return None
+
+
+class BaseLooks:
+    """Whether the snapshots that others name as their bases are there; each is looked at once."""
+
+    def __init__(self, store: Bucket) -> None:
+        self._store = store
+        self._seen: dict[str, SnapshotId | None] = {}
+
+    def note(self, manifest: Manifest) -> None:
+        """Take a header that was read and found whole as looked at."""
+        self._seen[manifest.snapshot] = manifest.identity
+
+    def missing(self, wanted: Iterable[SnapshotId]) -> str:
+        """The first of these snapshots that is gone, unreadable, or made by another run; "" for none.
+
+        Raises:
+            StoreError: when the bucket cannot be asked.
+        """
+        return next((row.snapshot for row in wanted if self._identity(row.snapshot) != row), "")
+
+    def needed(self, name: str) -> tuple[str, ...]:
+        """The snapshots that a snapshot needs, by its manifest; none of one that no agent can read.
+
+        Where the header does not agree with what it names, the manifest's own checksum decides: what is not told here
+        is deleted.
+
+        Raises:
+            StoreError: when the bucket cannot be asked.
+        """
+        key = snapshot_manifest_key(name)
+        try:
+            stored = load_header(self._store, key)
+            if stored is None or self.missing(stored.manifest.bases):
+                stored = read_manifest(self._store, key)
+        except ManifestTooNew:
+            return self._needed_in_a_later_format(key)
+        except ManifestInvalid:
+            try:
+                stored = read_manifest(self._store, key)
+            except (ManifestInvalid, ManifestTooNew):
+                return ()
+        return tuple(base.snapshot for base in stored.manifest.bases) if stored else ()
+
+    def _needed_in_a_later_format(self, key: str) -> tuple[str, ...]:
+        fetched = self._store.get_first_line(key)
+        text = fetched.body.decode(errors="replace") if fetched else ""
+        try:
+            return names_in_any_format(parse_object(text.removesuffix(',"entries":[') + "}"))
+        except ManifestInvalid:
+            return ()
+
+    def _identity(self, name: str) -> SnapshotId | None:
+        if name not in self._seen:
+            stored = _header_by_a_small_read(self._store, snapshot_manifest_key(name))
+            self._seen[name] = stored.manifest.identity if stored else None
+        return self._seen[name]
+
+
+def _header_by_a_small_read(store: Bucket, key: str) -> StoredManifest | None:
+    try:
+        return load_header(store, key, most_bytes=MOST_BYTES_OF_A_HEADER)
+    except ManifestInvalid:
+        return load_header_or_none(store, key)
+    except ManifestTooNew:
         return None
 
 

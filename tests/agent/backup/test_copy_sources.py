@@ -9,7 +9,13 @@ from lab.moto.server import EmbeddedAws
 from openclaw_agent.lease.record import Lease
 from openclaw_agent.store import bucket as object_store
 from tests.support.breaking import at_request, raising
-from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, let_clock_tick
+from tests.support.simulated_instance import (
+    EVERY_SNAPSHOT_WHOLE,
+    FreshBucket,
+    SimulatedInstance,
+    contents,
+    let_clock_tick,
+)
 
 ARCHIVED = {"openclaw.json": "ARCHIVED", "notes.md": "archive notes"}
 PRESENT = {"openclaw.json": "PRESENT!", "notes.md": "present notes"}
@@ -250,6 +256,7 @@ def test_a_huge_object_is_copied_in_huge_parts_and_each_is_counted(
     monkeypatch.setattr(object_store, "HUGE_COPY_PART_BYTES", 8 * 1024 * 1024)
     machine = backed_up(world, "first", {"huge": "x" * 20 * 1024 * 1024, "notes.md": "one"})
     machine.write("notes.md", "two")
+    machine.environment.update(EVERY_SNAPSHOT_WHOLE)
     run = machine.backup()
     # HEAD, begin, three parts, end; and the small file's copy to latest/.
     assert run.requests["COPY"] == 5 + 1

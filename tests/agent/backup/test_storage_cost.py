@@ -34,5 +34,5 @@ def test_what_storage_is_said_to_cost_is_what_retention_and_the_undelete_days_ke
 
 
 def test_a_gigabyte_that_keeps_changing_costs_more_than_a_small_spot_instance() -> None:
-    assert storage_cost(1, 20) == pytest.approx(370 * STORAGE_PRICE) == pytest.approx(8.51)
-    assert storage_cost(5, 20) == pytest.approx(42.55)
+    assert storage_cost(1, 20, 3) == pytest.approx(370 * STORAGE_PRICE) == pytest.approx(8.51)
+    assert storage_cost(1, 20) == pytest.approx(1162 * STORAGE_PRICE)

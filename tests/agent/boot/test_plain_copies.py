@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.errors import StoreError
+from openclaw_agent.state_dir.inbox import inbox_of
 from tests.support.breaking import at_request, raising
 from tests.support.generated_trees import Node, plant, trees
 from tests.support.plain_copies import GATEWAYS, give_all, plain_copy
-from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
+from tests.support.simulated_instance import DIFFERENTIAL, FreshBucket, SimulatedInstance, contents, picture
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and copies as root")
 
@@ -207,3 +208,97 @@ def test_what_no_snapshot_can_have_is_never_read(writer: SimulatedInstance) -> N
 def picture_of_one(place: Path) -> tuple[int, int]:
     status = place.stat()
     return status.st_uid, status.st_gid
+
+
+@pytest.fixture
+def differential(world: FreshBucket, writer: SimulatedInstance) -> SimulatedInstance:
+    """A machine whose last two snapshots lean on its first."""
+    writer.environment.update(DIFFERENTIAL)
+    for text in ("one", "two"):
+        writer.write("workspace/notes.md", text)
+        writer.write(f"workspace/{text}.md")
+        give_all(writer.state)
+        assert writer.backup().code == 0
+    assert [len(world.manifest(name).bases) for name in world.snapshots()] == [0, 1, 2]
+    return writer
+
+
+@pytest.mark.parametrize("delete_all_before", [False, True], ids=["known state", "state of a later time"])
+@pytest.mark.parametrize("with_bases", [0, 1], ids=["own folder", "own folder and one base's"])
+def test_a_plain_copy_that_is_a_part_of_a_differential_snapshot_is_never_started(
+    world: FreshBucket, differential: SimulatedInstance, with_bases: int, delete_all_before: bool
+) -> None:
+    first, second, name = world.snapshots()
+    if delete_all_before:
+        for path in ("workspace/run.sh", "workspace/secret", "workspace/one.md"):
+            (differential.state / path).unlink()
+        assert differential.backup("--accept-shrink").code == 0
+    folders = [second, name][1 - with_bases :]
+    for place, folder in enumerate(folders):
+        plain_copy(world, f"snapshots/{folder}/.openclaw/", differential.state, delete=place == 0)
+    run = differential.restore("--before-start")
+    assert run.code == 3
+    assert f"only a part of snapshot {name}" in run.err
+    assert f"{first} {second} {name}" in run.err or f"{first} {name}" in run.err
+    # What it says to do brings it back.
+    assert differential.restore("run", "--snapshot", name, "--force").code == 0
+    assert differential.restore("--before-start").code == 0
+    assert contents(differential.state)["workspace/notes.md"] == "two"
+
+
+def test_the_folders_of_a_differential_snapshot_copied_over_one_another_are_the_snapshot(
+    world: FreshBucket, differential: SimulatedInstance
+) -> None:
+    before = without_folder_times(differential.state)
+    name = world.snapshots()[-1]
+    folders = [*(base.snapshot for base in world.manifest(name).bases), name]
+    for place, folder in enumerate(folders):
+        plain_copy(world, f"snapshots/{folder}/.openclaw/", differential.state, delete=place == 0)
+    run = differential.restore("--before-start")
+    assert run.code == 0, run.err
+    assert without_folder_times(differential.state) == before
+
+
+def test_a_file_of_a_differential_snapshot_that_somebody_brings_back_is_no_part(
+    world: FreshBucket, differential: SimulatedInstance
+) -> None:
+    second = world.snapshots()[1]
+    plain_copy(world, f"snapshots/{second}/.openclaw/", differential.state)
+    run = differential.restore("--before-start")
+    assert run.code == 0, run.err
+    assert contents(differential.state)["workspace/notes.md"] == "one"
+
+
+@pytest.mark.parametrize("to_inbox", [True, False], ids=["into the inbox", "into the state"])
+def test_a_differential_snapshot_that_is_synced_with_its_manifest_is_completed_from_its_bases(
+    world: FreshBucket, differential: SimulatedInstance, to_inbox: bool
+) -> None:
+    before = without_folder_times(differential.state)
+    first, _second, name = world.snapshots()
+    plain_copy(
+        world, f"snapshots/{name}/", inbox_of(differential.state) if to_inbox else differential.state, delete=True
+    )
+    run = differential.restore("--before-start")
+    assert run.code == 0, run.err
+    assert without_folder_times(differential.state) == before
+    # And refused where a base has lost a file of it.
+    plain_copy(world, f"snapshots/{name}/", inbox_of(differential.state))
+    world.delete(f"snapshots/{first}/.openclaw/workspace/run.sh")
+    run = differential.restore("--before-start")
+    assert run.code == 1
+    assert "is not complete" in run.err
+
+
+def test_a_part_that_is_copied_into_the_inbox_without_its_manifest_is_no_archive(
+    world: FreshBucket, differential: SimulatedInstance
+) -> None:
+    before = contents(differential.state)
+    name = world.snapshots()[-1]
+    inbox = inbox_of(differential.state)
+    (inbox / ".openclaw").mkdir(parents=True)
+    plain_copy(world, f"snapshots/{name}/.openclaw/", inbox / ".openclaw")
+    (inbox / "complete").touch()
+    run = differential.restore("--before-start")
+    assert run.code == 3
+    assert f"only a part of snapshot {name}" in run.err
+    assert contents(differential.state) == before

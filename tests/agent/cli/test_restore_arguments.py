@@ -12,6 +12,7 @@ VALUES = {"--snapshot": "2026-02-27-14-00", "--to": "/x", "--path": "a", "--owne
 # What a restore of parts, or into another folder, does not take.
 APART = {frozenset(pair) for pair in itertools.product(("--to", "--path"), ("--force", "--owner-wait"))}
 ALIASES = {
+    "--make-whole 2026-02-27-14-00": "make-whole 2026-02-27-14-00",
     "--list": "list",
     "--list --json": "list --json",
     "--verify": "verify",
@@ -48,7 +49,7 @@ def test_a_command_line_of_old_means_its_command(old: str, new: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_shared_flags_stand_before_or_after_the_command(command: str) -> None:
     shared = ["--bucket", "b", "--region", "us-east-2", "--state-dir", "/s", "--json", "--verbose"]
-    words = [command, *(["latest"] if command == "diff" else [])]
+    words = [command, *(["latest"] if command in ("diff", "make-whole") else [])]
     assert vars(parse([*shared, *words])) == vars(parse([*words, *shared]))
     assert parse([*words, *shared]).bucket == "b"
     assert parse(words).bucket is None
@@ -68,7 +69,7 @@ def test_a_bare_call_prints_help_and_does_nothing(
 def test_a_command_takes_its_own_flags_and_refuses_others_by_name(
     capsys: pytest.CaptureFixture[str], command: str, flag: str
 ) -> None:
-    words = [command, *(["latest"] if command == "diff" else []), *with_value(flag)]
+    words = [command, *(["latest"] if command in ("diff", "make-whole") else []), *with_value(flag)]
     if flag in COMMANDS[command][1]:
         assert parse(words).command == command
     else:

@@ -21,6 +21,7 @@ from tests.support.fault_scenario import (
     FaultScenario,
 )
 from tests.support.gateways import GatewayProcess
+from tests.support.simulated_instance import DIFFERENTIAL
 
 pytestmark = pytest.mark.subprocess
 
@@ -71,6 +72,50 @@ def test_a_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
             gateway=gateway,
         ),
         "a second backup",
+    )
+
+
+def test_a_differential_backup_that_is_killed_leaves_the_last_restore_point_or_the_new_one(
+    stage: FaultScenario, gateway: GatewayProcess
+) -> None:
+    stage.back_up(1, FIRST, DIFFERENTIAL)
+    stage.back_up(2, SECOND, DIFFERENTIAL)
+    stage.put_state(3)
+    next_backup, next_boot = (replace(run, environment=DIFFERENTIAL) for run in (NEXT_BACKUP, NEXT_BOOT))
+    cover(
+        stage,
+        Scenario(
+            stage.machine,
+            stage.keeper.take(),
+            Run((BACKUP,), gateway=gateway.pid, clock=KILLED, environment=DIFFERENTIAL),
+            restorable=(stage.images[2],),
+            committed=stage.images[3],
+            continues=(next_backup, next_boot),
+            kept_local=(stage.images[3],),
+            gateway=gateway,
+        ),
+        "a differential backup",
+    )
+
+
+def test_a_snapshot_that_is_made_whole_stays_a_restore_point_wherever_that_is_killed(stage: FaultScenario) -> None:
+    stage.back_up(1, FIRST, DIFFERENTIAL)
+    stage.back_up(2, SECOND, DIFFERENTIAL)
+    # It is the only one of its state, and what leans on it comes after it.
+    for key in [key for key in stage.keeper.take() if key.startswith("latest/")]:
+        stage.keeper.delete(key)
+    make_whole = command("restore", "make-whole", "2026-03-02-10-20")
+    cover(
+        stage,
+        Scenario(
+            stage.machine,
+            stage.keeper.take(),
+            Run((make_whole,)),
+            restorable=(stage.images[2],),
+            continues=(Run((make_whole, command("restore", "verify", "--snapshot", "2026-03-02-10-20"))),),
+            kept_local=(stage.images[2],),
+        ),
+        "a snapshot made whole",
     )
 
 

@@ -4,21 +4,39 @@ import contextlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lab.moto.server import EmbeddedAws
+from openclaw_agent.catalog.completeness import Completeness, look_at
 from tests.support.breaking import at_request
-from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, Run, SimulatedInstance, contents
+from tests.support.simulated_instance import (
+    DIFFERENTIAL,
+    LATEST_MANIFEST,
+    FreshBucket,
+    Run,
+    SimulatedInstance,
+    contents,
+)
 
 # The whole claim at full size: OPENCLAW_MODEL_EXAMPLES=200.
 EXAMPLES = int(os.environ.get("OPENCLAW_MODEL_EXAMPLES", "2"))
 STEPS = int(os.environ.get("OPENCLAW_MODEL_STEPS", "14"))
 SLOTS = 3
 NOTHING = "nothing"
+# A file that no backup finds changed: a differential snapshot leaves it in the folder of its base.
+STILL = "still"
 
 
 class Killed(BaseException):
@@ -58,13 +76,21 @@ class Ownership(RuleBasedStateMachine):
             machine = self.slots[slot] = self.world.machine()
         return machine
 
+    @initialize(differential=st.booleans())
+    def it_begins(self, differential: bool) -> None:
+        self.world.environment.update(DIFFERENTIAL if differential else {})
+
     def write(self, machine: SimulatedInstance) -> None:
         self.tokens += 1
+        if not (machine.state / STILL).exists():
+            machine.write(STILL)
         machine.write("one", f"token {self.tokens}")
         machine.write("folder/two", f"token {self.tokens}")
 
     def token(self, machine: SimulatedInstance) -> str:
         found = contents(machine.state)
+        still = found.pop(STILL, None)
+        assert (still is None) == (not found), f"a part: {found}, {still}"
         texts = set(found.values())
         assert len(texts) <= 1, f"a mixture: {found}"
         assert set(found) in ({"one", "folder/two"}, set()), f"a part: {found}"
@@ -150,6 +176,15 @@ class Ownership(RuleBasedStateMachine):
             assert self.world.owner()["released"]
         self.note_owner()
 
+    @rule(hours=st.sampled_from([1, 9, 24, 60, 24 * 8, 24 * 40]))
+    def time_passes(self, hours: int) -> None:
+        self.world.clock.now += timedelta(hours=hours)
+
+    @rule(slot=st.integers(0, SLOTS - 1))
+    def it_prunes(self, slot: int) -> None:
+        run = self.machine(slot).lifecycle("--now", self.world.clock.now.isoformat())
+        assert run.code in (0, 75), run.err
+
     @rule(slot=st.integers(0, SLOTS - 1), number=st.integers(1, 14), after=st.booleans())
     def it_is_killed_during_a_backup(self, slot: int, number: int, after: bool) -> None:
         machine = self.machine(slot)
@@ -221,6 +256,13 @@ class Ownership(RuleBasedStateMachine):
         if self.world.keys(LATEST_MANIFEST):
             manifest = self.world.manifest("latest")
             assert self.claims.get(manifest.epoch) == manifest.instance_id
+
+    @invariant()
+    def what_a_snapshot_leans_on_is_there(self) -> None:
+        for name in self.world.snapshots():
+            if f"snapshots/{name}/manifest.json" in self.world.keys(f"snapshots/{name}/"):
+                look = look_at(self.world.store(), f"snapshots/{name}/manifest.json")
+                assert look.completeness in (Completeness.COMPLETE, Completeness.QUARANTINED), (name, look)
 
     @invariant()
     def a_restore_gives_the_last_backup_whole(self) -> None:

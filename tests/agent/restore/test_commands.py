@@ -47,14 +47,14 @@ def test_the_list_names_every_restore_point(world: FreshBucket, writer: Simulate
     run = writer.restore("--list")
     assert run.code == 0
     head, latest, newer, older, by_hand = run.out.splitlines()
-    assert head.split() == ["snapshot", "age", "files", "size", "complete", "tier"]
+    assert head.split() == ["snapshot", "age", "files", "size", "own", "complete", "tier", "needs"]
     assert latest.split()[0] == "latest"
     assert latest.split()[-1] == "latest/"
     assert newer.split()[0] == second
     assert " yes" in newer
     assert older.split()[0] == first
     assert " no" in older
-    assert by_hand.split() == ["no-name", "1", "1", "no", "manifest"]
+    assert by_hand.split() == ["no-name", "1", "1", "1", "no", "manifest"]
     rows = json.loads(writer.restore("--list", "--json").out)
     assert [(row["name"], row["files"], row["complete"]) for row in rows] == [
         ("latest", 3, "yes"),

@@ -12,7 +12,15 @@ from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.fs.removal import remove_tree
 from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
 from tests.support.mounts import Mounts, may_mount
-from tests.support.simulated_instance import FreshBucket, Picture, Run, SimulatedInstance, contents, picture
+from tests.support.simulated_instance import (
+    DIFFERENTIAL,
+    FreshBucket,
+    Picture,
+    Run,
+    SimulatedInstance,
+    contents,
+    picture,
+)
 
 # The whole claim at full size: OPENCLAW_TREE_EXAMPLES=1000.
 EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "8"))
@@ -67,15 +75,17 @@ def brought_back(world: FreshBucket, machine: SimulatedInstance, on_new_machine:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-@given(tree=trees, changes=edits, on_new_machine=st.booleans())
+@given(tree=trees, changes=edits, on_new_machine=st.booleans(), differential=st.booleans())
 def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
     embedded_aws: EmbeddedAws,
     tmp_path_factory: pytest.TempPathFactory,
     tree: list[Node],
     changes: list[Edit],
     on_new_machine: bool,
+    differential: bool,
 ) -> None:
     world = FreshBucket(embedded_aws, tmp_path_factory.mktemp("trees"))
+    world.environment.update(DIFFERENTIAL if differential else {})
     machine, mounts = world.booted(), Mounts()
     try:
         for node in tree:
@@ -83,14 +93,16 @@ def test_backup_wipe_restore_gives_the_identical_tree_before_and_after_edits(
         for round_changes in ([], changes):
             for edit in round_changes:
                 apply(machine.state, edit, mounts if may_mount() else None)
-            machine = round_trip(world, machine, on_new_machine)
+            machine = round_trip(world, machine, on_new_machine, differential)
     finally:
         mounts.undo()
         # Immutable files would outlive the test.
         remove_tree(world.folder)
 
 
-def round_trip(world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
+def round_trip(
+    world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool, differential: bool
+) -> SimulatedInstance:
     mounted = mounts_below(machine.state)
     held = {path: contents(machine.state / path) for path in mounted}
     before, skipped = picture(machine.state, mounted), skipped_of(machine.state, mounted)
@@ -98,6 +110,9 @@ def round_trip(world: FreshBucket, machine: SimulatedInstance, on_new_machine: b
     if result == "done":
         assert {row.path for row in world.manifest("latest").skipped} == skipped
 
+    if differential:
+        # Out of the folders of the snapshot and of its bases, for latest/ is always whole.
+        world.delete(*world.keys("latest/"))
     machine = brought_back(world, machine, on_new_machine)
     after = picture(machine.state, mounted)
     if on_new_machine:
@@ -111,7 +126,9 @@ def round_trip(world: FreshBucket, machine: SimulatedInstance, on_new_machine: b
     assert after == before
 
     again = machine.backup()
-    assert (again.code, again.line["result"]) == (0, "unchanged"), again.err
-    assert again.line["bytes_uploaded"] == 0
-    assert again.total_requests <= 2
+    # A latest/ that is gone is written anew.
+    assert (again.code, again.line["result"]) == (0, "done" if differential else "unchanged"), again.err
+    if not differential:
+        assert again.line["bytes_uploaded"] == 0
+        assert again.total_requests <= 2
     return machine

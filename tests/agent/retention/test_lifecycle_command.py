@@ -128,7 +128,14 @@ def test_refused_deletions_are_tried_again_and_then_reported(
 
     monkeypatch.setattr(Bucket, "delete", refused)
     store = world.store()
-    plan = prune.plan_prune(list_snapshots(store), NOW, strict_midnight=False, latest=None, is_whole=lambda _name: True)
+    plan = prune.plan_prune(
+        list_snapshots(store),
+        NOW,
+        strict_midnight=False,
+        latest=None,
+        is_whole=lambda _name: True,
+        bases_of=lambda _name: (),
+    )
     pauses: list[float] = []
     with pytest.raises(AgentError, match=r"S3 refused to delete 1 objects .*AccessDenied") as caught:
         prune.prune(store, plan, pauses.append)

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openclaw_agent.retention.policy import Action, Rule, Snapshot, plan_retention
-from openclaw_agent.retention.tiers import Period, Tier, tier_row
+from openclaw_agent.retention.tiers import WEEK, Period, Tier, tier_row
 from openclaw_agent.snapshot.names import format_snapshot_name, parse_snapshot_name
 from tests.support.samples import examples
 from tests.support.snapshot_series import FRIDAY, kept_names, kept_snapshots, utc
@@ -213,3 +213,63 @@ def test_strict_midnight_keeps_nothing_that_the_plain_policy_deletes(
 def test_the_listing_s_order_does_not_matter(snapshots: list[Snapshot], now: datetime) -> None:
     plan = plan_retention(snapshots, now, latest_complete=False)
     assert plan_retention(snapshots[::-1], now, latest_complete=False) == plan
+
+
+def leaning(snapshots: list[Snapshot], picks: list[int]) -> list[Snapshot]:
+    """The same, of which some lean on older ones of their own week, as backups make them."""
+    dated = sorted((at, row) for row in snapshots if (at := parse_snapshot_name(row.name)) is not None)
+    leant = {}
+    for place, (at, row) in enumerate(dated):
+        older = [base for time, base in dated[:place] if WEEK.number(time) == WEEK.number(at) and base.complete]
+        chosen = (
+            {older[pick % len(older)].name for pick in picks[place : place + 3]} if older and row.complete else set()
+        )
+        leant[row.name] = replace(row, bases=tuple(sorted(chosen)))
+    return [leant.get(row.name, row) for row in snapshots]
+
+
+def differential_listings() -> st.SearchStrategy[list[Snapshot]]:
+    return st.builds(leaning, listings(), st.lists(st.integers(0, 9), min_size=12, max_size=12))
+
+
+def lost_bases(kept: list[Snapshot], before: list[Snapshot]) -> list[str]:
+    names = {row.name for row in kept}
+    there = {row.name for row in before}
+    return [base for row in kept for base in row.bases if base in there and base not in names]
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(differential_listings(), clocks(), st.booleans(), st.booleans())
+def test_no_snapshot_that_is_kept_ever_loses_a_base(
+    snapshots: list[Snapshot], now: datetime, latest_complete: bool, strict_midnight: bool
+) -> None:
+    plan = plan_retention(snapshots, now, latest_complete=latest_complete, strict_midnight=strict_midnight)
+    kept = [decision.snapshot for decision in plan.kept]
+    assert not lost_bases(kept, snapshots)
+    for decision in plan.decisions:
+        if decision.rule is Rule.NEEDED:
+            dependant = decision.reason.removeprefix("needed by ")
+            assert next(row for row in kept if row.name == dependant).bases.count(decision.snapshot.name)
+    # What leans on nothing is kept or goes as if nobody leant on anything, or is needed.
+    bare = kept_names(
+        plan_retention(
+            [replace(row, bases=()) for row in snapshots],
+            now,
+            latest_complete=latest_complete,
+            strict_midnight=strict_midnight,
+        )
+    )
+    assert {row.snapshot.name for row in plan.kept if row.rule is not Rule.NEEDED} == bare
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(differential_listings(), clocks(), waits(), st.booleans(), st.booleans())
+def test_however_often_it_runs_the_same_differential_snapshots_are_left(
+    snapshots: list[Snapshot], first: datetime, wait: timedelta, latest_complete: bool, strict_midnight: bool
+) -> None:
+    def kept(listing: list[Snapshot], now: datetime) -> list[Snapshot]:
+        return kept_snapshots(listing, now, latest_complete=latest_complete, strict_midnight=strict_midnight)
+
+    in_two_steps = kept(kept(snapshots, first), first + wait)
+    assert in_two_steps == kept(snapshots, first + wait)
+    assert not lost_bases(in_two_steps, snapshots)

@@ -23,10 +23,13 @@ from openclaw_agent.snapshot.manifest import (
     Fingerprint,
     Manifest,
     Omission,
+    SnapshotId,
     Totals,
 )
 from tests.support.entries import file, folder, manifest, symlink
 
+OLDER = "2026-03-04-08-00"
+BASE = SnapshotId(OLDER, "2026-03-04T08:00:00+00:00", 1, "i-1")
 NAMES = st.one_of(
     st.binary(min_size=1, max_size=255).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_")),
     st.text(min_size=1, max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass").replace(b"/", b"_")),
@@ -148,11 +151,60 @@ def test_the_text_is_one_json_document_and_its_header_stands_in_the_first_line(s
         ([folder(), replace(file("a"), hard_link_to="b"), file("b", b"other")], "to another file"),
         ([folder(), replace(file("a"), hard_link_to="a")], "to another file"),
         ([folder(), replace(file("a"), hard_link_to="b"), replace(file("b"), hard_link_to="a")], "to another file"),
+        ([folder(), replace(file("a"), stored_in="2026-03-01-00-00")], "which is none of its bases"),
     ],
 )
 def test_a_manifest_that_no_restore_would_accept_is_never_written(entries: list[Entry], sentence: str) -> None:
     with pytest.raises(ManifestInvalid, match=sentence):
         encoded(manifest(entries))
+
+
+def differential() -> Manifest:
+    entries = [folder(), replace(file("a"), stored_in=OLDER), replace(file("b"), stored_in=OLDER, hard_link_to="a")]
+    return replace(manifest([*entries, file("c", b"own")], "2026-03-04-08-20"), bases=(BASE,))
+
+
+def test_a_differential_manifest_says_in_its_first_line_what_it_leans_on_and_what_is_its_own() -> None:
+    text = encoded(differential())
+    assert decoded(text) == replace(as_decoded(differential()), header_own=Totals(1, 3))
+    header = decode_header(text.split(b"\n", 1)[0])
+    assert (header.bases, header.own_totals(), header.totals()) == ((BASE,), Totals(1, 3), Totals(3, 7))
+    assert manifest([file("c", b"own")]).own_totals() == Totals(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "sentence"),
+    [
+        (f'"snapshot":"{OLDER}"', '"snapshot":"2026-03-04-08-20"', "not older"),
+        (f'"snapshot":"{OLDER}"', '"snapshot":"../x"', "no snapshot's name"),
+        (f'"snapshot":"{OLDER}"', '"snapshot":7', "no snapshot's name"),
+        ('"bases":[', '"bases":[1,', "no object"),
+        ('"bases":[', '"bases":[1,2,3,', "at most 3"),
+        ('"epoch":1,"instance_id":"i-1"}', '"epoch":true,"instance_id":"i-1"}', "which run"),
+        ('"own":{"files":1', '"own":{"files":-1', "own folder"),
+        ('"own":{"files":1,"bytes":3}', '"own":7', "own folder"),
+        ('"own":{"files":1,"bytes":3},', "", "what its own folder holds"),
+    ],
+)
+def test_a_header_whose_bases_are_none_is_refused(text: str, other: str, sentence: str) -> None:
+    line = encoded(differential()).split(b"\n", 1)[0]
+    assert text.encode() in line
+    with pytest.raises(ManifestInvalid, match=sentence):
+        decode_header(line.replace(text.encode(), other.encode(), 1))
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([replace(file("a"), stored_in="2026-03-01-00-00")], "none of its bases"),
+        ([replace(folder("a"), stored_in=OLDER)], "no file"),
+        ([file("a"), replace(file("b"), stored_in=OLDER, hard_link_to="a")], "another folder than its file"),
+        ([replace(file("a"), stored_in=OLDER), replace(file("b"), hard_link_to="a")], "another folder than its file"),
+    ],
+)
+def test_an_entry_lies_in_the_snapshot_s_own_folder_or_in_a_base_s(entries: list[Entry], sentence: str) -> None:
+    with pytest.raises(ManifestInvalid, match=sentence):
+        encoded(replace(differential(), entries=(folder(), *entries)))
 
 
 def test_a_manifest_of_before_there_were_unverified_databases_is_read() -> None:
@@ -426,3 +478,11 @@ def test_the_same_state_means_every_respect_but_the_inode(other: dict[str, objec
     entry = file("a")
     assert entry.same_state(replace(entry, fingerprint=Fingerprint(1, 2, 3, 4)))
     assert not entry.same_state(replace(entry, **other))  # type: ignore[arg-type]
+
+
+def test_a_manifest_that_names_its_own_folder_is_written_as_one_that_does_not() -> None:
+    text = encoded(differential())
+    named = decode_manifest(io.BytesIO(text), naming_own_folder=True)
+    assert {entry.path: entry.stored_in for entry in named.files()} == {"a": OLDER, "c": "2026-03-04-08-20"}
+    assert named.own_totals() == Totals(1, 3)
+    assert encoded(named) == text

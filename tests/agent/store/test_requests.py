@@ -12,7 +12,15 @@ from lab.faults.plan import Fault, Operation, Rule
 from lab.faults.proxy import FaultProxy
 from openclaw_agent.store import bucket as object_store
 from openclaw_agent.store import bulk as bulk_transfer
-from tests.support.simulated_instance import FreshBucket, Run, SimulatedInstance, contents, let_clock_tick, picture
+from tests.support.simulated_instance import (
+    EVERY_SNAPSHOT_WHOLE,
+    FreshBucket,
+    Run,
+    SimulatedInstance,
+    contents,
+    let_clock_tick,
+    picture,
+)
 
 MIB = 1024 * 1024
 FILES = 16
@@ -160,6 +168,7 @@ def test_an_object_beyond_the_limit_of_one_copy_is_copied_in_parts(
     """The limit of 5 GiB lowered to 10 MiB: the upload, the copy to latest/, and the copy to the next snapshot."""
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * MIB)
     random_file(machine.state / "huge", 20 * MIB + 3)
+    machine.environment.update(EVERY_SNAPSHOT_WHOLE)
     assert machine.backup().code == 0
     machine.write("small")
     run = machine.backup()
@@ -178,6 +187,7 @@ def test_a_huge_copy_whose_source_is_gone_is_sent_again(
 ) -> None:
     monkeypatch.setattr(object_store, "MAX_SINGLE_COPY_BYTES", 10 * MIB)
     random_file(machine.state / "huge", 20 * MIB)
+    machine.environment.update(EVERY_SNAPSHOT_WHOLE)
     assert machine.backup().code == 0
     world.delete(f"snapshots/{world.snapshots()[0]}/.openclaw/huge")
     machine.write("small")

@@ -99,7 +99,14 @@ def test_a_change_that_replaces_the_instance_is_told_from_what_to_what(
 
 def test_every_key_that_reaches_the_instance_is_told_by_its_own_name(deployer: Deployer) -> None:
     """A key that is added to the table shows up here, or in the rows above."""
-    told = {"image", "backup_interval_minutes", "extra_excludes", "auto_approve_devices", "swap_size_mib"}
+    told = {
+        "image",
+        "backup_interval_minutes",
+        "backup_budget_usd",
+        "extra_excludes",
+        "auto_approve_devices",
+        "swap_size_mib",
+    }
     rows = [row for row in InstanceSettings.rows() if row.instance_json]
 
     assert {row.name for row in rows if not row.told_if_changed} == told

@@ -31,6 +31,7 @@ def test_the_zone_is_all_that_must_be_set() -> None:
     assert settings.availability_zone == "me-central-1a"
     assert settings.root_volume_size_gib == 15
     assert settings.backup_interval_minutes == 20
+    assert settings.backup_budget_usd == 0.5
     assert str(settings.cidr) == "10.77.0.0/24"
     assert PlatformSettings(NOTHING.get).log_retention_days == 30
 
@@ -92,6 +93,11 @@ REFUSED_INSTANCE_VALUES = [
     ("image", "ghcr.io/openclaw/openclaw@sha256:abc"),
     ("backup_interval_minutes", "0"),
     ("backup_interval_minutes", "25"),
+    ("backup_budget_usd", "-1"),
+    ("backup_budget_usd", "1000.01"),
+    ("backup_budget_usd", "0.505"),
+    ("backup_budget_usd", "$1"),
+    ("backup_budget_usd", "1e2"),
     ("extra_excludes", "/etc"),
     ("extra_excludes", "logs/,../secrets"),
     ("extra_excludes", "logs/,"),

@@ -41,6 +41,7 @@ def test_instance_json_holds_every_setting_of_the_contract(
         "log_retention_days": 30,
         "metric_namespace": "OpenClawLab/dev",
         "backup_interval_minutes": 20,
+        "backup_budget_usd": 0.5,
         "excludes": ["logs/"],
         "auto_approve_devices": False,
         "swap_size_mib": 2048,
