@@ -67,6 +67,7 @@ test-lab: $(READY) ## Run the booted tests: root, Linux, systemd-nspawn
 WORKERS := -n 4 --dist worksteal
 # What `make test` covers in samples, in full.
 FULL_SIZE := OPENCLAW_CRASH_EVERY_POINT=1 OPENCLAW_NETWORK_EVERY_PHASE=1 OPENCLAW_EVERY_EXAMPLE=1 OPENCLAW_RACE_ROUNDS=1000 \
+	OPENCLAW_FUZZ_EXAMPLES=100000 OPENCLAW_HOSTILE_BUCKETS=300 \
 	OPENCLAW_LIVE_BACKUPS=100 OPENCLAW_MODEL_EXAMPLES=100 OPENCLAW_TREE_EXAMPLES=300 OPENCLAW_TEST_SNAPSHOTS=5000 OPENCLAW_SWAPS=10000
 .PHONY: test-agent
 test-agent: $(READY) ## Run the agent's tests at full size: every crash judged, 1,000 races, 100 backups of a live database

@@ -62,6 +62,14 @@ def backup_statements(scope: Scope, bucket: str) -> list[Statement]:
             "Action": "s3:DeleteObject",
             "Resource": f"{arn}/latest/manifest.json",
         },
+        # Once: it says that the bucket has held a state, and whoever wipes it with this role cannot take that back.
+        {
+            "Sid": "MarkerThatThereWasAState",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": f"{arn}/had-state.json",
+            "Condition": {"Null": {"s3:if-none-match": "false"}},
+        },
         # Without them S3 refuses to copy an object that somebody has put there with tags.
         {
             "Sid": "CopiesOfTaggedObjects",

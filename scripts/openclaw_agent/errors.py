@@ -75,6 +75,10 @@ class ManifestInvalid(AgentError):
     """A manifest cannot be read, or does not agree with itself."""
 
 
+class LeaseInvalid(AgentError):
+    """The lease record in the bucket is none; it is never taken for "nobody holds the lease"."""
+
+
 class ManifestTooNew(AgentError):
     """A manifest was written by a newer agent; no ManifestInvalid, since nothing older may be taken in its place."""
 

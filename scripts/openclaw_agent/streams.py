@@ -21,15 +21,47 @@ def open_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for the life of the process
 
 
-def print_error(text: str, end: str = "\n") -> None:
+def printable(text: str) -> str:
+    """The text without what would move a terminal's cursor, set its title or turn its writing round.
+
+    Names come from the bucket, the state and the gateway. Control characters, escape sequences' first byte, marks of
+    direction and what is no character at all are shown as an escape; lines stay lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one == "\n" or one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def on_one_line(text: str) -> str:
+    """The same, on one line: a name must not look like a sentence of ours."""
+    return printable(text).replace("\n", "\\n")
+
+
+def print_error(text: str) -> None:
     """Write to stderr; where nobody listens any more, the run goes on."""
+    _to_stderr(printable(text) + "\n")
+
+
+def ask(text: str) -> None:
+    """Write a question to stderr, whose answer comes on the same line."""
+    _to_stderr(printable(text))
+
+
+def redraw(text: str) -> None:
+    """Write over the line on stderr; the text is our own."""
+    _to_stderr("\r" + printable(text))
+
+
+def _to_stderr(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        print(text, end=end, file=sys.stderr, flush=True)
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print_error(self.format(record))
+        text = self.format(record)
+        # A developer's has lines: a traceback.
+        print_error(text if record.levelno < logging.INFO else on_one_line(text))
 
 
 def log_to_stderr(*, verbose: bool) -> None:
@@ -49,7 +81,7 @@ def shell_word(text: str) -> str:
 def print_result(text: str) -> None:
     """Write a result to stdout. A reader that has left is no news; any other failure is told on stderr."""
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except BrokenPipeError:
         return
     except (OSError, ValueError) as problem:

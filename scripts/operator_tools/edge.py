@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
 from openclaw_agent.errors import AgentError
+from openclaw_agent.streams import printable
 from operator_tools.account.errors import AccountError, ExitCode
 
 INTERRUPTED = 130
@@ -36,7 +37,7 @@ def run(
                 raise
             if options.verbose:
                 traceback.print_exc()
-            print(error, file=sys.stderr)
+            print(printable(str(error)), file=sys.stderr)
             return int(getattr(error, "exit_code", ExitCode.USAGE))
         except KeyboardInterrupt:
             print(when_interrupted, file=sys.stderr)
@@ -58,7 +59,7 @@ class _OutputThatMayClose:
     def write(self, text: str) -> int:
         """Write, or lose the text where nobody reads any more."""
         with self._closing():
-            self._stream.write(text)
+            self._stream.write(printable(text))
         return len(text)
 
     def flush(self) -> None:

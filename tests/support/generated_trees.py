@@ -7,13 +7,14 @@ import socket
 import stat
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from openclaw_agent.fs.attributes import set_flags
 from openclaw_agent.state_dir.exclusions import Exclusions
+from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from tests.support.mounts import Mounts
 
 AS_ROOT = os.geteuid() == 0
@@ -78,9 +79,6 @@ _xattrs = st.builds(
     _user_xattrs,
     st.dictionaries(st.sampled_from(["system.posix_acl_access", "system.posix_acl_default"]), _lists),
 )
-# vfs_cap_data of revision 2: cap_net_bind_service, effective.
-_CAPABILITY = {"security.capability": bytes.fromhex("0100000200040000000000000000000000000000")}
-_root_xattrs = st.builds(lambda xattrs, more: {**xattrs, **more}, _xattrs, st.sampled_from([{}, {}, _CAPABILITY]))
 _bodies = st.one_of(
     st.just(b""),
     st.binary(max_size=3000),
@@ -112,7 +110,7 @@ _kinds, _root_kinds = st.sampled_from(KINDS), st.sampled_from([*KINDS, *2 * ["mo
 
 
 def nodes_of(*, by_root: bool) -> st.SearchStrategy[Node]:
-    """Nodes that root, or that an ordinary user can make."""
+    """Nodes that root, or that an ordinary user can make, but for privileges that no restore gives."""
     return st.builds(
         Node,
         st.tuples(_folders, _names).map(lambda pair: (*pair[0], pair[1])).filter(lambda parts: _is_kept(parts)),
@@ -122,9 +120,17 @@ def nodes_of(*, by_root: bool) -> st.SearchStrategy[Node]:
         _owners if by_root else st.just((-1, -1)),
         _times,
         st.integers(0, 3_000_000),
-        st.one_of(st.just({}), _root_xattrs if by_root else _xattrs),
+        st.one_of(st.just({}), _xattrs),
         st.sampled_from(["", "", "", "i", "a", "ia"]) if by_root else st.just(""),
-    )
+    ).map(_without_privileges)
+
+
+def _without_privileges(node: Node) -> Node:
+    return replace(node, mode=node.mode & ~_refused(*node.owner))
+
+
+def _refused(uid: int, gid: int) -> int:
+    return (0 if uid == GATEWAY_UID else stat.S_ISUID) | (0 if gid == GATEWAY_UID else stat.S_ISGID)
 
 
 nodes = nodes_of(by_root=AS_ROOT)
@@ -242,7 +248,7 @@ def apply(root: Path, edit: Edit, mounts: Mounts | None = None) -> None:
             case "truncate" if regular:
                 os.truncate(place, status.st_size // 2)
             case "chmod" if not stat.S_ISLNK(status.st_mode):
-                os.chmod(place, edit.node.mode)  # noqa: PTH101
+                os.chmod(place, edit.node.mode & ~_refused(status.st_uid, status.st_gid))  # noqa: PTH101
             case "attributes" if not stat.S_ISLNK(status.st_mode):
                 for name in os.listxattr(place):
                     os.removexattr(place, name)

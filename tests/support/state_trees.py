@@ -20,7 +20,7 @@ def write_state(folder: Path, version: int) -> None:
     (folder / "state").mkdir()
     (folder / "empty").mkdir()
     (folder / "kept.md").write_text("the same in every state\n")
-    (folder / "kept.md").chmod(0o644 if version == 1 else 0o4750)
+    (folder / "kept.md").chmod(0o644 if version == 1 else 0o1750)
     (folder / "edited.md").write_text(f"as of {version}\n")
     (folder / "link").symlink_to("kept.md" if version == 1 else "nowhere")
     (folder / ("old-name.md" if version == 1 else "new-name.md")).write_text("moved, not changed\n")

@@ -23,6 +23,7 @@ UNRESTORABLE = "unrestorable.json"
 SPENT = "spent.json"
 DOUBTED_SNAPSHOTS = "doubted-snapshots.json"
 TOLD_SKIPPED = "told-skipped.json"
+MARKED = "marked.json"
 # Unread, they would let a backup take a partial latest/ for intact, and delete unmanaged objects that no disk holds.
 NAMES_IN_0_1_0 = (("latest-torn", LATEST_PARTIAL), ("left-behind.json", UNRESTORABLE))
 
@@ -189,6 +190,14 @@ class Records:
     def latest_may_be_partial(self) -> bool:
         """Whether `latest/` is not known to hold the base."""
         return self.latest_under_way() is not None
+
+    def is_marked(self, bucket: str) -> bool:
+        """Whether the bucket is known to have the marker that it has held a state."""
+        return bool(self._read_json(MARKED).get("bucket") == bucket)
+
+    def remember_marked(self, bucket: str) -> None:
+        """Note that it has."""
+        self._write(MARKED, [json.dumps({"bucket": bucket}).encode()])
 
     def told_skipped(self) -> str:
         """The digest of what a person was last told that no backup holds, "" for nothing."""

@@ -26,6 +26,7 @@ from openclaw_agent.backup.precondition import require_restored_boot
 from openclaw_agent.backup.reservation import reserve_name
 from openclaw_agent.backup.shrink_guard import comparable_files, shrink_refusal
 from openclaw_agent.backup.skipped import LeftOnDisk, left_on_disk
+from openclaw_agent.backup.state_marker import mark_bucket
 from openclaw_agent.capture.capture import Capture, capture_state
 from openclaw_agent.catalog.completeness import holds_all
 from openclaw_agent.errors import AgentError, ObjectMissing, Refused, SourcesUnavailable, StoreError
@@ -195,6 +196,7 @@ class Backup:
             # What was too young to be trusted, or touched, has proved to be as it was: it is not read again. Nor are
             # attributes for which an older agent did not look.
             self._records.remember_base(replace(base, entries=where_they_lie(capture.entries, base)))
+        mark_bucket(self._session, base)
         _log.info("Nothing has changed since the last backup.")
         _fail_where_it_must(base, gaps, capture)
         self._remove_put_aside()
@@ -330,6 +332,8 @@ class Backup:
         if verdict is None:
             _log.info("Quarantined the state as snapshot %s: %s.", name, options.quarantine)
             return BackupResult(BackupOutcome.DONE, name)
+        # Before latest/: an undelete to the moment at which that was whole finds it.
+        mark_bucket(self._session, manifest)
         known = last.latest_is_whole and not (verdict.is_uncertain or options.full or options.overwrite_latest)
         self._update_latest(manifest, last.manifest if known else None, guard, verdict, text)
         _log.info("Backed up as snapshot %s.", name)

@@ -6,7 +6,7 @@
 4. what somebody has uploaded, and a restore would ignore, stops the boot;
 5. a local state that a restore is about to replace is quarantined as a snapshot;
 6. the newest usable restore point is built beside the state folder and swapped in (`restore/`);
-7. a bucket without a state is a first boot: an empty state is initialised;
+7. a bucket that has never held a state is a first boot: an empty state is initialised (`start_afresh`);
 8. the boot is recorded as restored, in an epoch above every manifest that another holder wrote.
 """
 
@@ -21,6 +21,7 @@ from openclaw_agent.agent_dir.records import BootRecord
 from openclaw_agent.backup.run import Backup, BackupOptions
 from openclaw_agent.boot.local_changes import local_changes
 from openclaw_agent.boot.quarantine import QuarantineRecord
+from openclaw_agent.boot.start_afresh import require_new_bucket, require_nothing_to_restore
 from openclaw_agent.catalog.choice import NEWEST, Wanted
 from openclaw_agent.catalog.reader import CatalogReader
 from openclaw_agent.catalog.restore_points import require_no_external_uploads
@@ -30,8 +31,7 @@ from openclaw_agent.host.freezer import NothingToFreeze
 from openclaw_agent.lease.claim import POLL_SECONDS, WAIT_LIMIT_SECONDS, acquire, read_lease
 from openclaw_agent.lease.record import Liveness
 from openclaw_agent.restore.gaps import restored_with_gaps
-from openclaw_agent.restore.restorer import Restorer
-from openclaw_agent.restore.tree import require_room
+from openclaw_agent.restore.restorer import Restorer, require_room_for
 from openclaw_agent.session import Session
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY
 from openclaw_agent.snapshot.manifest import Manifest
@@ -97,10 +97,13 @@ class Boot:
         self._finished = finished
         self._me = session.instance_id()
 
-    def run(self) -> BootOutcome:
+    def run(self, *, start_afresh: bool = False) -> BootOutcome:
         """Acquire the lease and bring the state folder to what it should be.
 
+        `start_afresh`: a person says that there is no state any more, though the bucket has held one.
+
         Raises:
+            Refused: when the bucket was wiped, or is to be taken for that and holds a state.
             AgentError: when the bucket cannot be read, leased or restored; the gateway must not start then.
         """
         before = self._known_boot()
@@ -109,6 +112,9 @@ class Boot:
         self._bucket.require_bucket()
         own_disk = before is not None and before.restored and self._has_state()
         epoch = self._acquire(own_disk=own_disk)
+        if start_afresh:
+            require_nothing_to_restore(self._session, self._reader)
+            return self._first_boot(epoch)
         changed = own_disk and self._changed_by_others()
         reader = self._reader.with_latest_pinned(CHANGED_BY_OTHERS) if changed else self._reader
         self._require_no_external_uploads(reader, own_disk=own_disk)
@@ -149,12 +155,16 @@ class Boot:
         restored = Restorer(self._session, reader, self._finished).restore_state(wanted)
         self.gaps_error = restored_with_gaps(restored.gaps, restored.manifest.snapshot) if restored else None
         if restored is None:
-            self._initialise_state()
-            self._finish(epoch)
-            return BootOutcome.FIRST_BOOT
+            require_new_bucket(self._session)
+            return self._first_boot(epoch)
         manifests = [restored.manifest, *reader.points().manifests()]
         self._finish(self._epoch_above(manifests, epoch, own_disk=own_disk))
         return BootOutcome.RESTORED
+
+    def _first_boot(self, epoch: int) -> BootOutcome:
+        self._initialise_state()
+        self._finish(epoch)
+        return BootOutcome.FIRST_BOOT
 
     def _epoch_above(self, manifests: Iterable[Manifest], epoch: int, *, own_disk: bool) -> int:
         """Our epoch, raised above every manifest that another holder wrote with the same or a later one."""
@@ -235,12 +245,15 @@ class Boot:
         try:
             points = reader.points()
             points.require_pinned()
-            strays = require_no_external_uploads(self._bucket, points)
+            found = require_no_external_uploads(self._bucket, points)
         except AgentError:
             if own_disk:
                 self._quarantine_local_state(bucket_changed=True)
             raise
-        if strays:
+        if found.marked:
+            # Known, it costs the idle backups of this machine nothing.
+            self._records.remember_marked(self._settings.bucket)
+        if strays := found.strays:
             _log.warning(
                 "Somebody has put %d objects under latest/ that are no state (%s); they are left out, and stay.",
                 len(strays),
@@ -251,9 +264,8 @@ class Boot:
 
     def _require_room(self, reader: CatalogReader) -> None:
         """Refuse, before the local state is quarantined, what could not be restored anyhow."""
-        point = reader.first_usable(NEWEST)
-        if point is not None:
-            require_room(disk_of(self._settings.state_dir), point.manifest.entries)
+        disk = disk_of(self._settings.state_dir)
+        reader.first(NEWEST, lambda point: require_room_for(self._session, point, disk))
 
     def _quarantine_local_state(self, *, bucket_changed: bool) -> None:
         """Quarantine what a restore is about to replace as a snapshot, once."""

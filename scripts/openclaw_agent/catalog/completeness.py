@@ -5,10 +5,11 @@ needs all its bases, complete and the very snapshots that they were. Whole is wh
 folder and in theirs; that is looked at where something would be deleted in favour of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from openclaw_agent.catalog.unmanaged import place_of
 from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
@@ -18,6 +19,7 @@ from openclaw_agent.snapshot.keys import (
     snapshot_manifest_key,
     snapshot_prefix,
 )
+from openclaw_agent.snapshot.manifest import Entry, Manifest
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import BaseLooks, StoredManifest, load_header, read_manifest
 
@@ -28,7 +30,7 @@ class Completeness(StrEnum):
     COMPLETE = "yes"
     QUARANTINED = "quarantined"
     NO_MANIFEST = "no"
-    UNREADABLE = "unreadable"
+    INVALID = "invalid"
     BASE_GONE = "base gone"
     TOO_NEW = "by a newer agent"
 
@@ -38,12 +40,14 @@ class Look:
     """A restore point as its manifest's first line and end tell of it; `stored` where these can be read.
 
     `missing_base` is the snapshot that a differential one needs and that is not there as it was, "" for none.
+    `problem` says why it is invalid.
     """
 
     completeness: Completeness
     stored: StoredManifest | None = None
     too_new: ManifestTooNew | None = None
     missing_base: str = ""
+    problem: str = ""
 
     @property
     def is_restore_point(self) -> bool:
@@ -60,8 +64,8 @@ def look_at(store: Bucket, manifest_key: str, bases: BaseLooks | None = None) ->
         stored = load_header(store, manifest_key)
     except ManifestTooNew as problem:
         return Look(Completeness.TOO_NEW, too_new=problem)
-    except ManifestInvalid:
-        return Look(Completeness.UNREADABLE)
+    except ManifestInvalid as problem:
+        return Look(Completeness.INVALID, problem=str(problem))
     if stored is None:
         return Look(Completeness.NO_MANIFEST)
     bases = bases or BaseLooks(store)
@@ -107,3 +111,21 @@ def holds_all(store: Bucket, wanted: Iterable[tuple[str, int]], prefixes: Iterab
         for row in store.list(prefix):
             missing.discard(hash((row.key, row.size)))
     return not missing
+
+
+def require_true_sizes(store: Bucket, manifest: Manifest, keys_of: Callable[[Entry], tuple[str, ...]]) -> None:
+    """Refuse a manifest that says other sizes than its objects have; what it lists nowhere is not there either.
+
+    Raises:
+        ManifestInvalid: naming the first such file.
+    """
+    files = {entry.path: keys_of(entry) for entry in manifest.files()}
+    places = {place_of(key) for keys in files.values() for key in keys}
+    sizes = {row.key: row.size for place in places for row in store.list(place)}
+    for entry in manifest.files():
+        found = [sizes[key] for key in files[entry.path] if key in sizes]
+        if entry.size not in found:
+            has = f"has {found[0]:,}" if found else "is not there"
+            raise ManifestInvalid(
+                f"The manifest says that {entry.path!r} has {entry.size:,} bytes, but its object {has}."
+            )

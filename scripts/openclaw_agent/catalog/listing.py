@@ -32,6 +32,7 @@ class ListRow:
     """One restore point of the list; `files` and `size_bytes` are None where they are not known.
 
     `own_bytes` are those of the objects in its own folder; `bases` are the snapshots whose folders hold the rest.
+    `problem` says why it is invalid, "" where it is not.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ListRow:
     tier: str
     own_bytes: int | None = None
     bases: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def list_restore_points(store: Bucket, now: datetime) -> list[ListRow]:
@@ -73,7 +75,7 @@ def _tiers(looks: dict[str, Look], now: datetime, *, latest_complete: bool) -> d
             name,
             complete=not _is_missing(look),
             quarantined=name in quarantined,
-            doubtful=look.completeness in (Completeness.UNREADABLE, Completeness.BASE_GONE),
+            doubtful=look.completeness in (Completeness.INVALID, Completeness.BASE_GONE),
             bases=tuple(base.snapshot for base in look.stored.manifest.bases) if look.stored else (),
         )
         for name, look in looks.items()
@@ -109,7 +111,7 @@ def _plain_row(name: str, place: str, listed: Iterable[ListedObject]) -> ListRow
 def _row(name: str, look: Look, taken_at: datetime | None, now: datetime, tier: str) -> ListRow:
     age = age_words(now - taken_at) if taken_at else ""
     if look.stored is None:
-        return ListRow(name, age, None, None, look.completeness.value, tier)
+        return ListRow(name, age, None, None, look.completeness.value, tier, problem=look.problem)
     totals = look.stored.manifest.totals()
     if name == LATEST:
         return ListRow(name, age, totals.files, totals.bytes, look.completeness.value, tier, totals.bytes)

@@ -1,12 +1,20 @@
 """Reading the bucket's restore points: which there are to try, and their manifests. Nothing is restored here."""
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
-from openclaw_agent.catalog.choice import NEWEST, Choice, Source, Wanted
-from openclaw_agent.catalog.restore_points import RestorePoints, complete_snapshots, find_restore_points
+from openclaw_agent.catalog.choice import NEWEST, Choice, Source, Wanted, age_order
+from openclaw_agent.catalog.restore_points import (
+    RestorePoints,
+    complete_snapshots,
+    find_restore_points,
+    is_ahead,
+    worth_asking,
+)
 from openclaw_agent.catalog.unmanaged import (
     MOST_NAMED,
     UnmanagedObjects,
@@ -80,11 +88,29 @@ class CatalogReader:
 
     def report_passed_over(self) -> None:
         """Say which newer snapshots a restore does not take by itself: a refused backup, a late one, a torn one."""
+        self._report_decoys()
         passed = self.points().passed_over
         for row in passed[:MOST_NAMED]:
             self._report_once(row.sentence())
         if passed:
             self._record.add(passed_over=[row.name for row in passed[:MOST_NAMED]])
+
+    def _report_decoys(self) -> None:
+        names = self.points().names
+        now = datetime.now(UTC)
+        ahead = [name for name in names if is_ahead(name, now)]
+        unasked = len(names) - sum(1 for _name in worth_asking(names, now))
+        if ahead:
+            self._report_once(
+                f"{len(ahead)} snapshots have names of the future ({named(ahead)}), which no retention rule deletes: a "
+                "clock was wrong, or somebody else wrote them. Delete them once you know."
+            )
+            self._record.add(future_snapshots=len(ahead))
+        if unasked:
+            self._report_once(
+                f"{unasked} of {len(names)} snapshots were not asked for, because there are more names than backups "
+                "make; a restore takes one of them when it is named (--snapshot NAME)."
+            )
 
     def has_something(self) -> bool:
         """Whether the bucket offers anything to restore."""
@@ -106,7 +132,8 @@ class CatalogReader:
             raise AgentError(
                 f"The bucket {self.bucket.bucket} holds {len(unexpected)} objects ({named(unexpected)}), but nothing "
                 "that can be restored by itself, so this is no first boot. Restore a snapshot by its name "
-                "(openclaw-s3-restore.py list, then run --snapshot NAME), or empty the bucket to start afresh."
+                "(openclaw-s3-restore.py list, then run --snapshot NAME), or start afresh (openclaw-s3-restore.py boot "
+                "--start-afresh)."
             )
         nobodys = strays(listed)
         if self._unmanaged is None and nobodys:
@@ -136,12 +163,24 @@ class CatalogReader:
         for choice in points.choices():
             if choice.source is Source.SNAPSHOT:
                 tried.add(choice.name)
+            elif tried:
+                # It is the older one: what lies between the two comes first.
+                for name in self._newer_than_latest(points, tried):
+                    tried.add(name)
+                    yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
             yield choice
             if choice.source is Source.LATEST and points.pinned_reason:
                 raise points.nothing_else()
         for name, _stored in () if points.unmanaged else complete_snapshots(self.bucket, points.names):
             if name not in tried:
                 yield Choice(Source.SNAPSHOT, name, "nothing newer could be used")
+
+    def _newer_than_latest(self, points: RestorePoints, tried: Container[str]) -> Iterator[str]:
+        if points.latest is not None:
+            of_latest = age_order(points.latest.manifest)
+            for name, stored in complete_snapshots(self.bucket, points.names):
+                if name not in tried and age_order(stored.manifest) > of_latest:
+                    yield name
 
     def open(self, choice: Choice) -> OpenPoint:
         """Read a restore point's manifest.
@@ -173,7 +212,8 @@ class CatalogReader:
 
     def elsewhere(self, digests: frozenset[bytes]) -> Iterator[Mapping[bytes, str]]:
         """Where snapshots say that they hold content of these digests, a snapshot at a time, from new to old."""
-        for name in self.points().names[:MOST_SEARCHED] if digests else ():
+        names = worth_asking(self.points().names, datetime.now(UTC)) if digests else iter(())
+        for name in itertools.islice(names, MOST_SEARCHED):
             try:
                 stored = read_manifest(self.bucket, snapshot_manifest_key(name))
             except (ManifestInvalid, ManifestTooNew):
@@ -224,7 +264,10 @@ class CatalogReader:
         for choice in self.choices(wanted):
             _log.debug("Trying %s %s, because %s.", choice.source.value, choice.name, choice.because)
             try:
-                done = action(self.open(choice))
+                opened = self.open(choice)
+                if not wanted.is_exact:
+                    _require_files(opened)
+                done = action(opened)
             except _TRY_THE_NEXT as problem:
                 if wanted.is_exact:
                     raise AgentError(f"{problem} The current state was not changed.") from problem
@@ -259,3 +302,9 @@ class CatalogReader:
         if sentence not in self._reported:
             self._reported.add(sentence)
             _log.warning(sentence)
+
+
+def _require_files(point: OpenPoint) -> None:
+    # Whoever can write to the bucket could have put it there; a person may name it.
+    if next(point.manifest.files(), None) is None:
+        raise ManifestInvalid("The manifest holds no file, and nothing starts on nothing by itself.")

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from openclaw_agent.catalog.choice import (
     Choice,
@@ -14,13 +15,19 @@ from openclaw_agent.catalog.choice import (
 from openclaw_agent.catalog.completeness import Completeness, look_at
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.catalog.unmanaged import UnmanagedObjects, named
-from openclaw_agent.catalog.uploads import external_uploads, found_later_than
+from openclaw_agent.catalog.uploads import ExternalUploads, external_uploads, found_later_than
 from openclaw_agent.errors import AgentError, ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, snapshot_manifest_key
 from openclaw_agent.snapshot.manifest import Manifest
+from openclaw_agent.snapshot.names import parse_snapshot_name
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.manifests import BaseLooks, StoredManifest, read_manifest
 
+# Of names that a boot asks for: whoever can write to the bucket can make any number of folders. Of the past there are
+# only so many between two backups; the future has no end.
+MOST_OF_THE_PAST = 150
+MOST_OF_THE_FUTURE = 20
+A_WRONG_CLOCK = timedelta(days=1)
 # What a stale writer of an older epoch has left may lie between us and the newest snapshot of the present one.
 MOST_STALE_SNAPSHOTS = 100
 # Where latest/ does not tell the present epoch: a stale writer commits one snapshot, perhaps two, before it knows.
@@ -173,10 +180,26 @@ def _is_on_purpose(latest: StoredManifest, newest: StoredManifest) -> bool:
     )
 
 
+def worth_asking(names: Sequence[str], now: datetime) -> Iterator[str]:
+    """The names of which a boot asks for the manifests, from new to old; `names` are sorted so."""
+    left = {True: MOST_OF_THE_FUTURE, False: MOST_OF_THE_PAST}
+    for name in names:
+        ahead = is_ahead(name, now)
+        if left[ahead]:
+            left[ahead] -= 1
+            yield name
+
+
+def is_ahead(name: str, now: datetime) -> bool:
+    """Whether a snapshot's name is of a time that has not come, by more than a clock may be wrong."""
+    taken_at = parse_snapshot_name(name)
+    return taken_at is not None and taken_at > now + A_WRONG_CLOCK
+
+
 def complete_snapshots(
     store: Bucket, names: Sequence[str], passed_over: Callable[[PassedOver], None] = lambda _row: None
 ) -> Iterator[tuple[str, StoredManifest]]:
-    """Headers of the complete snapshots of the main line among `names`, in that order.
+    """Headers of the complete snapshots of the main line among `names`, in that order; of so many as a boot asks for.
 
     `passed_over` is told of the others on the way that have a manifest.
 
@@ -184,7 +207,7 @@ def complete_snapshots(
         ManifestTooNew: at one that only a newer agent can read.
     """
     bases = BaseLooks(store)
-    for name in names:
+    for name in worth_asking(names, datetime.now(UTC)):
         look = look_at(store, snapshot_manifest_key(name), bases)
         if look.too_new is not None:
             raise look.too_new
@@ -195,12 +218,12 @@ def complete_snapshots(
             passed_over(PassedOver(name, reason, is_torn=True))
         elif look.stored is not None:
             passed_over(PassedOver(name, f"it is quarantined ({look.stored.manifest.quarantined.rstrip('.')})"))
-        elif look.completeness is Completeness.UNREADABLE:
-            passed_over(PassedOver(name, "its manifest cannot be read to its end", is_torn=True))
+        elif look.completeness is Completeness.INVALID:
+            passed_over(PassedOver(name, look.problem, is_torn=True))
 
 
-def require_no_external_uploads(store: Bucket, points: RestorePoints) -> list[str]:
-    """Refuse to overlook a state that somebody uploaded to a bucket of ours without a manifest; return mere strays.
+def require_no_external_uploads(store: Bucket, points: RestorePoints) -> ExternalUploads:
+    """Refuse to overlook a state that somebody uploaded to a bucket of ours without a manifest; return the rest.
 
     Raises:
         AgentError: when there are some, with what to do.
@@ -208,7 +231,7 @@ def require_no_external_uploads(store: Bucket, points: RestorePoints) -> list[st
     reference = points.latest or points.newest
     # A latest/ whose manifest is damaged is damaged: what else lies there cannot be told from it.
     if reference is None or points.unmanaged is not None or points.latest_problem:
-        return []
+        return ExternalUploads()
     found = external_uploads(store, reference, points.names)
     unexpected = found.wanted
     if unexpected:
@@ -219,4 +242,4 @@ def require_no_external_uploads(store: Bucket, points: RestorePoints) -> list[st
             "without them, restore a snapshot by its name (openclaw-s3-restore.py list, then run --snapshot NAME "
             "--force). The current state was not changed."
         )
-    return found.strays
+    return found

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_agent.catalog.choice import Choice, Source
+from openclaw_agent.snapshot.disk_names import why_no_path
 from openclaw_agent.snapshot.keys import (
     LATEST_PREFIX,
-    LEASE_KEY,
     MANIFEST_FILE,
     OWN_NAMES,
     RESERVED_FILE,
+    ROOT_KEYS,
     SNAPSHOTS_PREFIX,
     STATE_PREFIX,
     snapshot_name_in_key,
@@ -20,7 +21,6 @@ from openclaw_agent.state_dir.openclaw import CONFIG_FILE, GATEWAY_UID, is_litte
 from openclaw_agent.store.transfers import ListedObject
 
 ROOT = ""
-MOST_NAME_BYTES = 255  # of one name, on the file systems of Linux
 MOST_NAMED = 5
 _NOT_OF_A_FLAT_STATE = OWN_NAMES | {STATE_PREFIX.rstrip("/")}
 
@@ -113,7 +113,8 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
         # A snapshot of ours: complete ones are restored by their manifests, and a part of a state is no state.
         return None
     if place == ROOT:
-        objects.pop(LEASE_KEY, None)
+        for key in ROOT_KEYS:
+            objects.pop(key, None)
     inner = {path.removeprefix(STATE_PREFIX): row for path, row in objects.items() if path.startswith(STATE_PREFIX)}
     beside = [path for path in objects if not path.startswith(STATE_PREFIX)]
     foreign = [path for path in beside if path.split("/")[0] not in OWN_NAMES]
@@ -147,11 +148,8 @@ def arrange(place: str, listed: Iterable[ListedObject]) -> UnmanagedObjects | No
 
 def is_file_path(path: str) -> bool:
     """Whether a disk can hold a file of this relative path, and the transfer engine fetch its key."""
-    if any(character < " " or character == "\x7f" for character in path):
-        # obstore refuses keys with control characters of ASCII.
-        return False
-    parts = path.split("/")
-    return all(part not in ("", ".", "..") and len(part.encode()) <= MOST_NAME_BYTES for part in parts)
+    # obstore refuses keys with control characters of ASCII.
+    return bool(path) and not why_no_path(path) and not any(one < " " or one == "\x7f" for one in path)
 
 
 def is_stray(key: str) -> bool:
@@ -173,8 +171,8 @@ def strays(listed: Iterable[ListedObject]) -> list[str]:
 
 
 def unexplained(listed: Iterable[ListedObject]) -> list[str]:
-    """The keys that are no owner record, no folder marker, no stray and no part of a backup that was cut short."""
-    rows = [row for row in listed if row.key != LEASE_KEY and not _is_marker(row) and not is_stray(row.key)]
+    """The keys that are none of ours at the root, no folder's marker, no stray and no part of a backup cut short."""
+    rows = [row for row in listed if row.key not in ROOT_KEYS and not _is_marker(row) and not is_stray(row.key)]
     committed = {place_of(row.key) for row in rows if row.key == place_of(row.key) + MANIFEST_FILE}
     cut_short = {place_of(row.key) for row in rows if row.key == place_of(row.key) + RESERVED_FILE} - committed
     cut_short = {place for place in cut_short if place.startswith(SNAPSHOTS_PREFIX)}

@@ -13,7 +13,8 @@ from openclaw_agent.errors import ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
-    LEASE_KEY,
+    MARKER_KEY,
+    ROOT_KEYS,
     SNAPSHOTS_PREFIX,
     STATE_PREFIX,
     latest_key,
@@ -33,10 +34,14 @@ _PAST_SNAPSHOTS = SNAPSHOTS_PREFIX + "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class ExternalUploads:
-    """Keys of objects that no backup of ours explains: what may be a state that somebody wants, and mere strays."""
+    """Keys of objects that no backup of ours explains: what may be a state that somebody wants, and mere strays.
+
+    `marked`: the bucket has the marker that it has held a state.
+    """
 
     wanted: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    marked: bool = False
 
 
 def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[str]) -> ExternalUploads:
@@ -46,7 +51,11 @@ def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[s
     At the bucket's root anything may lie; there only what looks like a state counts. Objects that the manifest promises
     and that have other bytes now are damage, for which the snapshot stands in, unless the configuration changed too.
     """
-    young = [row for row in list_outside_snapshots(store) if row.modified > reference.modified]
+    young, marked = [], False
+    for row in list_outside_snapshots(store):
+        marked = marked or row.key == MARKER_KEY
+        if row.modified > reference.modified:
+            young.append(row)
     promised = _promised_sizes(reference)
     unexpected = _not_ours(store, young, promised, names)
     altered = {row.key for row in unexpected if row.key in promised}
@@ -60,7 +69,9 @@ def external_uploads(store: Bucket, reference: StoredManifest, names: Sequence[s
     else:
         strays = []
     return ExternalUploads(
-        in_latest + (sorted(at_root.keys.values()) if at_root and at_root.confidence else []), strays
+        in_latest + (sorted(at_root.keys.values()) if at_root and at_root.confidence else []),
+        strays,
+        marked=marked,
     )
 
 
@@ -102,7 +113,8 @@ def _not_ours(
     unexpected = [
         row
         for row in listed
-        if row.key not in (LATEST_MANIFEST_KEY, LEASE_KEY)
+        if row.key != LATEST_MANIFEST_KEY
+        and row.key not in ROOT_KEYS
         and not row.key.endswith("/")
         and promised.get(row.key) != row.size
     ]

@@ -25,6 +25,7 @@ from openclaw_agent.session import Clock, Session, open_session, utc_now
 from openclaw_agent.settings import Settings
 from openclaw_agent.snapshot.keys import snapshot_manifest_key
 from openclaw_agent.store.manifests import read_manifest
+from openclaw_agent.streams import ask
 
 __all__ = ["main", "parser"]
 
@@ -132,7 +133,7 @@ def _drill(_options: argparse.Namespace, session: Session) -> Result:
 
 
 def _agreed(shown: str) -> bool:
-    print(f"{shown}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    ask(f"{shown}\nGo on? [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

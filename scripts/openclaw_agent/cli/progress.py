@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from openclaw_agent.streams import print_error
+from openclaw_agent.streams import redraw
 
 REDRAW_SECONDS = 0.2
 MIB = 1024 * 1024
@@ -26,7 +26,7 @@ class Progress:
         now = time.monotonic()
         if self._shown and now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
-            print_error(self._line(), end="")
+            redraw(self._line())
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +35,7 @@ class Progress:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._drawn:
-            print_error(self._line())
+            redraw(f"{self._line()}\n")
 
     def _line(self) -> str:
-        return f"\r{self._files:,} files, {self._bytes / MIB:,.1f} MiB"
+        return f"{self._files:,} files, {self._bytes / MIB:,.1f} MiB"

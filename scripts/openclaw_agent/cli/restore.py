@@ -107,7 +107,7 @@ def _boot(options: argparse.Namespace, session: Session, finished: Finished) -> 
     with session.locked(wait=True):
         reader = CatalogReader(session.bucket, session.record)
         boot = Boot(session, reader, _lease_policy(options, session), finished)
-        outcome = boot.run()
+        outcome = boot.run(start_afresh=bool(options.start_afresh))
     _log.info(outcome.sentence())
     _raise_gaps(boot.gaps_error)
     return Result(outcome.value)

@@ -17,7 +17,10 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "verify": ("download and check everything, change nothing", ("--snapshot",)),
     "diff": ("show what restoring NAME (or latest) would change", ()),
     "make-whole": ("copy into the folder of the snapshot NAME what it needs of others, inside S3", ()),
-    "boot": ("acquire the lease, then restore or keep the local state, as at a boot", ("--owner-wait",)),
+    "boot": (
+        "acquire the lease, then restore or keep the local state, as at a boot",
+        ("--owner-wait", "--start-afresh"),
+    ),
     "before-start": ("check the state just before the gateway starts", ()),
     "run": (
         "restore the state folder, parts of it, or into another folder",
@@ -128,6 +131,10 @@ def _flags() -> dict[str, dict[str, Any]]:
             "action": "store_true",
             "help": "replace a state that holds changes S3 does not have (they are quarantined first), and take the "
             "lease from a holder that has not released it",
+        },
+        "--start-afresh": {
+            "action": "store_true",
+            "help": "start on an empty state though the bucket has held one: what was in it is meant to be gone",
         },
         "--owner-wait": {
             "metavar": "SECONDS",

@@ -2,6 +2,7 @@
 
 from openclaw_agent.catalog.listing import ListRow
 from openclaw_agent.restore.diff import Difference
+from openclaw_agent.streams import on_one_line
 
 
 def list_table(rows: list[ListRow]) -> str:
@@ -10,7 +11,7 @@ def list_table(rows: list[ListRow]) -> str:
     cells = [
         (
             # Somebody else's folder may have any name.
-            row.name if row.name.isprintable() else repr(row.name),
+            on_one_line(row.name),
             row.age,
             "-" if row.files is None else f"{row.files:,}",
             "-" if row.size_bytes is None else f"{row.size_bytes:,}",
@@ -23,7 +24,8 @@ def list_table(rows: list[ListRow]) -> str:
     ]
     widths = [max(len(line[column]) for line in (head, *cells)) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in (head, *cells))
-    return "\n".join(line.rstrip() for line in lines)
+    invalid = (on_one_line(f"Invalid: {row.name}. {row.problem}") for row in rows if row.problem)
+    return "\n".join([*(line.rstrip() for line in lines), *invalid])
 
 
 def differences_text(rows: list[Difference], snapshot: str) -> str:

@@ -21,7 +21,7 @@ _STATES = {
     Completeness.COMPLETE: "",
     Completeness.NO_MANIFEST: "not complete",
     Completeness.QUARANTINED: "quarantined",
-    Completeness.UNREADABLE: "unreadable",
+    Completeness.INVALID: "unreadable",
     Completeness.TOO_NEW: "by a newer agent",
 }
 

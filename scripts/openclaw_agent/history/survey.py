@@ -94,7 +94,7 @@ def _snapshot(name: str, look: Look) -> Snapshot:
         name,
         complete=look.completeness is not Completeness.NO_MANIFEST,
         quarantined=look.completeness is Completeness.QUARANTINED,
-        doubtful=look.completeness is Completeness.UNREADABLE,
+        doubtful=look.completeness is Completeness.INVALID,
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from openclaw_agent.errors import PreconditionFailed, StoreError
-from openclaw_agent.lease.record import Lease, Liveness, Step, next_step, successor
+from openclaw_agent.errors import CorruptObject, LeaseInvalid, PreconditionFailed, StoreError
+from openclaw_agent.lease.record import MOST_BYTES, Lease, Liveness, Step, next_step, successor
 from openclaw_agent.snapshot.keys import LEASE_KEY
 from openclaw_agent.store.bucket import Bucket
 from openclaw_agent.store.retries import RetryPolicy
@@ -29,8 +29,15 @@ class StoredLease:
 
 
 def read_lease(store: Bucket) -> StoredLease | None:
-    """The current owner, or None when the bucket never had one."""
-    fetched = store.get(LEASE_KEY)
+    """The current owner, or None when the bucket never had one.
+
+    Raises:
+        LeaseInvalid: when what lies there is no record.
+    """
+    try:
+        fetched = store.get(LEASE_KEY, most_bytes=MOST_BYTES)
+    except CorruptObject as problem:
+        raise LeaseInvalid(f"{problem} Look at it, and delete it only if no instance is running.") from problem
     return StoredLease(Lease.decode(fetched.body), fetched.etag) if fetched else None
 
 

@@ -1,12 +1,23 @@
 """Who may write to the bucket: epochs, and the decision to claim, wait or step back. Pure; no clock, no network."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Self
 
-from openclaw_agent.errors import AgentError
+from openclaw_agent.errors import LeaseInvalid
+from openclaw_agent.snapshot.head_codec import LARGEST_EPOCH, instance_id
 from openclaw_agent.snapshot.keys import LEASE_KEY
+from openclaw_agent.snapshot.strict_json import field, flag, matching, parse_object, whole
+
+MOST_BYTES = 64 * 1024
+_SINCE = re.compile(r"[0-9T:.+Z -]{0,64}")
+_since = matching(_SINCE, "time")
+
+
+def _nobody_or_instance(value: Any) -> str:
+    return "" if value == "" else instance_id(value)
 
 
 class Liveness(Enum):
@@ -47,20 +58,23 @@ class Lease:
         """Read a record.
 
         Raises:
-            AgentError: when the text is no owner record; it is never taken for "no owner".
+            LeaseInvalid: when the text is no owner record; it is never taken for "no owner".
         """
         try:
-            fields: dict[str, Any] = json.loads(text)
-            if not isinstance(fields, dict):
-                raise TypeError("it is no JSON object")
-            epoch, released = fields["epoch"], fields["released"]
-            if type(epoch) is not int or epoch < 1 or type(released) is not bool:
-                raise TypeError("epoch must be a positive number and released true or false")
+            if len(text) > MOST_BYTES:
+                raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+            fields = parse_object(text)
             # 0.1.0 called it `displaced`.
-            preempted = str(fields.get("preempted", fields.get("displaced", "")))
-            return cls(epoch, str(fields["instance_id"]), str(fields["since"]), released, preempted)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise AgentError(
+            before = "preempted" if "preempted" in fields else "displaced"
+            return cls(
+                field(fields, "epoch", whole(1, LARGEST_EPOCH)),
+                field(fields, "instance_id", instance_id),
+                field(fields, "since", _since),
+                field(fields, "released", flag),
+                field(fields, before, _nobody_or_instance, ""),
+            )
+        except ValueError as problem:
+            raise LeaseInvalid(
                 f"{LEASE_KEY} in the bucket is no owner record ({problem}); look at it, and delete it only if no "
                 "instance is running."
             ) from problem
@@ -110,10 +124,19 @@ def next_step(
 
 
 def successor(current: Lease | None, me: str, now_iso: str, *, least_epoch: int = 1) -> Lease:
-    """The record that makes `me` the owner: one epoch after the current one, and at least `least_epoch`."""
+    """The record that makes `me` the owner: one epoch after the current one, and at least `least_epoch`.
+
+    Raises:
+        LeaseInvalid: when there is no number left after an epoch that is none of an agent's.
+    """
+    epoch = max(current.epoch + 1, least_epoch) if current else least_epoch
+    if epoch > LARGEST_EPOCH:
+        raise LeaseInvalid(
+            f"No epoch comes after {epoch - 1}, which {LEASE_KEY} or a manifest in the bucket has: no agent wrote it. "
+            "Bring the bucket back as it was before (make undelete), or delete what has it."
+        )
     if current is None:
-        return Lease(least_epoch, me, now_iso, released=False)
-    epoch = max(current.epoch + 1, least_epoch)
+        return Lease(epoch, me, now_iso, released=False)
     if current.instance_id == me:
         return Lease(epoch, me, now_iso, released=False, preempted=current.preempted)
     return Lease(epoch, me, now_iso, released=False, preempted="" if current.released else current.instance_id)

@@ -68,7 +68,7 @@ class BucketContent:
             if not begun and len(lost) >= MOST_IN_VAIN:
                 raise problem
 
-        downloads = (Download(self._keys_of(entry), target, entry.sha256, entry.size) for entry, target in wanted)
+        downloads = (_download(self._keys_of(entry), target, entry) for entry, target in wanted)
         self._store.download(downloads, finished, self._skipped_copies, broken)
         if lost:
             self._fetch_elsewhere(lost)
@@ -93,7 +93,7 @@ class BucketContent:
         """Download and check without writing anything; return what is missing or corrupt, and why."""
         broken: dict[tuple[str, ...], StoreError] = {}
         self._store.download(
-            (Download(self._keys_of(entry), None, entry.sha256, entry.size) for entry in entries),
+            (_download(self._keys_of(entry), None, entry) for entry in entries),
             self._finished,
             self._skipped_copies,
             lambda work, problem: broken.update({work.keys: problem}),
@@ -170,3 +170,7 @@ class CompletedFolder:
                     yield entry, target
 
         return self._own.fetch(own()) + (self._bases.fetch(elsewhere) if elsewhere else [])
+
+
+def _download(keys: tuple[str, ...], target: Path | None, entry: Entry) -> Download:
+    return Download(keys, target, entry.sha256, entry.size, entry.sparse_bytes)

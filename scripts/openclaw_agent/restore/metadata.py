@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openclaw_agent.fs.attributes import set_flags
 from openclaw_agent.fs.confined import ConfinedDir
+from openclaw_agent.restore.privileges import what_was_refused, without_privileges
 from openclaw_agent.snapshot.access_list import mode_without
 from openclaw_agent.snapshot.manifest import NO_ATTRIBUTES, Entry, EntryKind
 from openclaw_agent.state_dir.attributes import ACCESS_LIST, USERS_OWN, is_kept
@@ -73,6 +74,7 @@ def set_metadata_of(handle: int, entry: Entry, missing: NotRestored) -> None:
     Raises:
         OSError: when its mode cannot be set.
     """
+    entry = _without_privileges(entry, missing)
     mode = entry.mode
     if not _owned(handle, entry, missing):
         # Else a program of the gateway would become one of root.
@@ -90,6 +92,13 @@ def set_metadata_of(handle: int, entry: Entry, missing: NotRestored) -> None:
 def flags_by_path(entries: Iterable[Entry]) -> dict[str, str]:
     """The letters of what has flags."""
     return {entry.path: letters for entry in entries if (letters := _flags_of(entry))}
+
+
+def _without_privileges(entry: Entry, missing: NotRestored) -> Entry:
+    given = without_privileges(entry)
+    if refused := what_was_refused(entry, given):
+        missing.note(refused, entry.path, "a restore gives them to nobody but the gateway")
+    return given
 
 
 def give_all_flags(place: Path, entries: Iterable[Entry]) -> NotRestored:

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from openclaw_agent.catalog.restore_points import worth_asking
 from openclaw_agent.catalog.snapshots import snapshot_names
 from openclaw_agent.errors import ManifestInvalid, ManifestTooNew, Refused
 from openclaw_agent.fs.clone import open_nofollow
@@ -78,7 +79,8 @@ def known_manifests(session: Session, base: Manifest | None) -> Iterator[Manifes
     """The last known state, then what the bucket has: `latest/`, and snapshots from new to old."""
     if base is not None:
         yield base
-    for key in (LATEST_MANIFEST_KEY, *map(snapshot_manifest_key, snapshot_names(session.bucket))):
+    names = worth_asking(snapshot_names(session.bucket), session.clock())
+    for key in (LATEST_MANIFEST_KEY, *map(snapshot_manifest_key, names)):
         with contextlib.suppress(ManifestInvalid, ManifestTooNew):
             stored = read_manifest(session.bucket, key)
             if stored is not None:

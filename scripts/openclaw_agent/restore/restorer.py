@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openclaw_agent.catalog.choice import Source, Wanted
+from openclaw_agent.catalog.completeness import require_true_sizes
 from openclaw_agent.catalog.reader import CatalogReader, OpenPoint
-from openclaw_agent.errors import StoreError
+from openclaw_agent.errors import LocalStorageError, StoreError
 from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.activation import activate, report_not_restored
 from openclaw_agent.restore.base import remember_restored
@@ -116,7 +117,7 @@ class Restorer:
         return is_not_essential if wanted.is_exact else few
 
     def _build(self, point: OpenPoint, building: Path, may_lack: MayLack) -> Restored:
-        require_room(building, point.manifest.entries)
+        require_room_for(self._session, point, building)
         skipped: list[StoreError] = []
         content = BucketContent(
             self._session.bucket, point.keys_of, self._finished, skipped.append, self._reader.elsewhere
@@ -138,6 +139,21 @@ class Restorer:
                 problem = fold(place)
                 if problem is not None:
                     _log.warning("Warning: the database %r fails its integrity check: %s.", entry.path, problem)
+
+
+def require_room_for(session: Session, point: OpenPoint, folder: Path) -> None:
+    """Refuse a restore point that does not fit into the folder's disk.
+
+    Raises:
+        LocalStorageError: with what is needed and what is free.
+        ManifestInvalid: when that is only what the manifest says of objects that are smaller.
+    """
+    try:
+        require_room(folder, point.manifest.entries)
+    except LocalStorageError:
+        if point.choice.source is not Source.AS_FOUND:
+            require_true_sizes(session.bucket, point.manifest, point.keys_of)
+        raise
 
 
 def report_skipped_copies(session: Session, manifest: Manifest, skipped: tuple[StoreError, ...]) -> None:

@@ -16,6 +16,8 @@ from openclaw_agent.fs.removal import remove_file
 from openclaw_agent.restore.content import ContentSource
 from openclaw_agent.restore.gaps import Lost, LostEntry, MayLack, nothing
 from openclaw_agent.restore.metadata import NotRestored, set_metadata
+from openclaw_agent.restore.privileges import without_privileges
+from openclaw_agent.restore.refusals import refused_by_disk
 from openclaw_agent.snapshot.manifest import Entry, EntryKind, Fingerprint
 from openclaw_agent.state_dir.exclusions import AGENT_FOLDER
 from openclaw_agent.state_dir.staging import require_ours
@@ -63,7 +65,7 @@ class Rebuilt(Sequence[Entry]):
     def __getitem__(self, index: int | slice) -> Entry | tuple[Entry, ...]:
         if isinstance(index, slice):
             return tuple(self[place] for place in range(*index.indices(len(self))))
-        entry = self._entries[index]
+        entry = without_privileges(self._entries[index])
         if entry.kind is not EntryKind.FILE:
             return entry
         if entry.is_judged_again:
@@ -99,7 +101,8 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path, *, m
 
     Raises:
         StoreError: when an object that may not is missing, corrupt, archived or forbidden.
-        LocalStorageError: when the disk is full or refuses a name.
+        ManifestInvalid: when it asks for what no disk takes.
+        LocalStorageError: when the disk is full, broken or read-only.
     """
     base = target
     try:
@@ -110,11 +113,8 @@ def rebuild(entries: Sequence[Entry], content: ContentSource, target: Path, *, m
             base = top.by_handle
             built = _built_in(top, entries, content, may_lack)
             sync_file_system(base)
-    except OSError as problem:
-        place = str(problem.filename or base).replace(str(base), str(target))
-        raise LocalStorageError(
-            f"The restore could not write {place!r} ({problem.strerror}). The current state was not changed."
-        ) from problem
+    except (OSError, OverflowError, UnicodeError) as problem:
+        raise refused_by_disk(problem, base, target) from problem
     return built
 
 

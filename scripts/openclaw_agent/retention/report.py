@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from openclaw_agent.retention.policy import Decision, RetentionPlan, Rule
 from openclaw_agent.retention.tiers import TIERS
+from openclaw_agent.streams import on_one_line
 
 _HEADINGS = ("SNAPSHOT", "AGE", "TIER", "ACTION", "WHY")
 
@@ -40,6 +41,10 @@ def retention_sentence(plan: RetentionPlan, *, dry_run: bool) -> str:
         text = f"Nothing to delete: {total} {'stays' if len(kept) == 1 else 'stay'}{_by_tier(kept)}."
     else:
         text = f"{delete} {len(removed)} of {total} and {keep} {len(kept)}{_by_tier(kept)}."
+    future = [decision.snapshot.name for decision in kept if decision.rule is Rule.FUTURE]
+    if future:
+        named = f"{_counted(len(future), 'name')} of the future ({future[0]} first)"
+        text += f" {named} will never be deleted: a clock was wrong, or somebody else wrote there."
     guarded = [decision.snapshot.name for decision in kept if decision.rule is Rule.NEWEST_COMPLETE]
     if guarded:
         text += f" {guarded[0]} stays only because latest/ is not complete."
@@ -78,7 +83,7 @@ def age_words(age: timedelta) -> str:
 
 def _row(decision: Decision) -> _Row:
     age = "-" if decision.age is None else age_words(decision.age)
-    name = _printable(decision.snapshot.name)
+    name = on_one_line(decision.snapshot.name)
     return _Row(name, age, _tier_word(decision), decision.action.value, decision.reason)
 
 
@@ -91,11 +96,6 @@ def _columns(rows: Sequence[_Row]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS) - 1)]
     widths.append(0)
     return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines)
-
-
-def _printable(name: str) -> str:
-    # A foreign name is anybody's text: a control character in it must not reach the terminal.
-    return name if name.isprintable() else ascii(name)
 
 
 def _by_tier(decisions: Iterable[Decision]) -> str:

@@ -52,24 +52,24 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from openclaw_agent.errors import ManifestInvalid
-from openclaw_agent.snapshot.bases import base_fields, bases_of, own_totals_of, require_bases
-from openclaw_agent.snapshot.damaged_rows import damaged_fields, damaged_of_rows, rows_in_header
+from openclaw_agent.snapshot.bases import require_bases
+from openclaw_agent.snapshot.bounded_lines import bounded_lines
+from openclaw_agent.snapshot.consistency import require_consistency, require_paths
 from openclaw_agent.snapshot.entry_codec import entry_fields, entry_of, parse_object
 from openclaw_agent.snapshot.format_1 import with_names_of_now
-from openclaw_agent.snapshot.gap_rows import gap_fields, gaps_of_rows
-from openclaw_agent.snapshot.manifest import (
-    CaptureMethod,
-    Entry,
-    EntryKind,
-    Manifest,
-    Omission,
-    Totals,
+from openclaw_agent.snapshot.head_codec import (
+    MANIFEST_FORMAT,
+    attributes_told,
+    format_of,
+    header_fields,
+    left_out_fields,
+    manifest_of,
 )
+from openclaw_agent.snapshot.manifest import Entry, EntryKind, Manifest
 
-MANIFEST_FORMAT = 2
+__all__ = ["MANIFEST_FORMAT", "decode_header", "decode_manifest", "encode_manifest", "require_readable"]
 
 
 def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
@@ -81,27 +81,10 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
     Raises:
         ManifestInvalid: when no restore would accept it.
     """
-    _require_consistency(manifest)
-    totals = manifest.totals()
-    in_header = rows_in_header(manifest.damaged)
-    header = {
-        "format": MANIFEST_FORMAT,
-        "snapshot": manifest.snapshot,
-        "created": manifest.created,
-        "epoch": manifest.epoch,
-        "instance_id": manifest.instance_id,
-        "stack": manifest.stack,
-        "agent_version": manifest.agent_version,
-        "quarantined": manifest.quarantined,
-        "attributes": True,
-        "capture": {"method": manifest.method.value, "freeze_ms": round(manifest.freeze_ms, 3)},
-        "files": totals.files,
-        "bytes": totals.bytes,
-        **base_fields(manifest),
-        "skipped_count": manifest.skipped_count,
-        "damaged": damaged_fields(in_header),
-    }
-    header_text = json.dumps(header, separators=(",", ":"))
+    require_paths(manifest.entries)
+    require_consistency(manifest.entries)
+    require_bases(manifest)
+    header_text = json.dumps(header_fields(manifest), separators=(",", ":"))
     digest = hashlib.sha256(header_text.encode())
     yield f'{header_text[:-1]},"entries":[\n'.encode()
     separator = b""
@@ -110,15 +93,7 @@ def encode_manifest(manifest: Manifest) -> Iterator[bytes]:
         digest.update(line)
         yield separator + line
         separator = b",\n"
-    left_out: dict[str, object] = {
-        "excluded": [{"path": row.path, "reason": row.reason} for row in manifest.excluded],
-        "skipped": [{"path": row.path, "reason": row.reason} for row in manifest.skipped],
-        "unrestorable": list(manifest.unrestorable),
-        "gaps": [gap_fields(gap) for gap in manifest.gaps],
-    }
-    if more := manifest.damaged[len(in_header) :]:
-        left_out["more_damaged"] = damaged_fields(more)
-    left_out_text = json.dumps(left_out, separators=(",", ":")).encode()
+    left_out_text = json.dumps(left_out_fields(manifest), separators=(",", ":")).encode()
     digest.update(left_out_text)
     yield b"\n]," + left_out_text[1:-1] + f',"sha256":"{digest.hexdigest()}"}}\n'.encode()
 
@@ -129,12 +104,9 @@ def decode_header(first_line: bytes) -> Manifest:
     Raises:
         ManifestInvalid: when the line is no manifest header of a known format.
     """
-    text = first_line.decode(errors="replace").rstrip("\n")
-    if not text.endswith(',"entries":['):
-        raise ManifestInvalid("The manifest does not begin with a header line.")
-    header = parse_object(text.removesuffix(',"entries":[') + "}")
-    _format_of(header)
-    return _manifest_of(header, ())
+    header = parse_object(_header_text(first_line.rstrip(b"\n")))
+    format_of(header)
+    return manifest_of(header, {})
 
 
 def decode_manifest(
@@ -147,14 +119,15 @@ def decode_manifest(
     them out saves a third.
 
     Raises:
-        ManifestInvalid: when it is torn, altered, of another format, or names a path that could leave the state folder.
+        ManifestInvalid: when it is torn, altered, of another format, too long, or holds what no disk does.
     """
     entries: list[Entry] = []
     without_entries = _read(
         lines, entries.append, with_fingerprints=with_fingerprints, naming_own_folder=naming_own_folder
     )
     manifest = replace(without_entries, entries=tuple(entries))
-    _require_consistency(manifest)
+    require_consistency(manifest.entries)
+    require_bases(manifest)
     return manifest
 
 
@@ -175,18 +148,21 @@ def require_readable(lines: Iterable[bytes], manifest: Manifest) -> None:
         raise ManifestInvalid("The manifest is not read back with all its entries.")
 
 
+def _header_text(first_line: bytes) -> bytes:
+    if not first_line.endswith(b',"entries":['):
+        raise ManifestInvalid("The manifest does not begin with a header line.")
+    return first_line.removesuffix(b',"entries":[') + b"}"
+
+
 def _read(
     lines: Iterable[bytes], take: Callable[[Entry], None], *, with_fingerprints: bool, naming_own_folder: bool = False
 ) -> Manifest:
     """Hand out the entries one by one; return the manifest without them."""
-    reader = iter(lines)
-    first = next(reader, b"").rstrip(b"\n")
-    if not first.endswith(b',"entries":['):
-        raise ManifestInvalid("The manifest does not begin with a header line.")
-    header_text = first.removesuffix(b',"entries":[') + b"}"
-    header = parse_object(header_text.decode(errors="replace"))
-    written_in_format_1 = _format_of(header) == 1
-    attributes_told = header.get("attributes") is True
+    reader = bounded_lines(lines)
+    header_text = _header_text(next(reader, b"").rstrip(b"\n"))
+    header = parse_object(header_text)
+    written_in_format_1 = format_of(header) == 1
+    told = attributes_told(header)
     digest = hashlib.sha256(header_text)
     for raw in reader:
         line = raw.rstrip(b"\n")
@@ -197,14 +173,12 @@ def _read(
                 raise ManifestInvalid("The manifest's own checksum does not match: it was altered or torn.")
             if next(reader, None) is not None:
                 raise ManifestInvalid("There is text after the end of the manifest.")
-            left_out = parse_object("{" + left_out_text.decode(errors="replace") + "}")
-            if written_in_format_1:
-                left_out = with_names_of_now(left_out)
-            return _manifest_of(header | left_out, ())
+            left_out = parse_object(b"{" + left_out_text + b"}")
+            return manifest_of(header, with_names_of_now(left_out) if written_in_format_1 else left_out)
         line = line.removesuffix(b",")
         if line:
             digest.update(line)
-            fields = parse_object(line.decode(errors="replace"))
+            fields = parse_object(line)
             if written_in_format_1:
                 fields = with_names_of_now(fields)
             if not with_fingerprints:
@@ -212,78 +186,5 @@ def _read(
                 fields.pop("wal_fingerprint", None)
             if naming_own_folder and fields.get("kind") == EntryKind.FILE:
                 fields.setdefault("stored_in", header.get("snapshot"))
-            take(entry_of(fields, attributes_told=attributes_told))
+            take(entry_of(fields, attributes_told=told))
     raise ManifestInvalid("The manifest ends before its checksum: it is torn.")
-
-
-def _require_consistency(manifest: Manifest) -> None:
-    folders: set[str] = set()
-    paths: set[str] = set()
-    first_names: set[str] = set()
-    for entry in manifest.entries:
-        if entry.kind is EntryKind.DIR:
-            folders.add(entry.path)
-        if entry.hard_link_to:
-            first_names.add(entry.hard_link_to)
-    for entry in manifest.entries:
-        parts = entry.path.split("/")
-        if entry.path and any(part in ("", ".", "..") or "\0" in part for part in parts):
-            raise ManifestInvalid(f"The manifest names the path {entry.path!r}, which could leave the state folder.")
-        if entry.path in paths:
-            raise ManifestInvalid(f"The manifest names the path {entry.path!r} twice.")
-        paths.add(entry.path)
-        if entry.path and "/".join(parts[:-1]) not in folders:
-            raise ManifestInvalid(f"The manifest names the path {entry.path!r}, but not the folder it is in.")
-        if entry.kind is EntryKind.FILE and len(entry.sha256) != hashlib.sha256().digest_size:
-            raise ManifestInvalid(f"The manifest gives no checksum for the file {entry.path!r}.")
-    _require_first_names(manifest.entries, first_names)
-    require_bases(manifest)
-
-
-def _require_first_names(entries: Iterable[Entry], first_names: set[str]) -> None:
-    """Refuse a hard link to what is not there, or is another file."""
-    if not first_names:
-        return
-    first = {entry.path: entry for entry in entries if entry.path in first_names}
-    for entry in entries:
-        if not entry.hard_link_to:
-            continue
-        stored = first.get(entry.hard_link_to)
-        if stored is None or entry.kind is EntryKind.DIR:
-            raise ManifestInvalid(f"The manifest has a hard link {entry.path!r} to {entry.hard_link_to!r}, not a file.")
-        if stored.hard_link_to or (stored.kind, stored.size, stored.sha256) != (entry.kind, entry.size, entry.sha256):
-            raise ManifestInvalid(f"The manifest has a hard link {entry.path!r} to another file.")
-
-
-def _format_of(header: dict[str, Any]) -> int:
-    written = header.get("format")
-    if type(written) is not int or not 1 <= written <= MANIFEST_FORMAT:
-        raise ManifestInvalid(f"The manifest has format {written!r}; this agent reads formats 1 to {MANIFEST_FORMAT}.")
-    return written
-
-
-def _manifest_of(header: dict[str, Any], entries: tuple[Entry, ...]) -> Manifest:
-    try:
-        return Manifest(
-            snapshot=str(header["snapshot"]),
-            created=str(header["created"]),
-            epoch=int(header["epoch"]),
-            instance_id=str(header["instance_id"]),
-            stack=str(header["stack"]),
-            method=CaptureMethod(header["capture"]["method"]),
-            freeze_ms=float(header["capture"]["freeze_ms"]),
-            entries=entries,
-            quarantined=str(header["quarantined"]),
-            excluded=tuple(Omission(row["path"], row["reason"]) for row in header.get("excluded", ())),
-            skipped=tuple(Omission(row["path"], row["reason"]) for row in header.get("skipped", ())),
-            skipped_count=int(header.get("skipped_count", 0)),
-            damaged=damaged_of_rows([*header["damaged"], *header.get("more_damaged", ())]),
-            unrestorable=tuple(str(key) for key in header.get("unrestorable", ())),
-            gaps=gaps_of_rows(header.get("gaps", ())),
-            agent_version=str(header["agent_version"]),
-            header_totals=Totals(int(header["files"]), int(header["bytes"])),
-            bases=bases_of(header),
-            header_own=own_totals_of(header),
-        )
-    except (KeyError, TypeError, ValueError) as problem:
-        raise ManifestInvalid(f"The manifest's header is malformed ({problem!r}).") from problem

@@ -1,7 +1,6 @@
 """The damaged databases of a manifest as JSON. Pure."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from openclaw_agent.snapshot.manifest import DamagedDatabase
 from openclaw_agent.snapshot.row_limits import MOST_HEADER_BYTES, MOST_HEADER_ROWS, first_rows
@@ -24,17 +23,3 @@ def damaged_fields(rows: Iterable[DamagedDatabase]) -> list[dict[str, str]]:
         }
         for row in rows
     ]
-
-
-def damaged_of_rows(rows: Iterable[dict[str, Any]]) -> tuple[DamagedDatabase, ...]:
-    """The databases that these rows stand for.
-
-    Raises:
-        KeyError, TypeError, ValueError: when one of them is none.
-    """
-    return tuple(
-        DamagedDatabase(
-            row["path"], row["problem"], row["stored_as"], row["last_good"], bytes.fromhex(row.get("sha256", ""))
-        )
-        for row in rows
-    )

@@ -3,6 +3,7 @@
 latest/.openclaw/<path>, latest/manifest.json             the newest state
 snapshots/<name>/.openclaw/<path>, …/manifest.json        one snapshot; without its manifest it is not complete
 owner.json                                                the lease
+had-state.json                                            says that the bucket has held a state
 """
 
 import hashlib
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from openclaw_agent.snapshot.manifest import Entry
 
 LEASE_KEY = "owner.json"
+# Written once by the instance's role, which may not delete it: a bucket that has it and no state was wiped.
+MARKER_KEY = "had-state.json"
+# Ours beside the folders.
+ROOT_KEYS = frozenset({LEASE_KEY, MARKER_KEY})
 SNAPSHOTS_PREFIX = "snapshots/"
 LATEST_PREFIX = "latest/"
 MANIFEST_FILE = "manifest.json"
@@ -33,7 +38,7 @@ OWN_NAMES = frozenset(
         MANIFEST_FILE,
         RESERVED_FILE,
         QUARANTINED_FILE,
-        LEASE_KEY,
+        *ROOT_KEYS,
         ENCODED_PREFIX.rstrip("/"),
         DAMAGED_PREFIX.rstrip("/"),
     }

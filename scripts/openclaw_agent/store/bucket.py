@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openclaw_agent.errors import ObjectMissing, ObjectUnavailable, PreconditionFailed, StoreError
+from openclaw_agent.errors import CorruptObject, ObjectMissing, ObjectUnavailable, PreconditionFailed, StoreError
 from openclaw_agent.store.credentials import AT_ONCE, find_credentials
 from openclaw_agent.store.deletions import delete_objects
-from openclaw_agent.store.errors import error_code, store_error
+from openclaw_agent.store.errors import address, error_code, store_error
 from openclaw_agent.store.retries import RetryPolicy, request_policy
 from openclaw_agent.store.transfers import MIB, Copy, Download, Fetched, ListedObject, Traffic, Upload
 
@@ -76,11 +76,15 @@ class Bucket:
             stall_seconds=self._stall_seconds,
         )
 
-    def get(self, key: str) -> Fetched | None:
-        """A small object's bytes, or None when it does not exist."""
+    def get(self, key: str, *, most_bytes: int) -> Fetched | None:
+        """An object's bytes, or None when it does not exist.
+
+        Raises:
+            CorruptObject: when it has more than `most_bytes`, which are not read then.
+        """
         self.traffic.requests["GET"] += 1
         try:
-            response, body = self._read_whole(Bucket=self.bucket, Key=key)
+            response, body = self._read_whole(most_bytes, Bucket=self.bucket, Key=key)
         except self._failures as problem:
             self._raise_unless_missing(problem, key)
             return None
@@ -91,7 +95,9 @@ class Bucket:
         """The first line of an object without reading all of it, or None when it does not exist or is empty."""
         self.traffic.requests["GET"] += 1
         try:
-            response, body = self._read_whole(Bucket=self.bucket, Key=key, Range=f"bytes=0-{most_bytes - 1}")
+            response, body = self._read_whole(
+                most_bytes, Bucket=self.bucket, Key=key, Range=f"bytes=0-{most_bytes - 1}"
+            )
         except self._failures as problem:
             if error_code(problem) == "InvalidRange":
                 return None
@@ -103,22 +109,41 @@ class Bucket:
             try:
                 # Of this very object, whatever lies under the key by now.
                 _, end = self._read_whole(
-                    Bucket=self.bucket, Key=key, Range=f"bytes=-{MOST_END_BYTES}", IfMatch=response["ETag"]
+                    MOST_END_BYTES,
+                    Bucket=self.bucket,
+                    Key=key,
+                    Range=f"bytes=-{MOST_END_BYTES}",
+                    IfMatch=response["ETag"],
                 )
             except self._failures as problem:
                 raise self._error(problem, key) from problem
         return Fetched(body.split(b"\n", 1)[0], response["ETag"], response["LastModified"], end)
 
-    def _read_whole(self, **arguments: Any) -> tuple[Any, bytes]:
+    def _read_whole(self, most_bytes: int, **arguments: Any) -> tuple[Any, bytes]:
         from botocore.exceptions import BotoCoreError
 
         for _attempt in range(1, self._attempts):
             response = self._s3.get_object(**arguments)
             # botocore tries requests again, not bodies that break off on their way.
             with contextlib.suppress(BotoCoreError, OSError):
-                return response, response["Body"].read()
+                return response, self._read_body(response, most_bytes, arguments["Key"])
         response = self._s3.get_object(**arguments)
-        return response, response["Body"].read()
+        return response, self._read_body(response, most_bytes, arguments["Key"])
+
+    def _read_body(self, response: Any, most_bytes: int, key: str) -> bytes:
+        size = response.get("ContentLength")
+        body = response["Body"]
+        if size is None:
+            size = len(text := body.read(most_bytes + 1))
+        elif size <= most_bytes:
+            text = body.read()
+        if size > most_bytes:
+            body.close()
+            raise CorruptObject(
+                f"The object {address(self.bucket, key)} is none of ours: it has {size:,} bytes, more than the "
+                f"{most_bytes:,} that are read of such a one."
+            )
+        return bytes(text)
 
     def etag(self, key: str) -> str | None:
         """An object's ETag, or None when it does not exist."""
@@ -132,6 +157,17 @@ class Bucket:
                 self.require_bucket()
             self._raise_unless_missing(problem, key)
             return None
+
+    def was_deleted(self, key: str) -> bool:
+        """Whether a key has no object because somebody has deleted it, as a bucket with versions tells."""
+        self.traffic.requests["HEAD"] += 1
+        try:
+            self._s3.head_object(Bucket=self.bucket, Key=key)
+        except self._refusals as problem:
+            answer: Any = getattr(problem, "response", {})
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            return str(headers.get("x-amz-delete-marker", "")).lower() == "true"
+        return False
 
     def require_bucket(self) -> None:
         """Raise StoreError unless the bucket exists and may be listed."""
@@ -158,7 +194,7 @@ class Bucket:
         except self._refusals as problem:
             if conditions and isinstance(self._error(problem, key), PreconditionFailed | ObjectMissing):
                 # A write whose answer was lost looks like a lost race on its retry: it is ours if it is our bytes.
-                mine = self.get(key)
+                mine = self.get(key, most_bytes=MIB)
                 if mine is not None and mine.body == body:
                     return mine.etag
                 raise PreconditionFailed(f"Somebody else wrote {key!r} first.") from problem

@@ -38,6 +38,8 @@ UPLOADING_BYTES = PARALLEL_PARTS * PART_BYTES
 # What may be on its way down at once. Each body is held in pieces of at most this size.
 DOWNLOAD_PIECE_BYTES = MIB
 DOWNLOADING_BYTES = 24 * DOWNLOAD_PIECE_BYTES
+# What a download leaves free on a disk on which it takes more room than was promised.
+SPARE_BYTES = 8 * MIB
 # A body may take its time as long as it moves: what stands still is the stall limit's to notice.
 LONGEST_BODY = timedelta(hours=12)
 
@@ -193,7 +195,9 @@ class BulkTransfer:
             self._traffic.requests["GET"] += 1
             try:
                 response = await obstore.get_async(self._store, key)
-                size, digest = await _write_stream(response.stream(min_chunk_size=DOWNLOAD_PIECE_BYTES), work.target)
+                if response.meta["size"] != work.size:
+                    raise self._of_another_size(key, work, f"{response.meta['size']:,}")
+                size, digest = await _write_stream(response.stream(min_chunk_size=DOWNLOAD_PIECE_BYTES), work)
             except (BaseError, OSError) as problem:
                 if isinstance(problem, OSError) and problem.errno is not None:
                     raise
@@ -202,12 +206,20 @@ class BulkTransfer:
                 if last_try or isinstance(failure, ObjectMissing | ObjectUnavailable):
                     raise failure from problem
                 continue
+            except _TooMuch as problem:
+                raise self._of_another_size(key, work, str(problem)) from problem
             self._traffic.downloaded_bytes += size
             if not work.sha256 or digest == work.sha256:
                 return size
         raise CorruptObject(
             f"The object {address(self._bucket, key)} is corrupt: its SHA-256 is {digest.hex()}, "
             f"the manifest promises {work.sha256.hex()}."
+        )
+
+    def _of_another_size(self, key: str, work: Download, found: str) -> CorruptObject:
+        return CorruptObject(
+            f"The object {address(self._bucket, key)} is not what is promised: it has {found} bytes, and {work.size:,} "
+            "are promised."
         )
 
     def _count_upload(self, size: int) -> None:
@@ -299,24 +311,37 @@ def part_bytes(size: int) -> int:
     return max(PART_BYTES, -(-size // (MAX_PARTS - 1)))
 
 
-async def _write_stream(stream: AsyncIterator[Any], target: Path | None) -> tuple[int, bytes]:
+class _TooMuch(Exception):
+    """A body is larger than what is promised, or is no hole where one is and fills the disk."""
+
+
+async def _write_stream(stream: AsyncIterator[Any], work: Download) -> tuple[int, bytes]:
     digest = hashlib.sha256()
-    size = 0
-    with target.open("wb") if target else contextlib.nullcontext() as out:
+    size = written = 0
+    with work.target.open("wb") if work.target else contextlib.nullcontext() as out:
         async for chunk in stream:
             piece = bytes(chunk)
             digest.update(piece)
             size += len(piece)
+            if size > work.size:
+                raise _TooMuch(f"more than {work.size:,}")
             if out:
-                _write_sparsely(out, piece)
+                written += _write_sparsely(out, piece)
+                if written > work.size - work.sparse_bytes and _is_nearly_full(out.fileno()):
+                    raise _TooMuch(f"fewer than {work.sparse_bytes:,} bytes of holes, which fills the disk, among its")
         if out:
             out.truncate(size)
     return size, digest.digest()
 
 
-def _write_sparsely(out: IO[bytes], piece: bytes) -> None:
+def _is_nearly_full(handle: int) -> bool:
+    disk = os.fstatvfs(handle)
+    return disk.f_bavail * disk.f_frsize < SPARE_BYTES
+
+
+def _write_sparsely(out: IO[bytes], piece: bytes) -> int:
     # A run of zeros becomes a hole: a sparse file of the state does not fill the disk of its restore.
     if len(piece) >= MIB // 4 and piece.count(0) == len(piece):
         out.seek(len(piece), os.SEEK_CUR)
-    else:
-        out.write(piece)
+        return 0
+    return out.write(piece)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from openclaw_agent.errors import CorruptObject, ObjectMissing, ObjectUnavailable, PreconditionFailed, StoreError
+from openclaw_agent.streams import on_one_line
 
 _XML_CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -124,7 +125,7 @@ def store_error(problem: BaseException, bucket: str, key: str) -> StoreError:
 
 def address(bucket: str, key: str) -> str:
     """An object's address for a message; what no terminal should be sent is escaped."""
-    return f"s3://{bucket}/{key if key.isprintable() else repr(key)[1:-1]}"
+    return f"s3://{bucket}/{on_one_line(key)}"
 
 
 def another_region(bucket: str, region: str, configured: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from openclaw_agent.errors import CorruptObject, ManifestInvalid, ManifestTooNew
 from openclaw_agent.snapshot.bases import names_in_any_format
+from openclaw_agent.snapshot.bounded_lines import MOST_LINE_BYTES, MOST_MANIFEST_BYTES
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode_manifest
 from openclaw_agent.snapshot.entry_codec import parse_object
 from openclaw_agent.snapshot.keys import snapshot_manifest_key
@@ -39,7 +40,7 @@ def read_manifest(store: Bucket, key: str, *, with_fingerprints: bool = False) -
         ManifestTooNew: when there is one that only a newer agent can read.
     """
     try:
-        fetched = store.get(key)
+        fetched = store.get(key, most_bytes=MOST_MANIFEST_BYTES)
     except CorruptObject as problem:
         raise ManifestInvalid(str(problem)) from problem
     if fetched is None:
@@ -49,14 +50,17 @@ def read_manifest(store: Bucket, key: str, *, with_fingerprints: bool = False) -
     return StoredManifest(manifest, fetched.etag, fetched.modified)
 
 
-def load_header(store: Bucket, key: str, *, most_bytes: int = 1024 * 1024) -> StoredManifest | None:
+def load_header(store: Bucket, key: str, *, most_bytes: int = MOST_LINE_BYTES) -> StoredManifest | None:
     """A manifest without its entries, or None when there is none; `most_bytes` are read to find its first line.
 
     Raises:
         ManifestInvalid: when its header cannot be read, or its end is missing.
         ManifestTooNew: when only a newer agent can read it.
     """
-    fetched = store.get_first_line(key, most_bytes=most_bytes)
+    try:
+        fetched = store.get_first_line(key, most_bytes=most_bytes)
+    except CorruptObject as problem:
+        raise ManifestInvalid(str(problem)) from problem
     if fetched is None:
         return None
     _require_known_format(key, fetched.body)
@@ -117,9 +121,9 @@ class BaseLooks:
 
     def _needed_in_a_later_format(self, key: str) -> tuple[str, ...]:
         fetched = self._store.get_first_line(key)
-        text = fetched.body.decode(errors="replace") if fetched else ""
+        text = fetched.body if fetched else b""
         try:
-            return names_in_any_format(parse_object(text.removesuffix(',"entries":[') + "}"))
+            return names_in_any_format(parse_object(text.removesuffix(b',"entries":[') + b"}"))
         except ManifestInvalid:
             return ()
 

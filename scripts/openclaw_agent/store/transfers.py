@@ -32,13 +32,15 @@ class Copy:
 class Download:
     """The keys that should hold some content, tried in order, and the local file it goes to (None only checks it).
 
-    `sha256` is the digest it must have, or b"" where none is known; `size` in bytes bounds how many are under way.
+    `sha256` is the digest it must have, or b"" where none is known. `size` is how many bytes it must have, of which
+    `sparse_bytes` are said to be holes: a larger object is not read, and what are no holes must fit on the disk.
     """
 
     keys: tuple[str, ...]
     target: Path | None
     sha256: bytes
-    size: int = MIB
+    size: int
+    sparse_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

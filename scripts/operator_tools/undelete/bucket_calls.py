@@ -1,11 +1,12 @@
 """The one place where an undelete touches S3: versions, one manifest, copies and deletions."""
 
 import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import botocore.exceptions as aws_errors
 from botocore.config import Config
@@ -95,7 +96,7 @@ class BucketCalls:
             answer = self._s3.get_object(Bucket=self._bucket, Key=version.key, VersionId=version.version_id)
             with contextlib.closing(answer["Body"]) as body:
                 try:
-                    return decode_manifest(body.iter_lines(keepends=True), with_fingerprints=False)
+                    return decode_manifest(io.BufferedReader(cast("io.RawIOBase", body)), with_fingerprints=False)
                 except ManifestInvalid:
                     return None
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
     LATEST_PREFIX,
-    LEASE_KEY,
     MANIFEST_FILE,
+    MARKER_KEY,
+    ROOT_KEYS,
     SNAPSHOTS_PREFIX,
     snapshot_name_in_key,
 )
@@ -68,6 +69,9 @@ def plan_undelete(history: History, moment: datetime) -> UndeletePlan:
         then, now = history.at(key, moment), history.now(key)
         if then is None and now is None:
             continue
+        if then is None and key == MARKER_KEY:
+            # That the bucket has held a state stays true.
+            continue
         if then is None:
             deletions.setdefault(_deletion_wave(key), []).append(key)
         elif now is not None and then.same_content(now) and not now.archived:
@@ -81,8 +85,8 @@ def plan_undelete(history: History, moment: datetime) -> UndeletePlan:
 
 
 def is_ours(key: str) -> bool:
-    """Whether a key is in one of the agent's folders, or the lease record."""
-    return key.startswith((LATEST_PREFIX, SNAPSHOTS_PREFIX)) or key == LEASE_KEY
+    """Whether a key is in one of the agent's folders, the lease record or the marker."""
+    return key.startswith((LATEST_PREFIX, SNAPSHOTS_PREFIX)) or key in ROOT_KEYS
 
 
 def folder_of(key: str) -> str:
@@ -120,7 +124,7 @@ _MANIFESTS_THAT_GO, _SNAPSHOTS, _MANIFESTS_THAT_COME, _LATEST, _LATEST_MANIFEST,
 
 
 def _copy_wave(key: str) -> int:
-    if key == LEASE_KEY:
+    if key in ROOT_KEYS:
         return _LEASE
     if key == LATEST_MANIFEST_KEY:
         return _LATEST_MANIFEST

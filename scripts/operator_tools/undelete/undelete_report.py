@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from openclaw_agent.streams import on_one_line
 from operator_tools.undelete.moments import in_words
 from operator_tools.undelete.plan import UndeletePlan
 
@@ -63,6 +64,6 @@ def undelete_document(bucket: str, plan: UndeletePlan, refused: "Sequence[Refuse
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) if not name.isprintable() else name for name in names[:NAMED_AT_MOST])
+    shown = ", ".join(on_one_line(name) for name in names[:NAMED_AT_MOST])
     more = len(names) - NAMED_AT_MOST
     return f"{shown} and {more} more" if more > 0 else shown

@@ -73,9 +73,9 @@ def writer(world: FreshBucket, machine: SimulatedInstance) -> SimulatedInstance:
     [
         (no_manifest, "no"),
         (empty_manifest, "no"),
-        (torn_manifest, "unreadable"),
-        (manifest_of_one_line, "unreadable"),
-        (foreign_manifest, "unreadable"),
+        (torn_manifest, "invalid"),
+        (manifest_of_one_line, "invalid"),
+        (foreign_manifest, "invalid"),
         (lost_object, "yes"),
         (object_of_another_size, "yes"),
         (of_another_life, "yes"),
@@ -123,4 +123,4 @@ def test_a_manifest_that_is_longer_than_one_look_is_read_at_its_end_too(world: F
     world.put(manifest_of(FIRST), text)
     assert look_at(world.store(), manifest_of(FIRST)).completeness is Completeness.COMPLETE
     world.put(manifest_of(FIRST), text[:-1000])
-    assert look_at(world.store(), manifest_of(FIRST)).completeness is Completeness.UNREADABLE
+    assert look_at(world.store(), manifest_of(FIRST)).completeness is Completeness.INVALID

@@ -205,10 +205,10 @@ def test_a_manifest_that_s3_itself_finds_corrupt_gives_way_to_the_snapshot_s(
 ) -> None:
     real = Bucket.get
 
-    def get(store: Bucket, key: str) -> Fetched | None:
+    def get(store: Bucket, key: str, *, most_bytes: int) -> Fetched | None:
         if key == LATEST_MANIFEST:
             raise CorruptObject(f"The object {key} is corrupt.")
-        return real(store, key)
+        return real(store, key, most_bytes=most_bytes)
 
     monkeypatch.setattr(Bucket, "get", get)
     second = world.machine("second")

@@ -98,7 +98,7 @@ def test_the_list_shows_what_has_no_manifest_and_what_cannot_be_read(world: Fres
     assert all("no manifest" in row for row in rows.values())
     world.put("latest/manifest.json", "<html>")
     listed = looker.restore("--list").out
-    assert "unreadable" in listed
+    assert "invalid" in listed
 
 
 @pytest.mark.parametrize("flags", [("--diff", "latest"), ("--path", "notes.md")])

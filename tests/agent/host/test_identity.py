@@ -6,10 +6,11 @@ import pytest
 from lab.machine.imds import ImdsServer, listen_on_loopback
 from lab.machine.imds_answers import InstanceIdentity
 from openclaw_agent.agent_dir.records import BootRecord, Records
-from openclaw_agent.errors import AgentError
+from openclaw_agent.errors import AgentError, UsageError
 from openclaw_agent.host import identity
 from openclaw_agent.host.identity import UNKNOWN_BOOT, boot_id, instance_id
 from openclaw_agent.host.metadata import InstanceMetadata, MetadataUnavailable
+from openclaw_agent.lease.record import Lease
 from openclaw_agent.settings import Settings
 
 EC2_ID = "i-0123456789abcdef0"
@@ -42,6 +43,25 @@ def test_the_metadata_service_knows_the_instance(tmp_path: Path, on_instance: bo
 
 def test_elsewhere_the_host_name_stands_in(tmp_path: Path) -> None:
     assert instance_id(settings(tmp_path, on_instance=False)) == "laptop"
+
+
+@pytest.mark.parametrize("name", ["Jörg's Mac", "", "-x", "a b", "x" * 300])
+def test_a_host_name_of_any_form_makes_an_id_that_every_agent_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+    found = instance_id(settings(tmp_path, on_instance=False))
+    record = Lease(1, found, "", released=False)
+    assert Lease.decode(record.encode()) == record
+
+
+@pytest.mark.parametrize("given", ["a b", "\x1b[2J", "-x", "x" * 300])
+def test_an_override_that_no_agent_would_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("OPENCLAW_INSTANCE_ID", given)
+    with pytest.raises(UsageError, match="is not allowed: it must be letters, digits"):
+        instance_id(settings(tmp_path, on_instance=False))
 
 
 def test_on_an_instance_the_host_name_never_stands_in(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_agent.errors import AgentError
+from openclaw_agent.errors import LeaseInvalid
 from openclaw_agent.lease.record import Lease, Liveness, Step, next_step, successor
+from openclaw_agent.snapshot.head_codec import INSTANCE_ID
 
 HELD = Lease(7, "i-other", "2026-03-04T08:00:00+00:00", released=False)
 RELEASED = HELD.released_record()
@@ -71,9 +73,27 @@ def test_a_successor_outranks_manifests_that_came_from_elsewhere() -> None:
     assert successor(None, "i-me", "now", least_epoch=6).epoch == 6
 
 
-@given(st.builds(Lease, st.integers(1, 2**60), st.text(), st.text(), st.booleans(), st.text()))
+INSTANCES = st.from_regex(INSTANCE_ID, fullmatch=True)
+
+
+@given(
+    st.builds(
+        Lease,
+        st.integers(1, 2**63 - 1),
+        INSTANCES,
+        st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
+        st.booleans(),
+        INSTANCES | st.just(""),
+    )
+)
 def test_a_record_survives_the_round_trip(record: Lease) -> None:
     assert Lease.decode(record.encode()) == record
+
+
+def test_an_epoch_that_leaves_none_after_it_is_refused_with_what_to_do() -> None:
+    last = replace(RELEASED, epoch=2**63 - 1)
+    with pytest.raises(LeaseInvalid, match=r"No epoch comes after 9223372036854775807, .*make undelete"):
+        successor(last, "i-me", "now")
 
 
 def test_the_record_of_0_1_0_names_the_preempted_instance_otherwise() -> None:
@@ -98,15 +118,35 @@ GOOD = json.loads(HELD.encode())
         b"<Error/>",
         *(
             json.dumps({**GOOD, name: value}).encode()
-            for name, value in [("epoch", "7"), ("epoch", True), ("epoch", 0)]
+            for name, value in [
+                ("epoch", "7"),
+                ("epoch", True),
+                ("epoch", 0),
+                ("epoch", 1.0),
+                ("epoch", 2**63),
+                ("epoch", 10**4299),
+                ("instance_id", ""),
+                ("instance_id", "i-\x1b]0;owned\x07"),
+                ("instance_id", "\ud800"),
+                ("instance_id", "i" * 300),
+                ("instance_id", None),
+                ("preempted", 1),
+                ("since", "\u202e"),
+                ("released", 1),
+            ]
         ),
+        b'{"epoch": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"epoch": 1, "epoch": 1}' + b" " * 100,
+        HELD.encode().replace(b'"epoch": 7', b'"epoch": 7, "epoch": 7'),
+        HELD.encode() + b" " * 2**16,
         json.dumps({**GOOD, "released": "no"}).encode(),
         json.dumps({key: GOOD[key] for key in GOOD if key != "released"}).encode(),
         HELD.encode()[:20],
     ],
 )
 def test_what_is_no_owner_record_is_an_error_and_never_no_owner(text: bytes) -> None:
-    with pytest.raises(AgentError, match=r"owner\.json in the bucket is no owner record"):
+    with pytest.raises(LeaseInvalid, match=r"owner\.json in the bucket is no owner record"):
         Lease.decode(text)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lab.moto.server import EmbeddedAws
 from openclaw_agent.fs.mounts import mounts_below
 from openclaw_agent.fs.removal import remove_tree
+from openclaw_agent.snapshot.manifest import EntryKind
 from tests.support.generated_trees import Edit, Node, apply, edits, plant, trees
 from tests.support.mounts import Mounts, may_mount
 from tests.support.simulated_instance import (
@@ -60,12 +61,16 @@ def back_up(machine: SimulatedInstance) -> Run:
 
 
 def brought_back(world: FreshBucket, machine: SimulatedInstance, on_new_machine: bool) -> SimulatedInstance:
-    if on_new_machine:
+    # Nothing starts on nothing by itself: a state without a file is restored by its name.
+    empty = not any(row.kind is EntryKind.FILE for row in world.manifest("latest").entries)
+    if on_new_machine and not empty:
         return world.booted()
-    if not mounts_below(machine.state):
+    if on_new_machine:
+        machine = world.machine()
+    elif not mounts_below(machine.state):
         # Nothing removes a tree in which something is mounted; the restore replaces it all the same.
         machine.lose_state()
-    run = machine.restore()
+    run = machine.restore("run", *(("--snapshot", "latest", "--force") if empty else ()))
     assert run.code == 0, run.err
     return machine
 

@@ -146,6 +146,8 @@ def test_refused_deletions_are_tried_again_and_then_reported(
 
 def test_a_fenced_instance_deletes_nothing(world: FreshBucket) -> None:
     first = world.booted("first")
+    first.write("notes.md")
+    assert first.backup().code == 0
     complete(world, "2026-01-01-00-00", "2026-02-27-14-00")
     world.booted("second")
     run = first.lifecycle(*AT_NOW)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from openclaw_agent.errors import ManifestInvalid
 from openclaw_agent.snapshot.codec import MANIFEST_FORMAT, decode_header, decode_manifest, encode_manifest
+from openclaw_agent.snapshot.disk_names import why_no_path
 from openclaw_agent.snapshot.format_1 import OLD_NAMES
 from openclaw_agent.snapshot.keys import MAX_RELATIVE_KEY_BYTES, STATE_PREFIX, relative_key
 from openclaw_agent.snapshot.manifest import (
@@ -43,9 +44,9 @@ PATHS = (
     .filter(lambda parts: not any(part in (b".", b"..") for part in parts))
     .map(lambda parts: b"/".join(parts).decode(errors="surrogateescape"))
 )
-NUMBERS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-TIMES = st.integers(-(2**63) * 10**9, 2**63 * 10**9)
-FINGERPRINTS = st.none() | st.builds(Fingerprint, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+SIZES = st.integers(0, 2**63 - 1)
+TIMES = st.integers(-(2**63) * 10**9, 2**63 * 10**9 - 1)
+FINGERPRINTS = st.none() | st.builds(Fingerprint, SIZES, TIMES, TIMES, st.integers(0, 2**64 - 1))
 XATTRS = st.dictionaries(
     NAMES.map(lambda raw: "user." + os.fsdecode(raw[:250].replace(b"\0", b"_"))), st.binary(max_size=99), max_size=3
 )
@@ -73,23 +74,24 @@ def manifests(draw: st.DrawFn) -> Manifest:
             mtime_ns=draw(TIMES),
         )
         if entries[path].kind is EntryKind.SYMLINK:
-            target = draw(NAMES).decode(errors="surrogateescape")
+            target = draw(NAMES).replace(b"\0", b"_").decode(errors="surrogateescape")
             entries[path] = replace(entries[path], target=target)
         else:
             entries[path] = replace(
                 entries[path],
-                size=draw(st.integers(0, 2**63)),
+                size=draw(SIZES),
                 sha256=draw(st.binary(min_size=32, max_size=32)),
                 database=draw(st.booleans()),
                 captured_live=draw(st.booleans()),
                 fingerprint=draw(FINGERPRINTS),
                 wal_fingerprint=draw(FINGERPRINTS),
-                sparse_bytes=draw(st.integers(0, 2**63)),
                 unverified=draw(st.booleans()),
             )
+            entries[path] = replace(entries[path], sparse_bytes=draw(st.integers(0, entries[path].size)))
         entries[path] = replace(entries[path], attributes=draw(ATTRIBUTES))
     for path, entry in list(entries.items()):
-        if entry.kind is not EntryKind.DIR and path + "+" not in entries and draw(st.booleans()):
+        another = entry.kind is not EntryKind.DIR and path + "+" not in entries and not why_no_path(path + "+")
+        if another and draw(st.booleans()):
             entries[path + "+"] = replace(entry, path=path + "+", hard_link_to=path)
     left_out = st.lists(st.builds(Omission, PATHS, st.text(string.printable, max_size=20)), max_size=3).map(tuple)
     return replace(
@@ -276,7 +278,7 @@ def test_the_hand_made_manifest_is_sound() -> None:
         ([ROOT, GOOD | {"path": "a/../../b"}], "could leave the state folder"),
         ([ROOT, GOOD | {"path": "./a"}], "could leave the state folder"),
         ([ROOT, GOOD | {"path": "a//b"}], "could leave the state folder"),
-        ([ROOT, GOOD | {"path": "a\0b"}], "could leave the state folder"),
+        ([ROOT, GOOD | {"path": "a\0b"}], "zero byte"),
         ([ROOT, GOOD, GOOD], "twice"),
         ([ROOT, GOOD | {"path": "no/such"}], "not the folder it is in"),
         ([ROOT, LINK, GOOD | {"path": "a/passwd"}], "not the folder it is in"),
@@ -342,7 +344,7 @@ VALUES = {
     "unrestorable": ["latest/a//b"],
     "fingerprint": [1, 2, 3, 4],
     "wal_fingerprint": [5, 6, 7, 8],
-    "sparse_bytes": 4096,
+    "sparse_bytes": 1,
     "unverified": True,
 }
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from openclaw_agent.errors import StoreError
+from openclaw_agent.errors import CorruptObject, StoreError
+from openclaw_agent.store.transfers import MIB
 from tests.support.breaking import answered
 from tests.support.simulated_instance import FreshBucket
 
@@ -47,9 +48,19 @@ def test_a_body_that_breaks_off_is_asked_for_again_and_in_the_end_told(
     with answered(*((head, body) for body in bodies)) as methods:
         if answer is None:
             with pytest.raises(StoreError, match="nothing is lost, the next run tries again"):
-                store.get("key")
+                store.get("key", most_bytes=MIB)
         else:
-            found = store.get("key")
+            found = store.get("key", most_bytes=MIB)
             assert found is not None
             assert found.body == answer
     assert methods == ["GET"] * ATTEMPTS
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_of_an_object_that_is_larger_than_one_of_ours_no_more_is_read(world: FreshBucket, told: bool) -> None:
+    head = {"ETag": '"e"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    with (
+        answered((head | ({"Content-Length": "11"} if told else {}), b"12345678901")),
+        pytest.raises(CorruptObject, match="it has 11 bytes, more than the 10 that are read of such a one"),
+    ):
+        world.store().get("key", most_bytes=10)

@@ -114,7 +114,7 @@ def test_what_is_on_its_way_down_at_once_fits_into_memory(size: int, most_at_onc
             under_way.remove(key)
             yield b"x"
 
-        return mock.Mock(stream=lambda min_chunk_size: body())
+        return mock.Mock(stream=lambda min_chunk_size: body(), meta={"size": size})
 
     with mock.patch("openclaw_agent.store.bulk.obstore.get_async", get):
         transfer().download(Download((str(number),), None, b"", size) for number in range(3 * PARALLEL_REQUESTS))

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_agent.snapshot.keys import MARKER_KEY
 from openclaw_ec2_spot.instance_policies import instance_policy, trust_policy
 from openclaw_platform.names import Scope
 from openclaw_platform.outputs import PlatformOutputs
@@ -75,6 +76,18 @@ def test_the_state_can_be_written_but_its_old_versions_not_destroyed(statements:
     ]
     assert not {action for action in actions if "Version" in action}
     assert not {action for action in actions if action.startswith(("s3:PutBucket", "s3:PutLifecycle", "iam:"))}
+
+
+def test_the_marker_that_there_was_a_state_is_written_once_and_deleted_never(
+    statements: dict[str, dict[str, Any]],
+) -> None:
+    marker = "arn:aws:s3:::openclaw-lab-backup-dev-123456789012/had-state.json"
+    about = [statement for statement in statements.values() if marker in _texts(statement["Resource"])]
+
+    assert marker.endswith(MARKER_KEY)
+    assert [(statement["Action"], statement["Condition"]) for statement in about] == [
+        ("s3:PutObject", {"Null": {"s3:if-none-match": "false"}})
+    ]
 
 
 def test_only_the_stacks_own_secrets_are_read_and_decrypted(statements: dict[str, dict[str, Any]]) -> None:
