@@ -10,15 +10,20 @@ from lab.machine.machine import Machine
 from lab.report.record import Severity, Track
 from lab.world.gateway_life import BACKUP_UNIT, GATEWAY_UNIT, RESTORE_UNIT
 from lab.world.waiting import until
-from lab.world.world import STATE, sh, write_note
+from lab.world.world import STATE, sh, unit_properties, write_note
 
-PROGRAM = Path(__file__).with_name("hostile_program.py")
-INSTALLED = "/usr/local/libexec/openclaw-lab-hostile.py"
-UNIT = "openclaw-lab-hostile"
+LAB = Path(__file__).parents[1]
+PROGRAM = ("__init__.py", "drills/__init__.py", "drills/hostile_program.py", "drills/hostile_plants.py")
+INSTALLED = "/usr/local/libexec/openclaw-lab-hostile"
+# Not openclaw-*: cloud_init hardens every service of that prefix.
+UNIT = "lab-hostile"
 DECOY = "/srv/decoy"
-COUNT = "/run/openclaw-lab-hostile/count"
+COUNT = f"/run/{UNIT}/count"
 SWAPS_EACH = 10_000
 CANARY = "canary-93d1 of the host"
+# Exit codes of a backup that has everything that it may have.
+DONE = ("0", "4")
+WORK = "workspace/honest-work.md"
 HONEST = {f"workspace/honest/{number}.md": f"honest {number}\n" for number in range(20)}
 # What root runs, and what it runs it from.
 HOSTS_OWN = "/etc /usr/local /opt/openclaw-agent/current/ /srv"
@@ -32,7 +37,10 @@ def hostile_gateway(scenario: Scenario) -> None:
     name = scenario.back_up(machine)
     sh(machine, f"mkdir -p {DECOY}/openclaw && echo '{CANARY}' | tee {DECOY}/secret >{DECOY}/openclaw/key")
     sh(machine, f"chmod -R go= {DECOY}")
-    shutil.copy(PROGRAM, machine.path(INSTALLED))
+    for part in PROGRAM:
+        target = machine.path(f"{INSTALLED}/lab/{part}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(LAB / part, target)
     before = picture_of_the_host(machine)
     scenario.disaster("the gateway's user is hostile from now on")
     begin_to_swap(machine)
@@ -59,7 +67,7 @@ def begin_to_swap(machine: Machine) -> None:
         machine,
         f"systemd-run --quiet --unit={UNIT} --collect --uid=1000 --gid=1000 --property=RuntimeDirectory={UNIT} "
         f"--property=Restart=always --property=CPUWeight=50 "
-        f"/usr/bin/python3.11 {INSTALLED} {STATE} {DECOY} {COUNT}",
+        f"--setenv=PYTHONPATH={INSTALLED} /usr/bin/python3.11 -m lab.drills.hostile_program {STATE} {DECOY} {COUNT}",
     )
     until("its first swaps", lambda: swaps(machine) > 0, 30)
 
@@ -85,6 +93,9 @@ def cycle(scenario: Scenario, machine: Machine, name: str) -> list[tuple[str, Ca
     def run(line: str) -> Callable[[], object]:
         return lambda: machine.run(["sh", "-c", line], timeout_seconds=300)
 
+    def backed_up(text: str) -> Callable[[], object]:
+        return lambda: back_up_what_is_honest(scenario, machine, text)
+
     def restarted() -> None:
         machine.run(["sh", "-c", f"systemctl reset-failed; systemctl restart {GATEWAY_UNIT}"], timeout_seconds=300)
         scenario.wait_until_ready(machine)
@@ -94,7 +105,7 @@ def cycle(scenario: Scenario, machine: Machine, name: str) -> list[tuple[str, Ca
         f"--region {scenario.world.aws.region} --delete"
     )
     return [
-        ("a backup", run(f"systemctl start {BACKUP_UNIT}; openclaw-s3-backup.py --full")),
+        ("a backup", backed_up("at night")),
         ("a comparison", run("openclaw-s3-restore.py diff latest")),
         ("a check of the backups", run("openclaw-s3-restore.py verify")),
         ("a start of the gateway", restarted),
@@ -104,11 +115,22 @@ def cycle(scenario: Scenario, machine: Machine, name: str) -> list[tuple[str, Ca
         ("a restore", run(f"{stopped}; openclaw-s3-restore.py run --snapshot {name} --force")),
         ("the units of a boot", run(f"{stopped}; systemctl restart {RESTORE_UNIT}")),
         ("a last start", restarted),
-        (
-            "a backup after all that",
-            run(f"openclaw-s3-backup.py --full --accept-shrink; systemctl start {BACKUP_UNIT}"),
-        ),
+        ("a backup after all that", backed_up("in the morning")),
     ]
+
+
+def back_up_what_is_honest(scenario: Scenario, machine: Machine, text: str) -> None:
+    """Each backup has the honest work of its hour, and ends as done, or as done with gaps."""
+    write_note(machine, WORK, f"{text} {swaps(machine)}\n")
+    machine.run(["systemctl", "start", BACKUP_UNIT], timeout_seconds=300)
+    ended = unit_properties(machine, BACKUP_UNIT, "ExecMainStatus")["ExecMainStatus"]
+    scenario.check(
+        f"the backup {text} is done, or done with gaps", ended in DONE, machine.journal(BACKUP_UNIT, lines=5)
+    )
+    stored = scenario.world.body(f"latest/.openclaw/{WORK}").decode()
+    scenario.check(
+        f"and has the work of that hour ({text})", stored == (machine.path(STATE) / WORK).read_text(), stored
+    )
 
 
 def honest_files_are_there(scenario: Scenario) -> tuple[bool, str]:

@@ -1,15 +1,19 @@
 """Runs on the instance as the gateway's user: plants and swaps in the state folder, as fast as it can.
 
 Usage: hostile_program.py STATE_FOLDER DECOY_FOLDER COUNT_FILE
-It exchanges files and folders with links that lead to the decoy, plants manifests, nested copies and FIFOs, and writes
-the number of its swaps down. What is the user's own lies elsewhere in the state and is left alone.
+It exchanges files and folders with links that lead to the decoy, plants manifests, nested copies and what has no end
+(hostile_plants), and writes the number of its swaps down. What is the user's own lies elsewhere in the state, and is
+left alone.
 """
 
 import contextlib
 import ctypes
 import os
 import sys
+import time
 from pathlib import Path
+
+from lab.drills.hostile_plants import plant_all
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -17,6 +21,7 @@ RENAME_EXCHANGE = 2
 PLANTED_FILES = ("manifest.json", "hostile/notes.md", "hostile/x.sqlite", ".openclaw/openclaw.json")
 PLANTED_FOLDERS = (".openclaw", ".config", "hostile/folder", "cron.d")
 NOTE_EVERY = 500
+SECONDS_BETWEEN_PLANTINGS = 3.0
 
 
 def plant(state: Path, decoy: Path) -> list[tuple[bytes, bytes]]:
@@ -57,7 +62,11 @@ def main() -> None:
     state, decoy, count_file = map(Path, sys.argv[1:])
     done = noted = 0
     pairs = plant(state, decoy)
+    planted_at = float("-inf")
     while True:
+        if time.monotonic() - planted_at > SECONDS_BETWEEN_PLANTINGS:
+            plant_all(state / "hostile" / "plants", decoy)
+            planted_at = time.monotonic()
         swapped = swap(pairs)
         if swapped < len(pairs):
             with contextlib.suppress(OSError):
