@@ -31,8 +31,10 @@ def plant_all(folder: Path, decoy: Path) -> None:
 
 def plant_fifos(folder: Path, _decoy: Path) -> None:
     """FIFOs where something is read: beside a database, and in the place of well-known files."""
-    with closing(sqlite3.connect(folder / "beside.sqlite")) as database:
-        database.execute("create table if not exists t(x)")
+    # Once alone: SQLite itself would wait for ever at the FIFO that is its journal then.
+    if not (folder / "beside.sqlite").exists():
+        with closing(sqlite3.connect(folder / "beside.sqlite")) as database:
+            database.execute("create table t(x)")
     for name in ("beside.sqlite-journal", "beside.sqlite-wal", "fifo.md", "manifest.json"):
         with suppress(FileExistsError):
             os.mkfifo(folder / name)

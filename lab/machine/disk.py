@@ -35,7 +35,13 @@ class Disk:
 
     def remove(self) -> None:
         """Deletes the disk; one that is gone already is no error."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_disk(self.folder)
+
+
+def remove_disk(folder: Path) -> None:
+    """Deletes a disk's folder, whatever lies in it; one that is gone already is no error."""
+    # Python 3.11's rmtree recurses, and what a hostile gateway has left is deeper than that.
+    run_command(["rm", "--recursive", "--force", str(folder)])
 
 
 def create_disk(folder: Path, image: RootImage) -> Disk:

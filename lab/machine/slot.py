@@ -7,7 +7,6 @@ as the lab's program lives, so what carries a prefix whose lock is free was left
 import fcntl
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from lab.host.cgroups import cgroup_folders, remove_cgroup
 from lab.host.commands import require_success, run_command
 from lab.host.deadline import Deadline
 from lab.host.errors import MachineFailed
+from lab.machine.disk import remove_disk
 from lab.machine.network import INTERFACES, NAMESPACES, subnet_of
 
 LOCKS = Path("/run/openclaw-lab")
@@ -95,7 +95,7 @@ def sweep(prefix: str, disks: Path) -> bool:
     if bridge.exists():
         run_command(["ip", "link", "delete", prefix])
     for disk in left_disks:
-        shutil.rmtree(disk, ignore_errors=True)
+        remove_disk(disk)
     return found
 
 

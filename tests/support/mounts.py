@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_agent.fs.mounts import mounts_below
+
 MS_BIND = 4096  # linux/mount.h
 MNT_DETACH = 2
 PRECIOUS = "the only copy"
@@ -34,6 +36,13 @@ def may_mount() -> bool:
 
 
 needs_mounts = pytest.mark.skipif(not may_mount(), reason="only root may mount")
+
+
+def unmount_all_below(folder: Path) -> None:
+    """Unmount whatever is mounted below a folder, wherever a rename has taken it since."""
+    while points := mounts_below(folder):
+        for point in points:
+            _call("umount2", os.fsencode(folder / point), MNT_DETACH)
 
 
 @dataclass

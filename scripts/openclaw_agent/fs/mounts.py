@@ -59,7 +59,8 @@ def is_mount_point(folder: Path) -> bool:
 def _table() -> list[tuple[int, bytes]]:
     """Each mount's parent and its place."""
     rows = []
-    for line in MOUNT_TABLE.read_bytes().splitlines():
+    # The kernel escapes a newline in a name, and none of what else splitlines() ends a line at.
+    for line in MOUNT_TABLE.read_bytes().split(b"\n")[:-1]:
         # proc_pid_mountinfo(5): id, parent's id, device, root, mount point, …
         fields = line.split(b" ")
         rows.append((int(fields[1]), _unescaped(fields[4])))

@@ -77,7 +77,7 @@ def test_a_machine_that_is_pointed_at_another_bucket_keeps_its_state_aside_there
     assert contents(machine.state) == ARCHIVED
 
 
-def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(
+def test_a_snapshot_of_another_bucket_that_was_synced_into_the_state_lends_its_name_to_no_copy(
     world: FreshBucket, archive: FreshBucket
 ) -> None:
     machine = backed_up(world, "first", PRESENT)
@@ -86,12 +86,12 @@ def test_a_snapshot_that_was_synced_into_the_state_lends_its_name_to_no_copy(
         place.unlink()
     for key in archive.keys(f"snapshots/{name}/"):
         machine.write(key.removeprefix(f"snapshots/{name}/"), archive.get(key).decode())
-    assert machine.restore("--before-start").code == 0
-    assert contents(machine.state) == ARCHIVED
-    run = machine.backup()
-    assert run.code == 0, run.err
-    require_right_bytes(world, f"snapshots/{run.line['snapshot']}/", machine)
-    require_right_bytes(world, "latest/", machine)
+    # This bucket's snapshot of that name is the truth, and the copy is another: refused, and nothing is written.
+    before = {key: world.get(key) for key in world.keys("")}
+    run = machine.restore("--before-start")
+    assert run.code != 0
+    assert "is not the file that its manifest promises" in run.err
+    assert {key: world.get(key) for key in world.keys("")} == before
 
 
 def test_after_a_restore_of_our_own_latest_unchanged_files_are_copied(world: FreshBucket) -> None:

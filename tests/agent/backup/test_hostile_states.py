@@ -130,7 +130,7 @@ def test_what_is_over_a_limit_is_a_gap_with_its_reason_until_it_is_accepted(
 ) -> None:
     path, reason = OVER_A_LIMIT[hostile.what]
     limited(machine)
-    (machine.state / "workspace").mkdir()
+    machine.write("workspace/honest.md", "honest")
     hostile.make(machine.state / "workspace/evil")
     run = machine.backup()
     assert (run.code, run.line["result"], run.line["gap_count"]) == (4, "gaps", 1)
@@ -140,7 +140,7 @@ def test_what_is_over_a_limit_is_a_gap_with_its_reason_until_it_is_accepted(
     assert (gap.path, gap.accepted) == (path, False)
     assert machine.backup("--accept-gap", path).code == 0
     assert machine.backup().code == 0
-    assert world.booted("second").state.joinpath("workspace").is_dir()
+    assert world.booted("second").state.joinpath("workspace/honest.md").read_text() == "honest"
 
 
 def test_what_was_in_the_last_backup_is_kept_where_a_folder_has_too_many(

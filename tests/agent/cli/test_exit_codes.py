@@ -8,6 +8,7 @@ def test_the_exit_codes_are_those_of_the_design() -> None:
         "USAGE": 2,
         "REFUSED": 3,
         "GAPS": 4,
+        "OVER_BUDGET": 5,
         "NOT_OWNER": 75,
         "TERMINATED": 143,
     }

@@ -32,7 +32,7 @@ VALUES = st.one_of(
 
 def values_by_the_labs_unit(folder: Path) -> dict[str, str]:
     """What the lab's script reads of the files, run up to the point where it would start the gateway."""
-    reading = GATEWAY.read_text().split("for target in")[0].replace("/usr/share/openclaw-lab/container.sh", "/dev/null")
+    reading = GATEWAY.read_text().split("for index in")[0].replace("/usr/share/openclaw-lab/container.sh", "/dev/null")
     script = f"{reading}\nprintf '%s\\0' \"${{variables[@]}}\"\n"
     lists = f"environment=() env_files=({folder}/.env) quoted_env_files=({folder}/{MULTILINE_FILE})\n"
     done = subprocess.run(["bash", "-c", lists + script], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})

@@ -35,7 +35,9 @@ def test_a_limit_of_the_agent_has_the_default_and_the_bounds_of_its_key(
 def test_every_key_that_is_told_only_where_it_is_changed_has_its_default_on_the_instance() -> None:
     log = UNTOLD["gateway_log_mib_per_hour"].default
     assert log == str(instance_files.DEFAULT_LOG_MIB_PER_HOUR) == str(gateway_log.DEFAULT_MIB_PER_HOUR)
-    assert UNTOLD.keys() == {limit.name for limit in LIMITS} | {"gateway_log_mib_per_hour"}
+    assert UNTOLD["heartbeat_url"].default == ""
+    assert load_settings(bucket="bucket", environment={}).heartbeat_url == ""
+    assert UNTOLD.keys() == {limit.name for limit in LIMITS} | {"gateway_log_mib_per_hour", "heartbeat_url"}
 
 
 def test_a_changed_limit_is_told_and_others_are_not() -> None:
