@@ -265,7 +265,7 @@ def test_a_power_cut_ends_all_at_once_and_removing_leaves_nothing(
     assert not machine.disk.folder.exists()
     assert not machine.port.namespace_path.exists()
     assert cgroup_folders(machine.name) == ()
-    assert machine.name not in Path("/proc/self/mountinfo").read_text()
+    assert machine.name.encode() not in Path("/proc/self/mountinfo").read_bytes()
     assert machines[0].is_running
 
 

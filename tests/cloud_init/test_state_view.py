@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.state_view import STATE, VIEW, main, show_state
-from tests.support.mounts import Mounts, needs_mounts
+from tests.support.mounts import Mounts, mount_table, needs_mounts
 
 pytestmark = needs_mounts
 
@@ -27,7 +27,7 @@ def places(tmp_path: Path) -> Iterator[tuple[Path, Path, Path]]:
 
 
 def mount_points() -> list[str]:
-    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [line.split(" ")[4] for line in mount_table()]
 
 
 def test_what_root_types_ends_at_a_planted_link(places: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_what_root_types_ends_at_a_planted_link(places: tuple[Path, Path, Path],
     (typed / "plain").write_text("typed")
     assert (state / ".openclaw/plain").read_text() == "typed"
     (typed / ".openclaw").unlink()
-    rows = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    rows = [line.split(" ") for line in mount_table()]
     options = next(row[5] for row in rows if row[4] == str(view))
     assert {"nosuid", "nodev"} <= set(options.split(","))
 

@@ -38,6 +38,11 @@ def may_mount() -> bool:
 needs_mounts = pytest.mark.skipif(not may_mount(), reason="only root may mount")
 
 
+def mount_table() -> list[str]:
+    """The lines of the kernel's table of mounts; names on this machine may be any bytes."""
+    return os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n")[:-1]
+
+
 def unmount_all_below(folder: Path) -> None:
     """Unmount whatever is mounted below a folder, wherever a rename has taken it since."""
     while points := mounts_below(folder):
@@ -71,7 +76,7 @@ class Mounts:
 
     def require_untouched(self, place: Path) -> None:
         """It is mounted where it was and holds what it held."""
-        points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        points = [line.split(" ")[4] for line in mount_table()]
         assert str(place).replace(" ", r"\040") in points, f"{place} is no mount any more"
         held = place if place.is_file() else place / "precious"
         assert held.read_text() == PRECIOUS
