@@ -4,7 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "make" / "stacks.sh"
+# Not resolved: make cloud has the scripts by a link, beside its own copy of what Pulumi writes to.
+SCRIPT = Path(__file__).absolute().parents[2] / "make" / "stacks.sh"
 
 
 def run_stacks(verb: str, stack: str, *, yes: bool) -> int:

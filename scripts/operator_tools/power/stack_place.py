@@ -15,7 +15,7 @@ from operator_tools.account.errors import AccountError, ExitCode
 
 logger = logging.getLogger(__name__)
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).absolute().parents[3]
 PROJECTS = ("ec2_spot", ".")
 """The folders whose stacks have the group among their outputs: the disposable half, and both halves in one."""
 

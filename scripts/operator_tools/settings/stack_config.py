@@ -11,7 +11,7 @@ from openclaw_platform.config_table import ConfigTable
 from openclaw_platform.refusals import ConfigRefused
 from operator_tools.account.errors import AccountError
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).absolute().parents[3]
 
 
 @dataclass(frozen=True, slots=True)

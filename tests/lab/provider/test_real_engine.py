@@ -334,7 +334,7 @@ def test_make_destroy_leaves_the_backups_as_they_were_and_says_why(
 
     for _ in range(2):
         said = cli.make("destroy", stack)
-        assert said.splitlines()[-1].startswith(f"== The backup bucket {bucket} stays, with its settings and the image")
+        assert said.splitlines()[-2].startswith(f"== The backup bucket {bucket} stays, with its settings and the image")
 
     assert settings_of(cli.aws, bucket) == before
     assert cli.aws.client("s3").head_object(Bucket=bucket, Key="latest/manifest.json")
