@@ -1,3 +1,5 @@
+import os
+import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -44,12 +46,27 @@ def test_labs_take_different_places_and_pass_over_a_network_in_use(locks: Path, 
     third.give_up()
 
 
-def test_what_a_dead_lab_left_behind_is_swept_and_a_living_ones_is_not(locks: Path, tmp_path: Path) -> None:
+@pytest.mark.subprocess
+def test_what_a_dead_lab_left_behind_is_swept_however_deep_and_a_living_ones_is_not(
+    locks: Path, tmp_path: Path
+) -> None:
     dead, living = take_slot(tmp_path), take_slot(tmp_path)
     for owner in (dead, living):
         (tmp_path / f"{owner.prefix}-abc").mkdir()
+    deepen(tmp_path / f"{dead.prefix}-abc", 2 * sys.getrecursionlimit())
     dead.give_up()
     assert slot.sweep_leftovers(tmp_path) == (dead.prefix,)
     assert not (tmp_path / f"{dead.prefix}-abc").exists()
     assert (tmp_path / f"{living.prefix}-abc").exists()
     living.give_up()
+
+
+def deepen(folder: Path, levels: int) -> None:
+    """Make so many folders in each other, as a hostile gateway does."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
