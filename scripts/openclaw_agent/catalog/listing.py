@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openclaw_agent.catalog.completeness import Completeness, Look, look_at
-from openclaw_agent.catalog.snapshots import folder_names
+from openclaw_agent.catalog.snapshots import folder_names, snapshot_of
 from openclaw_agent.catalog.unmanaged import ROOT, arrange, place_of
 from openclaw_agent.catalog.uploads import list_outside_snapshots
-from openclaw_agent.retention.policy import Snapshot, plan_retention
+from openclaw_agent.retention.policy import plan_retention
 from openclaw_agent.retention.report import age_words
 from openclaw_agent.snapshot.keys import (
     LATEST_MANIFEST_KEY,
@@ -70,16 +70,7 @@ def _is_missing(look: Look) -> bool:
 
 def _tiers(looks: dict[str, Look], now: datetime, *, latest_complete: bool) -> dict[str, str]:
     quarantined = {name for name, look in looks.items() if look.completeness is Completeness.QUARANTINED}
-    snapshots = [
-        Snapshot(
-            name,
-            complete=not _is_missing(look),
-            quarantined=name in quarantined,
-            doubtful=look.completeness in (Completeness.INVALID, Completeness.BASE_GONE),
-            bases=tuple(base.snapshot for base in look.stored.manifest.bases) if look.stored else (),
-        )
-        for name, look in looks.items()
-    ]
+    snapshots = [snapshot_of(name, look) for name, look in looks.items()]
     plan = plan_retention(snapshots, now, latest_complete=latest_complete)
     tiers = {row.snapshot.name: row.tier.value if row.tier else "" for row in plan.decisions}
     # The same tiers keep them, but as a series of their own: they never stand for a day or a week of the main line.

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from openclaw_agent.catalog.completeness import Completeness, Look
 from openclaw_agent.retention.policy import Snapshot
 from openclaw_agent.snapshot.keys import (
     MANIFEST_FILE,
@@ -25,6 +26,17 @@ def folder_names(store: Bucket) -> list[str]:
 def snapshot_names(store: Bucket) -> tuple[str, ...]:
     """The names of all snapshots, complete or not, from new to old."""
     return tuple(name for name in folder_names(store) if parse_snapshot_name(name))
+
+
+def snapshot_of(name: str, look: Look) -> Snapshot:
+    """What retention knows of a snapshot whose manifest has been looked at."""
+    return Snapshot(
+        name,
+        complete=look.completeness is not Completeness.NO_MANIFEST,
+        quarantined=look.completeness is Completeness.QUARANTINED,
+        doubtful=look.completeness in (Completeness.INVALID, Completeness.BASE_GONE),
+        bases=tuple(base.snapshot for base in look.stored.manifest.bases) if look.stored else (),
+    )
 
 
 def list_snapshots(store: Bucket) -> list[Snapshot]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from openclaw_agent.catalog.completeness import Completeness, Look, look_at
-from openclaw_agent.catalog.snapshots import snapshot_names
+from openclaw_agent.catalog.snapshots import snapshot_names, snapshot_of
 from openclaw_agent.retention.policy import Action, RetentionPlan, Snapshot, plan_retention
 from openclaw_agent.retention.tiers import TIERS
 from openclaw_agent.snapshot.keys import LATEST_MANIFEST_KEY, snapshot_manifest_key
@@ -64,7 +64,7 @@ def survey(store: Bucket, now: datetime) -> list[SnapshotRow]:
         looks = dict(zip(names, pool.map(lambda name: look_at(store, snapshot_manifest_key(name)), names), strict=True))
     stored = latest.result().stored
     held = stored.manifest.snapshot if stored else ""
-    snapshots = [_snapshot(name, look) for name, look in looks.items()]
+    snapshots = [snapshot_of(name, look) for name, look in looks.items()]
     plan = plan_retention(snapshots, now, latest_complete=bool(held))
     tiers = {row.snapshot.name: row.tier.value if row.tier else "" for row in plan.decisions}
     ends = _ends(snapshots, plan, now, latest_complete=bool(held))
@@ -86,15 +86,6 @@ def _row(name: str, look: Look, tier: str, held: str, expires: datetime | None) 
         tier=tier,
         latest=name == held,
         expires=expires,
-    )
-
-
-def _snapshot(name: str, look: Look) -> Snapshot:
-    return Snapshot(
-        name,
-        complete=look.completeness is not Completeness.NO_MANIFEST,
-        quarantined=look.completeness is Completeness.QUARANTINED,
-        doubtful=look.completeness is Completeness.INVALID,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from openclaw_agent.history.survey import survey
 from openclaw_agent.snapshot.codec import encode_manifest
 from tests.support.breaking import at_request
 from tests.support.simulated_instance import (
@@ -239,6 +240,8 @@ def test_the_lifecycle_keeps_what_a_kept_snapshot_needs_and_says_so(
         # The one that represents the day stays as such.
         assert f"{name} " in planned.out
     assert f"needed by {last}" in planned.out
+    ends = {row.name: row.expires for row in survey(world.store(), after_a_pause)}
+    assert [ends[name] for name in (*needed, last)] == [None] * (len(needed) + 1), "the list knows what is needed, too"
     assert writer.lifecycle("--now", after_a_pause.isoformat()).code == 0
     assert world.snapshots() == [*needed, last]
     world.delete(*world.keys("latest/"))
