@@ -175,7 +175,8 @@ class Backup:
         guard = LatestGuard(self._bucket, self._records, boot)
         if last.manifest is not None and not options.asks_for_a_snapshot and not is_due(capture, gaps, last, now):
             return self._leave_as_it_is(capture, replace(last.manifest, gaps=recorded(gaps)), gaps, guard)
-        return self._commit(capture, gaps, left, last, boot, guard, options, now)
+        with self._within_budget(capture, options, now):
+            return self._commit(capture, gaps, left, last, boot, guard, options, now)
 
     def _tell_what_is_left(self, left: LeftOnDisk) -> None:
         self._record.add(skipped=len(left.skipped))
@@ -251,20 +252,6 @@ class Backup:
             "run openclaw-s3-backup.py --accept-shrink, else openclaw-s3-restore.py run --force."
         )
 
-    def _commit(
-        self,
-        capture: Capture,
-        gaps: tuple[Gap, ...],
-        left: LeftOnDisk,
-        last: LastBackup,
-        boot: BootRecord,
-        guard: LatestGuard,
-        options: BackupOptions,
-        now: datetime,
-    ) -> BackupResult:
-        with self._within_budget(capture, options, now):
-            return self._write(capture, gaps, left, last, boot, guard, options, now)
-
     @contextlib.contextmanager
     def _within_budget(self, capture: Capture, options: BackupOptions, now: datetime) -> Iterator[None]:
         """Let a run spend what the day has left; what it really spent is counted, however it ends."""
@@ -287,7 +274,7 @@ class Backup:
         size = traffic.uploaded_bytes + traffic.copied_bytes
         return Spending(now.date().isoformat(), request_cost(traffic.requests), size)
 
-    def _write(
+    def _commit(
         self,
         capture: Capture,
         gaps: tuple[Gap, ...],
