@@ -73,8 +73,13 @@ def plant_a_deep_tree(folder: Path, _decoy: Path) -> None:
     if top.exists():
         return
     top.mkdir()
-    here = os.open(top, os.O_RDONLY)
-    for _ in range(FOLDERS_DEEP):
+    deepen(top, FOLDERS_DEEP)
+
+
+def deepen(folder: Path, levels: int) -> None:
+    """Make so many folders in each other."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
         os.mkdir("d", dir_fd=here)
         inner = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)

@@ -1,5 +1,4 @@
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from lab.engine.engine import Engine
 from lab.moto.server import EmbeddedAws
+from tests.support.repository_copy import copy_parts
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM_FILES = ("Pulumi.yaml", "__main__.py", "platform", "ec2_spot", "cloud_init", "scripts")
@@ -45,12 +45,7 @@ def stacks(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Stacks
     folder = tmp_path_factory.mktemp("deployed")
     repository = folder / "repository"
     repository.mkdir()
-    for name in PROGRAM_FILES:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, repository / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, repository / name)
+    copy_parts(PROGRAM_FILES, repository)
     return Stacks(repository, Engine(aws, folder / "state"), pin_wheel(folder / "wheels", b"a wheel"))
 
 

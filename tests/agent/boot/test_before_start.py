@@ -11,6 +11,7 @@ import pytest
 from openclaw_agent.errors import PreconditionFailed, StoreError
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from openclaw_agent.store.bucket import Bucket
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 
@@ -188,7 +189,7 @@ def test_a_nested_state_that_the_last_backup_knows_is_the_users(
     assert picture(machine.state) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@root_only("only root gives files away")
 def test_a_nested_state_that_a_gateway_made_before_the_first_backup_is_its_own(machine: SimulatedInstance) -> None:
     nested_state(machine)
     for place in (machine.state, *machine.state.rglob("*")):

@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_agent.boot import boot
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, contents, picture
 
 
@@ -28,7 +29,7 @@ def test_the_minimal_configuration_is_written_on_a_first_start(world: FreshBucke
     assert first.state.stat().st_mode & 0o7777 == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@root_only("only root gives files away")
 @pytest.mark.parametrize(("on_instance", "owner"), [(True, GATEWAY_UID), (False, 0)])
 def test_on_the_instance_what_a_first_start_makes_is_the_gateways(
     world: FreshBucket, on_instance: bool, owner: int

@@ -18,9 +18,10 @@ from openclaw_agent.boot import boot
 from openclaw_agent.state_dir.openclaw import GATEWAY_UID
 from tests.support.mounts import Mounts, needs_mounts
 from tests.support.plain_copies import give_all, plain_copy
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import SimulatedInstance, picture
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to lose to the gateway")
+pytestmark = root_only("only root has something to lose to the gateway")
 
 # At full size: OPENCLAW_SWAPS=10000 against each command.
 SWAPS = int(os.environ.get("OPENCLAW_SWAPS", "300"))

@@ -12,9 +12,10 @@ import pytest
 from openclaw_agent.snapshot.codec import encode_manifest
 from openclaw_agent.snapshot.manifest import EntryKind
 from tests.support.plain_copies import GATEWAYS, give_all, plain_copy
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+needs_root = root_only("only root gives files away")
 
 
 @pytest.fixture

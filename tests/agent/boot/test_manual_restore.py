@@ -11,6 +11,7 @@ import pytest
 from openclaw_agent.errors import LocalStorageError, StoreError
 from openclaw_agent.lease.record import Liveness
 from tests.support.breaking import at_request, raising
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 RUNNING = "openclaw_agent.host.units.subprocess.run"
@@ -113,7 +114,7 @@ def changed_owner(state: Path) -> None:
 
 CHANGES = [
     *(new_file, new_symlink, new_folder, changed_target, changed_mode, changed_folder_mode, changed_kind),
-    pytest.param(changed_owner, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")),
+    pytest.param(changed_owner, marks=root_only("only root gives files away")),
 ]
 
 

@@ -15,9 +15,10 @@ from openclaw_agent.state_dir.inbox import inbox_of
 from tests.support.breaking import at_request, raising
 from tests.support.generated_trees import Node, plant, trees
 from tests.support.plain_copies import GATEWAYS, give_all, plain_copy
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import DIFFERENTIAL, FreshBucket, SimulatedInstance, contents, picture
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away, and copies as root")
+pytestmark = root_only("only root gives files away, and copies as root")
 
 # At full size: OPENCLAW_TREE_EXAMPLES=300.
 EXAMPLES = max(2, int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "12")) // 6)

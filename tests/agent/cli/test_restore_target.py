@@ -10,6 +10,7 @@ import pytest
 from openclaw_agent.cli.restore_target import resolve_target
 from openclaw_agent.errors import LocalStorageError, UsageError
 from openclaw_agent.state_dir.staging import staging_at
+from tests.support.privileges import root_only
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_name_that_no_folder_can_have_is_refused_before_anything_is_fetched(tm
     assert str(told.value) == f"The folder {target} cannot be looked into (File name too long)."
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@root_only("only root becomes somebody else")
 @pytest.mark.parametrize("name", ["", "new"])
 def test_a_folder_that_the_user_may_not_enter_is_refused_before_anything_is_fetched(state: Path, name: str) -> None:
     # Not in tmp_path, whose own parents are closed too.

@@ -14,9 +14,10 @@ import pytest
 
 from tests.support.agent_process import AgentProcess, Run, command
 from tests.support.fault_scenario import BACKUP, BOOT, FIRST, LATER, SECOND, FaultScenario, require_one_sentence
+from tests.support.privileges import root_only
 from tests.support.state_trees import copy_tree, image_of
 
-needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+needs_mounts = root_only("only root may mount a small disk")
 pytestmark = pytest.mark.subprocess
 
 BIG_BYTES = 1024 * 1024

@@ -15,10 +15,11 @@ from openclaw_agent.fs.removal import remove_tree
 from tests.support.agent_process import AgentProcess, Run, command
 from tests.support.fault_scenario import BACKUP, FIRST, LATER, SECOND, FaultScenario, require_one_sentence
 from tests.support.generated_trees import Node, nodes_of, plant
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import picture
 from tests.support.state_trees import image_of
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+needs_root = root_only("only root may become another user")
 
 ORDINARY_USER = 1000
 EXAMPLES = int(os.environ.get("OPENCLAW_TREE_EXAMPLES", "8"))

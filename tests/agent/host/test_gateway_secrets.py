@@ -1,6 +1,5 @@
 import grp
 import json
-import os
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ import pytest
 
 from openclaw_agent.cli import fetch_secrets
 from openclaw_agent.host.gateway_secrets import MULTILINE_FILE, TOKEN_NAME, Secret, write_secrets
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket
 
 
@@ -123,7 +123,7 @@ def test_a_folder_that_the_secrets_cannot_have_is_named(
     assert "t0ken" not in told
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@root_only("only root gives files away")
 @pytest.mark.parametrize(("docker", "group", "mode"), [(4242, 4242, 0o640), (None, 0, 0o600)], ids=["docker", "none"])
 def test_the_docker_group_may_read_the_secrets_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: int | None, group: int, mode: int

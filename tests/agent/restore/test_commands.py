@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, contents, picture
 
 
@@ -250,7 +251,7 @@ def test_a_database_that_is_damaged_here_differs(writer: SimulatedInstance) -> N
     assert "change  'db.sqlite'  (content)" in writer.restore("--diff", "latest").out.splitlines()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@root_only("only root gives files away")
 def test_the_difference_tells_owners(writer: SimulatedInstance) -> None:
     os.chown(writer.state / "notes.md", 1234, 1234)
     assert f"(owner 1234:1234 becomes 0:{os.getegid()})" in writer.restore("--diff", "latest").out

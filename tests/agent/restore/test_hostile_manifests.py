@@ -17,9 +17,10 @@ from openclaw_agent.restore.refusals import refused_by_disk
 from openclaw_agent.snapshot.codec import encode_manifest
 from openclaw_agent.snapshot.manifest import NO_ATTRIBUTES, Attributes, Entry, EntryKind
 from tests.support.entries import file, folder, manifest
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import LATEST_MANIFEST, FreshBucket, SimulatedInstance, contents
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+needs_root = root_only("only root gives files away")
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 BODY = b"#!/bin/sh\n"
 HOSTILE = "2030-01-01-00-00"

@@ -12,10 +12,11 @@ from openclaw_agent.fs.attributes import flags_of, set_flags
 from openclaw_agent.fs.removal import remove_tree
 from tests.support.breaking import raising
 from tests.support.generated_trees import access_list
+from tests.support.privileges import root_only
 from tests.support.simulated_instance import FreshBucket, SimulatedInstance, let_clock_tick, picture
 
 FS_IOC_SETFLAGS, IMMUTABLE = 0x40086602, 0x10  # linux/fs.h
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set flags, owners and capabilities")
+needs_root = root_only("only root may set flags, owners and capabilities")
 LIST = "system.posix_acl_access"
 DEFAULT_LIST = "system.posix_acl_default"
 

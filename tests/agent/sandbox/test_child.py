@@ -14,9 +14,10 @@ from openclaw_agent.fs.descriptors import open_descriptors
 from openclaw_agent.sandbox.child import Confine, OverLimit, Owner, WorkFailed, run_confined
 from openclaw_agent.sandbox.limits import GIB, Limits, limits_for
 from openclaw_agent.sandbox.time_lost import TimeLost
+from tests.support.privileges import root_only
 from tests.support.processes import children
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its children other ids")
+needs_root = root_only("only root gives its children other ids")
 GATEWAY = Owner(1000, 1000)
 PATIENT = Limits(seconds=60, file_bytes=1024 * 1024)
 SHORT = Limits(seconds=0.4, file_bytes=1024 * 1024)

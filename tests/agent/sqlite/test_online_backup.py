@@ -18,6 +18,7 @@ from openclaw_agent.sqlite.files import clone_database, fold
 from openclaw_agent.sqlite.online_backup import capture_live
 from tests.agent.capture.test_capture import Captures, by_path, rows_of, state, wal_database
 from tests.support.breaking import at_sqlite_opening
+from tests.support.privileges import root_only
 from tests.support.processes import children
 
 __all__ = ["state"]
@@ -191,7 +192,7 @@ def shared() -> Iterator[mmap.mmap]:
         yield memory
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@root_only("only root becomes somebody else")
 def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp_path: Path, shared: mmap.mmap) -> None:
     def tell() -> None:
         names = sorted(str(Path(f"/proc/self/fd/{handle}").readlink()) for handle in open_descriptors())
@@ -210,7 +211,7 @@ def test_the_process_that_becomes_the_owner_holds_nothing_else_of_the_agents(tmp
     assert str(tmp_path / "lock") not in seen
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@root_only("only root becomes somebody else")
 def test_a_database_whose_owner_may_not_enter_its_folder_is_captured_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

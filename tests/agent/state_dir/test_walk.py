@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.drills.hostile_plants import deepen
 from openclaw_agent.errors import AgentError
 from openclaw_agent.fs.confined import ConfinedDir
 from openclaw_agent.fs.removal import remove_tree
@@ -230,13 +231,7 @@ def test_what_cannot_be_looked_at_is_named(root: Path, monkeypatch: pytest.Monke
 def bottomless(root: Path) -> Iterator[Path]:
     """A state of 5,000 folders one in another, and a file beside them."""
     (root / "z-honest").write_text("")
-    here = os.open(root, os.O_RDONLY)
-    for _ in range(5000):
-        os.mkdir("d", dir_fd=here)
-        deeper = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = deeper
-    os.close(here)
+    deepen(root, 5000)
     yield root
     remove_tree(root)
 

@@ -9,6 +9,7 @@ import pytest
 
 from lab.image.root_image import REPOSITORY
 from lab.provider.cli import BUILT
+from tests.support.repository_copy import copy_parts
 
 PARTS = ("lab", "platform", "ec2_spot", "cloud_init", "scripts", "requirements-agent.txt", "pyproject.toml")
 # An ordinary user may boot no machine.
@@ -22,12 +23,7 @@ RUN = (
 def test_everything_is_done_in_process_and_it_is_said_what_was_not_shown(tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     copy.mkdir()
-    for name in PARTS:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
+    copy_parts(PARTS, copy)
     # Wheels that were fetched before are not fetched again; what was built is not there.
     (copy / ".cache").mkdir()
     (REPOSITORY / ".cache" / "wheels").mkdir(parents=True, exist_ok=True)

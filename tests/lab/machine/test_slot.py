@@ -1,10 +1,10 @@
-import os
 import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from lab.drills.hostile_plants import deepen
 from lab.machine import slot
 from lab.machine.network import LAST_INSTANCE, subnet_of
 from lab.machine.slot import SLOTS, prefix_of, routed_networks, take_slot
@@ -59,14 +59,3 @@ def test_what_a_dead_lab_left_behind_is_swept_however_deep_and_a_living_ones_is_
     assert not (tmp_path / f"{dead.prefix}-abc").exists()
     assert (tmp_path / f"{living.prefix}-abc").exists()
     living.give_up()
-
-
-def deepen(folder: Path, levels: int) -> None:
-    """Make so many folders in each other, as a hostile gateway does."""
-    here = os.open(folder, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
